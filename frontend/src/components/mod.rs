@@ -1,0 +1,16 @@
+//! Building blocks of pages. Each prints one thing and knows nothing about pages.
+
+pub(crate) mod bar;
+pub(crate) mod chart;
+pub(crate) mod definition;
+pub(crate) mod events;
+pub(crate) mod field;
+pub(crate) mod filters;
+pub(crate) mod heatmap;
+pub(crate) mod icon;
+pub(crate) mod shell;
+pub(crate) mod stat;
+pub(crate) mod state;
+pub(crate) mod table;
+pub(crate) mod theme_colour;
+pub(crate) mod value;

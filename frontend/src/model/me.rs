@@ -1,0 +1,20 @@
+//! Preferences, kept in cookies.
+
+use super::{Density, Field, Theme};
+
+/// Everything on `/me`. POST `/me` takes `theme`, `tz`, `density`, `shortcuts` (`on`, or `off`), sets the cookies `hr_theme`,
+/// `hr_tz`, `hr_density`, `hr_keys` (one year, `SameSite=Lax`, path `/`) and answers 303 to the form's `back` (a local
+/// path) or to `/me`. A field that is absent is left as it is, so the theme button can post `theme` alone.
+#[derive(Debug, Clone)]
+pub struct MeModel {
+    /// IANA zone, as typed.
+    pub tz: Field,
+    /// Colour theme.
+    pub theme: Theme,
+    /// Row height.
+    pub density: Density,
+    /// Single-key shortcuts.
+    pub shortcuts: bool,
+    /// Zones offered while typing.
+    pub zones: Vec<String>,
+}

@@ -1,0 +1,40 @@
+//! What the server fills so that a page can be rendered: plain values, no markup, no I/O.
+//!
+//! Conventions, the same in every struct:
+//! - Numbers are raw and exact: slots and counts `i64`, ratios `f64` where `1.0` is 100 %, money in integer minor units.
+//! - Instants are UTC epoch milliseconds (`*_ms: i64`). Durations are milliseconds too.
+//! - Slot time is slot-milliseconds (`*_slot_ms: i64`); the page shows slot-hours.
+//! - `None` means *unknown* (nothing was measured), never zero. It is shown as an en dash with a reason.
+//! - Windows are half-open, `[from, to)`.
+//! - Strings are unescaped text. The only markup is chart SVG, whose labels the chart renderer has escaped.
+//! - An `href` is a path on this server with its query, unescaped for HTML.
+
+mod chart;
+mod error;
+mod forms;
+mod help;
+mod jobs;
+mod me;
+mod overview;
+mod pool;
+mod pools;
+mod search;
+mod shared;
+mod shell;
+mod tenant;
+mod tenants;
+
+pub use chart::*;
+pub use error::*;
+pub use forms::*;
+pub use help::*;
+pub use jobs::*;
+pub use me::*;
+pub use overview::*;
+pub use pool::*;
+pub use pools::*;
+pub use search::*;
+pub use shared::*;
+pub use shell::*;
+pub use tenant::*;
+pub use tenants::*;

@@ -1,0 +1,83 @@
+//! Connections to PostgreSQL: a pool per class of work, so that one cannot starve another.
+
+use headroom_store::StoreError;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use std::time::Duration;
+
+/// One connection pool per class of work, each with its own bounds.
+#[derive(Debug, Clone)]
+pub struct Db {
+    /// Pages and reads of the API: many, short.
+    pub pages: PgPool,
+    /// Accepted samples: few, short, durable.
+    pub ingest: PgPool,
+    /// Jobs, imports and other long work.
+    pub jobs: PgPool,
+}
+
+/// Bounds of one class.
+struct Class {
+    name: &'static str,
+    connections: u32,
+    /// How long a request waits for a connection before it is told to come back.
+    wait: Duration,
+    statement_timeout: &'static str,
+    lock_timeout: &'static str,
+}
+
+const PAGES: Class = Class {
+    name: "headroom pages",
+    connections: 12,
+    wait: Duration::from_secs(3),
+    statement_timeout: "5s",
+    lock_timeout: "500ms",
+};
+const INGEST: Class = Class {
+    name: "headroom ingest",
+    connections: 4,
+    wait: Duration::from_secs(2),
+    statement_timeout: "10s",
+    lock_timeout: "2s",
+};
+const JOBS: Class = Class {
+    name: "headroom jobs",
+    connections: 6,
+    wait: Duration::from_secs(30),
+    statement_timeout: "10min",
+    lock_timeout: "30s",
+};
+
+impl Db {
+    /// Pools that connect when first used.
+    pub fn connect(options: &PgConnectOptions) -> Self {
+        Self { pages: pool(options, &PAGES), ingest: pool(options, &INGEST), jobs: pool(options, &JOBS) }
+    }
+
+    /// Brings the schema up to date. Several servers may start at once: the migrator takes a lock.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        headroom_store::MIGRATOR.run(&self.jobs).await.map_err(|error| StoreError::Database(error.into()))
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.pages.close().await;
+        self.ingest.close().await;
+        self.jobs.close().await;
+    }
+}
+
+fn pool(options: &PgConnectOptions, class: &Class) -> PgPool {
+    let options = options.clone().application_name(class.name).options([
+        ("statement_timeout", class.statement_timeout),
+        ("lock_timeout", class.lock_timeout),
+        ("idle_in_transaction_session_timeout", "60s"),
+        ("timezone", "UTC"),
+        ("jit", "off"),
+    ]);
+    PgPoolOptions::new()
+        .max_connections(class.connections)
+        .acquire_timeout(class.wait)
+        .idle_timeout(Duration::from_secs(600))
+        .connect_lazy_with(options)
+}

@@ -1,0 +1,56 @@
+#![doc = include_str!("../README.md")]
+
+pub mod audit;
+pub mod change;
+pub mod current;
+mod error;
+pub mod history;
+pub mod import;
+pub mod ingest;
+pub mod job;
+pub mod organisation;
+pub mod partition;
+pub mod pool;
+pub mod quota;
+pub mod reservation;
+pub mod signal;
+pub mod tenant;
+pub mod usage;
+
+pub use error::{Result, StoreError};
+
+use chrono::{DateTime, Utc};
+use headroom_domain::Millis;
+use sqlx::PgConnection;
+
+/// The schema's history, embedded.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// The database's clock: the only clock that statements and rules with a database use.
+pub async fn now(conn: &mut PgConnection) -> Result<Millis> {
+    let at: DateTime<Utc> = sqlx::query_scalar("SELECT hr_now()").fetch_one(conn).await?;
+    Ok(at.timestamp_millis())
+}
+
+/// Moves the test clock by an offset from real time, in milliseconds.
+pub async fn set_test_clock(conn: &mut PgConnection, offset_ms: i64) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO test_clock (offset_ms) VALUES ($1)
+         ON CONFLICT (only_row) DO UPDATE SET offset_ms = EXCLUDED.offset_ms",
+    )
+    .bind(offset_ms)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether a test clock was ever set on this database.
+pub async fn has_test_clock(conn: &mut PgConnection) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM test_clock)").fetch_one(conn).await?)
+}
+
+/// An instant for a statement's parameter; instants are checked at the edge of the product, so one
+/// outside chrono's range cannot occur here and becomes the epoch.
+pub(crate) fn timestamp(at: Millis) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(at).unwrap_or_default()
+}
