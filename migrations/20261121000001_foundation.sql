@@ -319,6 +319,8 @@ CREATE TABLE occ_current (
     latency_ms   real,
     PRIMARY KEY (pool_id, tenant_id)
 ) WITH (fillfactor = 50);
+-- The pools without their tenants; its columns never change, so updates stay on their page.
+CREATE INDEX occ_current_pools ON occ_current (pool_id) WHERE tenant_id = 0;
 
 -- Newest sample of a pool, from which retention counts.
 CREATE TABLE pool_newest (

@@ -14,9 +14,11 @@ pub mod packed;
 pub mod pool;
 pub mod range;
 pub mod reservation;
+pub mod retention;
 pub mod series;
 pub mod sketch;
 pub mod slug;
+pub mod swf;
 pub mod tenant;
 
 /// Milliseconds since the Unix epoch, UTC. The unit of every instant inside the product.

@@ -170,6 +170,9 @@ pub fn boundaries(from: Millis, to: Millis, step_ms: Millis, zone: &ZoneSlice) -
             if at > from {
                 edges.push(at);
             }
+            if step_ms >= DAY_MS {
+                break; // the day is one bucket, be it 23 or 25 hours long
+            }
             at += step_ms;
         }
     }
@@ -209,6 +212,22 @@ mod tests {
         let zone = ZoneSlice::new("x", vec![crate::localtime::Transition { utc_ms: 0, offset_s: 5 * 3600 + 1800, abbr: "IST".into() }]);
         let edges = boundaries(10 * DAY_MS, 12 * DAY_MS, DAY_MS, &zone);
         assert_eq!(edges, [10 * DAY_MS, 10 * DAY_MS + 18 * HOUR_MS + 30 * MINUTE_MS, 11 * DAY_MS + 18 * HOUR_MS + 30 * MINUTE_MS, 12 * DAY_MS]);
+    }
+
+    #[test]
+    fn a_day_of_25_hours_is_one_bucket() {
+        use crate::localtime::Transition;
+        let change = 20 * DAY_MS + HOUR_MS;
+        let zone = ZoneSlice::new(
+            "x",
+            vec![
+                Transition { utc_ms: 0, offset_s: 7200, abbr: "S".into() },
+                Transition { utc_ms: change, offset_s: 3600, abbr: "W".into() },
+            ],
+        );
+        let edges = boundaries(18 * DAY_MS, 23 * DAY_MS, DAY_MS, &zone);
+        let lengths: Vec<Millis> = edges[1..edges.len() - 1].windows(2).map(|w| (w[1] - w[0]) / HOUR_MS).collect();
+        assert_eq!(lengths, [24, 25, 24, 24]);
     }
 
     #[test]

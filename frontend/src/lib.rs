@@ -4,6 +4,13 @@
 //! answers with the document. Pages and components exist in the server build only (feature `ssr`). The interactive parts are
 //! islands, which exist in both builds: `ssr` prints them, `hydrate` brings them to life in the browser.
 
+// Every element of a view is a type parameter of the one around it; a form of some depth passes the default of 128.
+#![recursion_limit = "256"]
+#![expect(
+    clippy::format_push_string,
+    reason = "sentences are put together from parts once per request; `write!` with an ignored result reads worse"
+)]
+
 pub mod islands;
 pub mod model;
 pub mod routes;

@@ -1,1 +1,8 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+pub mod browser;
+pub mod database;
+pub mod service;
+pub mod source;
+pub mod workspace;
+pub mod world;

@@ -155,7 +155,7 @@ fn data(shell: &ShellModel, chart: &ChartModel) -> AnyView {
     view! {
         <details class="hr-data">
             <summary>{icon(shell, "chevron-right")}{format!("Show data ({} rows)", format::count(chart.rows.len() as i64))}</summary>
-            <div class="hr-data__table" role="region" tabindex="0" aria-label=format!("Data of {}", chart.title)>
+            <div class="hr-data__table" role="group" tabindex="0" aria-label=format!("Data of {}", chart.title)>
                 <table class="hr-table hr-table--tight">
                     <caption class="hr-vh">{caption}</caption>
                     <thead><tr><th scope="col">{format!("From ({zone})")}</th>{heads}</tr></thead>

@@ -56,7 +56,7 @@ fn body(shell: &ShellModel, heatmap: &HeatmapModel) -> AnyView {
     let (low, high) = heatmap.scale;
     let any_over = heatmap.rows.iter().flat_map(|row| &row.cells).any(|cell| cell.peak.is_some_and(|peak| peak > 1.0));
     view! {
-        <div class="hr-heat" role="region" tabindex="0" aria-label=heatmap.title.clone()>
+        <div class="hr-heat" role="group" tabindex="0" aria-label=heatmap.title.clone()>
             <table>
                 <caption class="hr-vh">{format!("{}: {}", heatmap.title, heatmap.subtitle)}</caption>
                 <thead><tr><th scope="col"><span class="hr-vh">"Day"</span></th>{heads}</tr></thead>
@@ -67,8 +67,8 @@ fn body(shell: &ShellModel, heatmap: &HeatmapModel) -> AnyView {
             <span>{format::percent(low)}</span>
             <span class="hr-scale__steps" aria-hidden="true">{steps}</span>
             <span>{format!("{}, fixed scale in {STEPS} steps", format::percent(high))}</span>
-            {any_over.then(|| "· hatched: above 100\u{202F}%")}
-            <a class="hr-only-link" href=heatmap.csv_href.clone() download="">{icon(shell, "download")}" CSV"</a>
+            {any_over.then_some("· hatched: above 100\u{202F}%")}
+            <a href=heatmap.csv_href.clone() download="">{icon(shell, "download")}" CSV"</a>
         </p>
     }
     .into_any()

@@ -40,7 +40,7 @@ fn facts(metric: Metric) -> Facts {
             better: "",
         },
         Metric::Occupancy => Facts {
-            label: "Occupancy",
+            label: "Occupancy now",
             definition: "occupancy",
             unit: Unit::Ratio,
             unit_word: "%",
@@ -108,18 +108,15 @@ fn facts(metric: Metric) -> Facts {
 /// A stat card.
 pub(crate) fn stat_card(shell: &ShellModel, card: &StatCard) -> AnyView {
     let facts = facts(card.metric);
-    let value = match card.value {
-        Some(value) => {
-            let number = number_text(value, facts.unit);
-            let unit = (!facts.unit_word.is_empty()).then(|| {
-                view! { <span class="hr-stat__unit">{format!("{}{}", format::NNBSP, facts.unit_word)}</span> }
-            });
-            view! { <span class="hr-stat__num">{number}{unit}</span> }.into_any()
-        }
-        None => {
-            let reason = card.unknown_because.as_deref().unwrap_or("nothing was measured in this window");
-            view! { <span class="hr-stat__num">{unknown(reason)}</span> }.into_any()
-        }
+    let value = if let Some(value) = card.value {
+        let number = number_text(value, facts.unit);
+        let unit = (!facts.unit_word.is_empty()).then(|| {
+            view! { <span class="hr-stat__unit">{format!("{}{}", format::NNBSP, facts.unit_word)}</span> }
+        });
+        view! { <span class="hr-stat__num">{number}{unit}</span> }.into_any()
+    } else {
+        let reason = card.unknown_because.as_deref().unwrap_or("nothing was measured in this window");
+        view! { <span class="hr-stat__num">{unknown(reason)}</span> }.into_any()
     };
     let peak = card.peak.map(|peak| {
         let title = peak_text(shell, peak, facts.unit);
@@ -270,7 +267,8 @@ fn spark(card: &StatCard, unit: Unit) -> Option<AnyView> {
         view! {
             <svg class="hr-spark" viewBox="0 0 120 32" preserveAspectRatio="none" role="img" aria-label=label>
                 <path d=path></path>
-                <circle cx=format!("{:.1}", end.0) cy=format!("{:.1}", end.1) r="2.5"></circle>
+                // A line of no length with a round end stays round however the drawing is stretched.
+                <path class="hr-spark__end" d=format!("M{:.1} {:.1}h0", end.0, end.1)></path>
             </svg>
         }
         .into_any(),

@@ -20,7 +20,7 @@ pub(crate) fn unknown(reason: &str) -> AnyView {
 
 /// A value, or why it is unknown.
 pub(crate) fn or_unknown(value: Option<String>, reason: &str) -> AnyView {
-    value.map_or_else(|| unknown(reason), |text| text.into_any())
+    value.map_or_else(|| unknown(reason), IntoAny::into_any)
 }
 
 /// A whole number, or why it is unknown.

@@ -1,1 +1,36 @@
-//! Islands.
+//! The interactive parts. Each prints complete HTML on the server (feature `ssr`) and adds behaviour in the browser (feature
+//! `hydrate`); what is visible does not change when it wakes up.
+//!
+//! Islands stay small: they format durations but no dates (the tip of a chart repeats what the table says), have no JSON parser, and
+//! talk to the page through `data-*` attributes.
+
+mod chart;
+mod copy_link;
+mod freshness;
+mod palette;
+mod print;
+mod shortcuts;
+mod theme;
+
+#[cfg(feature = "hydrate")]
+mod dom;
+
+pub use chart::*;
+pub use copy_link::*;
+pub use freshness::*;
+pub use palette::*;
+pub use print::*;
+pub use shortcuts::*;
+pub use theme::*;
+
+use leptos::prelude::*;
+
+/// An icon inside an island; the sprite's address is a property because islands do not know the shell.
+fn sprite(icons: &str, name: &str) -> impl IntoView + use<> {
+    let href = format!("{icons}#{name}");
+    view! {
+        <svg class="hr-icon" width="16" height="16" aria-hidden="true">
+            <use_ href=href></use_>
+        </svg>
+    }
+}

@@ -1,10 +1,122 @@
-//! 
+//! The executive overview: do we have enough, are customers hurt, who uses it.
+
+use headroom_domain::format;
 use leptos::prelude::*;
 
-use crate::model::{ShellModel, OverviewModel};
+use crate::components::bar::{Bullet, bullet};
+use crate::components::chart::chart_card;
+use crate::components::heatmap::heatmap_card;
+use crate::components::shell::{Frame, document, scope_text};
+use crate::components::stat::stat_card;
+use crate::components::state::{Tone, note, panel, strip};
+use crate::components::table::csv;
+use crate::components::value::{or_unknown, percent};
+use crate::model::{OverviewModel, ShellModel, TopTenant};
+use crate::url::{pool_path, tenant_path};
 
-/// o
+/// `/overview`
 pub fn overview(shell: &ShellModel, model: &OverviewModel) -> AnyView {
-    let _ = (shell, model);
-    ().into_any()
+    let frame = Frame { sub: Some(scope_text(shell).into_any()), ..Frame::data("Executive overview") };
+    let cards = model.cards.iter().map(|card| stat_card(shell, card)).collect_view();
+    let content = view! {
+        {note(shell, &model.completeness)}
+        {over_capacity(shell, model)}
+        <div class="hr-cards">{cards}</div>
+        <div class="hr-grid hr-grid--side">
+            {chart_card(shell, &model.trend)}
+            {top_tenants(shell, model)}
+        </div>
+        {heatmap_card(shell, &model.heatmap)}
+    };
+    document(shell, frame, content.into_any())
+}
+
+fn over_capacity(shell: &ShellModel, model: &OverviewModel) -> Option<AnyView> {
+    if model.over_capacity.is_empty() {
+        return None;
+    }
+    let links = model
+        .over_capacity
+        .iter()
+        .map(|pool| view! { <a class="hr-dot" href=shell.url.link(&pool_path(&pool.slug))>{pool.name.clone()}</a> })
+        .collect_view();
+    let body = view! { <strong>"Over capacity now: "</strong>{links} };
+    Some(strip(shell, Tone::Critical, body.into_any()))
+}
+
+fn top_tenants(shell: &ShellModel, model: &OverviewModel) -> AnyView {
+    let all = shell.url.link("/tenants");
+    let csv_href = shell.url.link_with("/tenants", &[("format", "csv")]);
+    let body = || {
+        let rows = model.top_tenants.iter().map(|row| tenant_row(shell, row)).collect_view();
+        view! {
+            <table class="hr-table hr-table--plain">
+                <caption class="hr-vh">
+                    "The tenants with the most slot-hours in the range. The bar is average use of quota, the pale part its peak, the mark the fair share."
+                </caption>
+                <thead>
+                    <tr>
+                        <th scope="col">"Tenant"</th>
+                        <th scope="col" class="hr-num">"Slot-hours"</th>
+                        <th scope="col" class="hr-num">"Share"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+            <p class="hr-card__foot">
+                "Bars: average use of quota, paler to its peak; the mark is the fair share. "
+                <a href=all>{format!("All {}", tenants_text(model.tenants_in_scope))}</a>
+            </p>
+        }
+        .into_any()
+    };
+    view! {
+        <section class="hr-card" aria-labelledby="top-tenants-title" id="top-tenants">
+            <div class="hr-card__head">
+                <h2 id="top-tenants-title">{format!("Top {} tenants", model.top_tenants.len().max(1))}</h2>
+                <span class="hr-card__tools">{csv(shell, &csv_href)}</span>
+            </div>
+            {panel(shell, &model.top_tenants_state, body)}
+        </section>
+    }
+    .into_any()
+}
+
+fn tenants_text(count: i64) -> String {
+    if count == 1 { "1 tenant".to_owned() } else { format!("{} tenants", format::count(count)) }
+}
+
+fn tenant_row(shell: &ShellModel, row: &TopTenant) -> AnyView {
+    let href = shell.url.link(&tenant_path(&row.tenant.slug));
+    let spoken = [
+        row.quota_use.map(|ratio| format!("{} of quota on average", format::percent(ratio))),
+        row.quota_peak.map(|ratio| format!("peak {}", format::percent(ratio))),
+        row.fair_share.map(|ratio| format!("fair share {}", format::percent(ratio))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join(", ");
+    let measure = Bullet { value: row.quota_use, peak: row.quota_peak, mark: row.fair_share, stale: false };
+    let quota = or_unknown(
+        row.quota_use.map(|ratio| {
+            let peak = row.quota_peak.map(|peak| format!(" / {}", format::percent(peak))).unwrap_or_default();
+            format!("{}{peak}", format::percent(ratio))
+        }),
+        "it has no quota",
+    );
+    view! {
+        <tr>
+            <th scope="row" class="hr-table__name">
+                <a href=href>{row.tenant.name.clone()}</a>
+                <span class="hr-barline" style="margin-block-start:4px">
+                    {bullet(&format!("Quota use of {}", row.tenant.name), measure, &spoken)}
+                    <small>{quota}</small>
+                </span>
+            </th>
+            <td class="hr-num">{format::slot_hours_short(row.occupied_slot_ms)}</td>
+            <td class="hr-num">{percent(row.share, "nothing was used")}</td>
+        </tr>
+    }
+    .into_any()
 }

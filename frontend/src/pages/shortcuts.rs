@@ -1,10 +1,67 @@
-//! Shortcuts.
+//! The list of keyboard shortcuts.
+
 use leptos::prelude::*;
 
+use crate::components::shell::{Frame, document};
 use crate::model::ShellModel;
 
-/// The list of keyboard shortcuts.
+const GENERAL: &[(&[&str], &str)] = &[
+    (&["Ctrl", "K"], "search pages, pools and tenants (⌘ K on a Mac)"),
+    (&["/"], "search"),
+    (&["?"], "this list"),
+    (&["Esc"], "close what is open"),
+    (&["["], "narrow or widen the navigation"),
+    (&["d", "t"], "switch between light and dark"),
+    (&["y"], "copy the link that follows time"),
+];
+
+const GO: &[(&[&str], &str)] =
+    &[(&["g", "o"], "Overview"), (&["g", "p"], "Pools"), (&["g", "t"], "Tenants")];
+
+const RANGE: &[(&[&str], &str)] = &[
+    (&["t", "←"], "half a range earlier"),
+    (&["t", "→"], "half a range later"),
+    (&["t", "z"], "zoom out"),
+    (&["t", "+"], "zoom in"),
+    (&["t", "u"], "switch between UTC and your zone"),
+];
+
+const CHART: &[(&[&str], &str)] = &[
+    (&["←"], "one step earlier"),
+    (&["→"], "one step later"),
+    (&["Home"], "first point"),
+    (&["End"], "last point"),
+    (&["Enter"], "pin or release the values (a click does the same)"),
+    (&["T"], "open the chart's data table"),
+];
+
+/// `/help/shortcuts`
 pub fn shortcuts(shell: &ShellModel) -> AnyView {
-    let _ = shell;
-    ().into_any()
+    let state = if shell.shortcuts { "Single keys are on." } else { "Single keys are off." };
+    let sub = view! { {state}" "<a href="/me">"Change"</a>". They never work while you type in a field." };
+    let frame = Frame { section: Some("Help"), sub: Some(sub.into_any()), ..Frame::plain("Keyboard shortcuts") };
+    let content = view! {
+        {group("general", "Everywhere", GENERAL)}
+        {group("go", "Go to", GO)}
+        {group("range", "Range of time", RANGE)}
+        {group("chart", "On a focused chart", CHART)}
+    };
+    document(shell, frame, content.into_any())
+}
+
+fn group(id: &'static str, title: &'static str, keys: &'static [(&'static [&'static str], &'static str)]) -> AnyView {
+    let rows = keys
+        .iter()
+        .map(|(keys, action)| {
+            let keys = keys.iter().map(|key| view! { <kbd>{*key}</kbd>" " }).collect_view();
+            view! { <div><dt>{keys}</dt><dd>{*action}</dd></div> }
+        })
+        .collect_view();
+    view! {
+        <section class="hr-card" aria-labelledby=id>
+            <div class="hr-card__head"><h2 id=id>{title}</h2></div>
+            <dl class="hr-keys">{rows}</dl>
+        </section>
+    }
+    .into_any()
 }

@@ -122,13 +122,9 @@ impl Ink {
 
     /// The quoted value, and any attributes after it, that stand in the page.
     fn written(self, hatch_id: &str) -> String {
-        let series = |c: Colour| match c {
-            Colour::Other => "--hr-chart-other".to_owned(),
-            c => format!("--hr-chart-{}", c.number()),
-        };
         let dashes = |css: &[i32]| css.iter().map(|d| (d * FINE).to_string()).collect::<Vec<_>>().join(" ");
         match self {
-            Self::Fill(c) => format!("\"var({})\"", series(c)),
+            Self::Fill(c) => format!("\"var({})\"", property(c)),
             Self::Stroke(c) => {
                 let dash: &[i32] = match c {
                     Colour::Other | Colour::One => &[],
@@ -138,10 +134,11 @@ impl Ink {
                     Colour::Five => &[4, 4],
                     Colour::Six => &[1, 3],
                 };
-                let dash = if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{}\"", dashes(dash)) };
-                format!("\"var({})\" stroke-linejoin=\"round\"{dash}", series(c))
+                let dash =
+                    if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{}\"", dashes(dash)) };
+                format!("\"var({})\" stroke-linejoin=\"round\"{dash}", property(c))
             }
-            Self::Unfinished(c) => format!("\"var({})\" stroke-dasharray=\"{}\"", series(c), dashes(&[3, 3])),
+            Self::Unfinished(c) => format!("\"var({})\" stroke-dasharray=\"{}\"", property(c), dashes(&[3, 3])),
             Self::SetApart => format!("\"url(#{hatch_id}-set)\""),
             Self::Missing => format!("\"url(#{hatch_id}-gap)\""),
             Self::Band(Level::Warn) => "\"var(--hr-band-warn)\"".into(),
@@ -162,12 +159,20 @@ impl Ink {
     }
 }
 
+/// The custom property of a series colour.
+pub(super) fn property(colour: Colour) -> String {
+    match colour {
+        Colour::Other => "--hr-chart-other".to_owned(),
+        colour => format!("--hr-chart-{}", colour.number()),
+    }
+}
+
 /// The surface shows around the letters, so that a line behind them does not cross them out.
 const HALO: &str = "stroke=\"var(--hr-surface)\" stroke-width=\"3\" stroke-linejoin=\"round\" paint-order=\"stroke\"";
 
 /// Replaces every sentinel, and removes what every page already says: full opacity and the font.
 pub(super) fn settle(drawn: &str, hatch_id: &str) -> String {
-    let mut svg = drawn.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").replace(" \"/>", "\"/>");
+    let mut svg = drawn.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "");
     for ink in Ink::ALL {
         let sentinel = format!("\"#0100{:02X}\"", ink.code());
         if svg.contains(&sentinel) {
@@ -193,7 +198,10 @@ mod tests {
         for ink in Ink::ALL {
             let RGBColor(r, g, b) = ink.sentinel();
             let settled = settle(&format!("<a fill=\"#{r:02X}{g:02X}{b:02X}\"/>"), "x");
-            assert!(!settled.contains("#0") && settled.contains("\"var(--hr-") || settled.contains("url(#x-"), "{settled}");
+            assert!(
+                !settled.contains("#0") && settled.contains("\"var(--hr-") || settled.contains("url(#x-"),
+                "{settled}"
+            );
         }
     }
 }

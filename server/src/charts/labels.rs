@@ -2,16 +2,26 @@
 
 use super::text::{Box2, Label};
 
-/// Keeps the labels placed so far; a label that would cover one of them is refused.
-#[derive(Debug, Default)]
+/// Keeps the labels placed so far; a label that would cover one of them, or leave the drawing, is refused.
+#[derive(Debug)]
 pub(super) struct Labels {
+    whole: Box2,
     placed: Vec<Label>,
     taken: Vec<Box2>,
 }
 
 impl Labels {
+    /// None yet, on a drawing of a size in CSS pixels.
+    pub(super) fn on((width, height): (i32, i32)) -> Self {
+        let whole = Box2 { left: 0.0, top: 0.0, right: f64::from(width), bottom: f64::from(height) };
+        Self { whole, placed: Vec::new(), taken: Vec::new() }
+    }
+
     /// Whether a box is free, with `gap` CSS pixels to spare at both sides.
-    pub(super) fn free(&self, wanted: &Box2, gap: f64) -> bool {
+    fn free(&self, wanted: &Box2, gap: f64) -> bool {
+        if wanted.left < self.whole.left || wanted.right > self.whole.right {
+            return false;
+        }
         let wanted = Box2 { left: wanted.left - gap, right: wanted.right + gap, ..*wanted };
         !self.taken.iter().any(|t| t.overlaps(&wanted))
     }

@@ -40,7 +40,8 @@ impl<'a> Pen<'a> {
     pub(super) fn line(&self, points: &[(f64, f64)], width: f64, ink: Ink) {
         let mut path: Vec<(i32, i32)> = Vec::with_capacity(points.len());
         for point in points.iter().map(|p| self.at(*p)) {
-            let straight = |a: (i32, i32), b: (i32, i32)| (a.0 == b.0 && b.0 == point.0) || (a.1 == b.1 && b.1 == point.1);
+            let straight =
+                |a: (i32, i32), b: (i32, i32)| (a.0 == b.0 && b.0 == point.0) || (a.1 == b.1 && b.1 == point.1);
             if path.last() == Some(&point) {
                 continue;
             }
@@ -90,14 +91,11 @@ impl<'a> Pen<'a> {
             Anchor::Middle => HPos::Center,
             Anchor::End => HPos::Right,
         };
+        let colour = label.ink.sentinel();
         let style = TextStyle::from((FAMILY, label.px * FONT_FACTOR).into_font())
-            .color(&label.ink.sentinel())
+            .color(&colour)
             .pos(Pos::new(anchor, VPos::Center));
-        let style = if label.bold {
-            TextStyle { font: style.font.style(FontStyle::Bold), ..style }
-        } else {
-            style
-        };
+        let style = if label.bold { TextStyle { font: style.font.style(FontStyle::Bold), ..style } } else { style };
         self.area.draw(&Text::new(label.text.as_str(), self.at((label.x, label.y)), style)).expect(INFALLIBLE);
     }
 
@@ -115,10 +113,47 @@ impl<'a> Pen<'a> {
 pub(super) fn inner(drawn: &str) -> String {
     let from = drawn.find(">\n").map_or(0, |at| at + 2);
     let to = drawn.rfind("</svg>").unwrap_or(drawn.len());
-    drawn
-        .get(from..to)
-        .unwrap_or_default()
-        .replace(&format!(" font-family=\"{FAMILY}\""), "")
-        .replace("\n</text>", "</text>")
-        .replace(">\n", ">")
+    let elements = drawn.get(from..to).unwrap_or_default().replace("\n</text>", "</text>");
+    elements.lines().map(element).collect::<String>().replace(&format!(" font-family=\"{FAMILY}\""), "")
+}
+
+/// One element; a list of points becomes a path of steps, which packs into half the bytes.
+fn element(line: &str) -> String {
+    let (name, end) = match line {
+        _ if line.starts_with("<polyline") => ("<polyline", ""),
+        _ if line.starts_with("<polygon") => ("<polygon", "z"),
+        _ => return line.to_owned(),
+    };
+    let Some((head, list)) = line.split_once(" points=\"") else { return line.to_owned() };
+    let mut path = String::with_capacity(list.len());
+    let mut at: Option<(i32, i32)> = None;
+    for point in list.trim_end_matches("/>").trim_end_matches('"').split_ascii_whitespace() {
+        let number = |text: &str| text.parse::<i32>().unwrap_or_default();
+        let (x, y) = point.split_once(',').map_or((0, 0), |(x, y)| (number(x), number(y)));
+        match at {
+            None => path = format!("M{x} {y}l"),
+            // A minus sign separates as well as a space does.
+            Some((from_x, from_y)) => {
+                for step in [x - from_x, y - from_y] {
+                    if step >= 0 && !path.ends_with('l') {
+                        path.push(' ');
+                    }
+                    path.push_str(&step.to_string());
+                }
+            }
+        }
+        at = Some((x, y));
+    }
+    format!("{} d=\"{path}{end}\"/>", head.replacen(name, "<path", 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_become_steps() {
+        let drawn = "<svg>\n<polyline fill=\"none\" points=\"10,20 12,15 14,15 \"/>\n<polygon fill=\"x\" points=\"0,0 4,0 4,4 \"/>\n</svg>\n";
+        assert_eq!(inner(drawn), "<path fill=\"none\" d=\"M10 20l2-5 2 0\"/><path fill=\"x\" d=\"M0 0l4 0 0 4z\"/>");
+    }
 }

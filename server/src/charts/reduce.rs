@@ -35,6 +35,14 @@ pub(super) fn reduce(points: &[Point], from: Millis, to: Millis, most: usize) ->
             _ => kept.push(Point { to_ms: column[column.len() - 1].to_ms, ..column[0] }),
         }
     }
+    // A kept point now stands for its neighbours too, up to the next one; a longer silence stays a gap.
+    let near = 2 * (to - from) / columns as i64;
+    for i in 1..kept.len() {
+        let next = kept[i].from_ms;
+        if next - kept[i - 1].to_ms <= near {
+            kept[i - 1].to_ms = next;
+        }
+    }
     kept
 }
 

@@ -33,7 +33,7 @@ fn occupancy(greatest: f64, most: usize) -> Scale {
     let step = [0.2, 0.25, 0.5, 1.0]
         .into_iter()
         .find(|step| (greatest / step).ceil() < most as f64 + 1.0)
-        .unwrap_or_else(|| nice_step(greatest / (most.max(2) - 1) as f64).max(1.0));
+        .unwrap_or_else(|| nice_step(greatest / (most.max(2) - 1) as f64, false).max(1.0));
     // Little above 100 % needs little more room: half a step above is enough.
     let top = (greatest / (step / 2.0)).ceil() * (step / 2.0);
     Scale { least: 0.0, greatest: top, lines: percent_lines(step, top) }
@@ -60,9 +60,13 @@ fn rounded(least: f64, greatest: f64, most: usize, least_step: f64) -> Scale {
     // The two ends are rounded outwards, which may cost a line each; so the step grows until they fit.
     let mut intervals = (most.max(3) - 1) as f64;
     loop {
-        let step = nice_step(span / intervals).max(least_step);
-        let first = (least / step).floor();
-        let last = (greatest / step).ceil();
+        let step = nice_step(span / intervals, least_step > 0.0).max(least_step);
+        // The top may lie half a step above the last line: a third of the chart is too much to leave empty.
+        let half = if least_step > 0.0 { (step / 2.0).floor().max(1.0) } else { step / 2.0 };
+        let (first, last) = ((least / step).floor(), (greatest / step).floor());
+        let top = (greatest / half).ceil() * half;
+        let top = if top > (last + 0.9) * step { (last + 1.0) * step } else { top };
+        let last = (top / step + 1e-9).floor();
         if last - first < most as f64 || intervals <= 1.0 {
             let lines = (0..=(last - first) as usize)
                 .map(|i| {
@@ -70,16 +74,21 @@ fn rounded(least: f64, greatest: f64, most: usize, least_step: f64) -> Scale {
                     (value, number(value, step))
                 })
                 .collect();
-            return Scale { least: first * step, greatest: last * step, lines };
+            return Scale { least: first * step, greatest: top, lines };
         }
         intervals -= 1.0;
     }
 }
 
-/// The least of 1, 2, 5 times a power of ten that is at least the wanted step.
-fn nice_step(wanted: f64) -> f64 {
+/// The least of 1, 2, 2.5, 5 times a power of ten that is at least the wanted step.
+fn nice_step(wanted: f64, whole: bool) -> f64 {
     let power = 10_f64.powf(wanted.max(1e-9).log10().floor());
-    [1.0, 2.0, 5.0].into_iter().map(|m| m * power).find(|s| *s >= wanted * 0.999_999).unwrap_or(10.0 * power)
+    [1.0, 2.0, 2.5, 5.0]
+        .into_iter()
+        .map(|m| m * power)
+        .filter(|step| !whole || *step < 1.0 || step.fract() == 0.0)
+        .find(|step| *step >= wanted * 0.999_999)
+        .unwrap_or(10.0 * power)
 }
 
 /// A value of an axis with the decimals its step needs; large ones are shortened alike.
@@ -93,12 +102,15 @@ fn number(value: f64, step: f64) -> String {
 }
 
 fn decimals(step: f64) -> usize {
-    if step >= 1.0 { 0 } else { (-step.log10().floor()).clamp(1.0, 6.0) as usize }
+    // As many as the step itself has: 0.25 has two, 2.5 has one, 25 none.
+    (0..6).find(|d| (step * 10_f64.powi(*d) - (step * 10_f64.powi(*d)).round()).abs() < 1e-6).unwrap_or(6) as usize
 }
 
 /// A value in words, with its unit.
 pub(super) fn written(value: f64, unit: Unit, axis: &Axis) -> String {
     let suffix = match axis {
+        // A short unit stands close to its number, a word needs a whole space.
+        Axis::Number { unit } if unit.chars().count() > 3 => format!(" {unit}"),
         Axis::Number { unit } if !unit.is_empty() => format!("{}{unit}", format::NNBSP),
         _ => String::new(),
     };
@@ -109,7 +121,7 @@ pub(super) fn written(value: f64, unit: Unit, axis: &Axis) -> String {
         Unit::Count => format::decimal(value, 0),
         Unit::Millis => format::duration(value.round() as i64),
         Unit::Number => {
-            let decimals = if value.fract() == 0.0 || value.abs() >= 1000.0 { 0 } else { 1 };
+            let decimals = usize::from(value.fract() != 0.0 && value.abs() < 1000.0);
             format!("{}{suffix}", format::decimal(value, decimals))
         }
     }
@@ -137,9 +149,11 @@ mod tests {
     fn counts_are_whole_and_round() {
         let counts = Axis::Count { unit: "x".into() };
         assert_eq!(words(&scale(&counts, 0.0, 3.0, 6)), ["0", "1", "2", "3"]);
-        assert_eq!(words(&scale(&Axis::Slots, 0.0, 20_400.0, 6)), ["0", "5,000", "10,000", "15,000", "20,000", "25,000"]);
+        assert_eq!(words(&scale(&Axis::Slots, 0.0, 20_400.0, 6)), ["0", "5,000", "10,000", "15,000", "20,000"]);
+        assert_eq!(words(&scale(&Axis::Slots, 0.0, 1_200.0, 6)), ["0", "250", "500", "750", "1,000", "1,250"]);
+        assert_eq!(words(&scale(&Axis::Slots, 0.0, 1_200.0, 3)), ["0", "1,000"]);
         assert_eq!(words(&scale(&counts, 0.0, 0.0, 6)), ["0", "4"]);
-        assert_eq!(words(&scale(&Axis::Slots, 0.0, 9e6, 6)), ["0", "2 M", "4 M", "6 M", "8 M", "10 M"]);
+        assert_eq!(words(&scale(&Axis::Slots, 0.0, 9e6, 6)), ["0", "2 M", "4 M", "6 M", "8 M"]);
     }
 
     #[test]

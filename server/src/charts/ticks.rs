@@ -1,8 +1,8 @@
 //! Which instants are written on the time axis: round ones in the zone, whatever its clock does.
 
+use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
 use headroom_domain::localtime::ZoneSlice;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis, format};
-use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
 
 /// An instant with its word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ enum Every {
 }
 
 /// Finest first.
-const STEPS: [Every; 26] = [
+const STEPS: [Every; 25] = [
     Every::Clock(MINUTE_MS),
     Every::Clock(2 * MINUTE_MS),
     Every::Clock(5 * MINUTE_MS),
@@ -42,7 +42,6 @@ const STEPS: [Every; 26] = [
     Every::Days(2),
     Every::Mondays(1),
     Every::Mondays(2),
-    Every::Mondays(4),
     Every::Months(1),
     Every::Months(2),
     Every::Months(3),
@@ -55,7 +54,13 @@ const STEPS: [Every; 26] = [
 ];
 
 /// The densest ticks in `[from, to]` that `fits` accepts; where none fit, the two ends.
-pub(super) fn ticks(from: Millis, to: Millis, zone: &ZoneSlice, most: usize, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
+pub(super) fn ticks(
+    from: Millis,
+    to: Millis,
+    zone: &ZoneSlice,
+    most: usize,
+    fits: impl Fn(&[Tick]) -> bool,
+) -> Vec<Tick> {
     for every in STEPS {
         if (to - from) / every.about_ms() > most as i64 + 2 {
             continue;
@@ -99,9 +104,9 @@ impl Every {
         match self {
             Self::Clock(step) => clock(from, to, step, zone),
             Self::Days(n) => days(from, to, zone, |day| day.num_days_from_ce().rem_euclid(n) == 0),
-            Self::Mondays(n) => {
-                days(from, to, zone, |day| day.weekday().num_days_from_monday() == 0 && (day.num_days_from_ce() / 7).rem_euclid(n) == 0)
-            }
+            Self::Mondays(n) => days(from, to, zone, |day| {
+                day.weekday().num_days_from_monday() == 0 && (day.num_days_from_ce() / 7).rem_euclid(n) == 0
+            }),
             Self::Months(n) => months(from, to, zone, n),
         }
     }
@@ -182,7 +187,9 @@ fn months(from: Millis, to: Millis, zone: &ZoneSlice, every: i32) -> Vec<Millis>
     let count = |day: NaiveDate| day.year() * 12 + day.month0() as i32;
     (count(first.date())..=count(last.date()))
         .filter(|months| months.rem_euclid(every) == 0)
-        .filter_map(|months| NaiveDate::from_ymd_opt(months.div_euclid(12), months.rem_euclid(12).unsigned_abs() + 1, 1))
+        .filter_map(|months| {
+            NaiveDate::from_ymd_opt(months.div_euclid(12), months.rem_euclid(12).unsigned_abs() + 1, 1)
+        })
         .map(|day| zone.to_utc(day.and_time(NaiveTime::MIN)).unwrap_or_else(|jump| jump))
         .filter(|at| (from..=to).contains(at))
         .collect()
@@ -198,20 +205,21 @@ pub(super) fn interval(from: Millis, to: Millis, zone: &ZoneSlice, with_day: boo
         let end_day = format::day_month(last_day.and_time(NaiveTime::MIN));
         return format!("{} – {end_day} {end}", format::day_time(a));
     }
-    if with_day {
-        format!("{}–{end}", format::day_time(a))
-    } else {
-        format!("{}–{end}", format::hour_minute(a))
-    }
+    if with_day { format!("{}–{end}", format::day_time(a)) } else { format!("{}–{end}", format::hour_minute(a)) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::NaiveDateTime;
     use headroom_domain::localtime::Transition;
 
+    fn wall(month: u32, day: u32, hour: u32) -> NaiveDateTime {
+        NaiveDate::from_ymd_opt(2026, month, day).and_then(|d| d.and_hms_opt(hour, 0, 0)).expect("a date")
+    }
+
     fn berlin() -> ZoneSlice {
-        let at = |m, d| NaiveDate::from_ymd_opt(2026, m, d).unwrap().and_hms_opt(1, 0, 0).unwrap().and_utc().timestamp_millis();
+        let at = |month, day| wall(month, day, 1).and_utc().timestamp_millis();
         ZoneSlice::new(
             "Europe/Berlin",
             vec![
@@ -223,7 +231,7 @@ mod tests {
     }
 
     fn at(zone: &ZoneSlice, month: u32, day: u32, hour: u32) -> Millis {
-        zone.to_utc(NaiveDate::from_ymd_opt(2026, month, day).unwrap().and_hms_opt(hour, 0, 0).unwrap()).unwrap()
+        zone.to_utc(wall(month, day, hour)).expect("the clock shows it")
     }
 
     fn words(from: Millis, to: Millis, zone: &ZoneSlice, most: usize) -> Vec<String> {
@@ -259,7 +267,8 @@ mod tests {
 
     #[test]
     fn offsets_of_three_quarters_of_an_hour() {
-        let nepal = ZoneSlice::new("Asia/Kathmandu", vec![Transition { utc_ms: 0, offset_s: 20_700, abbr: "+0545".into() }]);
+        let nepal =
+            ZoneSlice::new("Asia/Kathmandu", vec![Transition { utc_ms: 0, offset_s: 20_700, abbr: "+0545".into() }]);
         assert_eq!(words(10 * HOUR_MS, 12 * HOUR_MS, &nepal, 5), ["1 Jan 16:00", "16:30", "17:00", "17:30"]);
     }
 

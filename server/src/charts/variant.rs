@@ -41,10 +41,10 @@ impl Variant {
         }
     }
 
-    /// Most points drawn per series: two per pixel of width show every peak, and more only cost bytes.
+    /// Most points drawn per series: with the least and the greatest of every second pixel no peak is lost.
     pub(super) const fn most_points(self) -> usize {
-        let two_per_pixel = self.size().0 as usize * 2;
-        if two_per_pixel < 720 { two_per_pixel } else { 720 }
+        let one_per_pixel = self.size().0 as usize;
+        if one_per_pixel < 720 { one_per_pixel } else { 720 }
     }
 
     /// Size of axis text in CSS pixels; never below 11.

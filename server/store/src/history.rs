@@ -549,6 +549,12 @@ pub async fn set_newest(conn: &mut PgConnection, newest: &BTreeMap<i32, Millis>)
     Ok(())
 }
 
+/// The newest sample of all pools.
+pub async fn newest(conn: &mut PgConnection) -> Result<Option<Millis>> {
+    let at: Option<DateTime<Utc>> = sqlx::query_scalar("SELECT max(at) FROM pool_newest").fetch_one(conn).await?;
+    Ok(at.map(|at| at.timestamp_millis()))
+}
+
 /// Minutes of pools that are already covered by another part, at most `limit`: (pool, start of the
 /// hour). An import uses it to refuse a second history for the same time.
 pub async fn overlaps(conn: &mut PgConnection, part: i32, limit: i64) -> Result<Vec<(i32, Millis)>> {
@@ -576,6 +582,44 @@ pub async fn overlaps(conn: &mut PgConnection, part: i32, limit: i64) -> Result<
         }
     }
     Ok(out)
+}
+
+/// Unpacks the hours of one stored day of a pool.
+pub(crate) fn unpack_hours(pool: i32, points: &[u8]) -> Result<Vec<Sums>> {
+    unpack_sums(points, HOURS_A_DAY)
+        .map_err(|problem| StoreError::Damaged { what: format!("hours of pool {pool}"), problem: problem.to_string() })
+}
+
+/// The newest instant observed of pools after a part is gone: what [`set_newest`] would have recorded
+/// from the rest, to the minute. A pool without history loses its record.
+pub async fn reset_newest(conn: &mut PgConnection, pools: &[i32]) -> Result<()> {
+    for pool in pools {
+        let newest: Option<(DateTime<Utc>, Vec<u8>)> = sqlx::query_as(
+            "SELECT start_at, points FROM occ_1m
+             WHERE pool_id = $1 AND tenant_id = 0 AND (part = 0 OR part IN (SELECT part FROM import WHERE state = 'done'))
+             ORDER BY start_at DESC LIMIT 1",
+        )
+        .bind(pool)
+        .fetch_optional(&mut *conn)
+        .await?;
+        sqlx::query("DELETE FROM pool_newest WHERE pool_id = $1").bind(pool).execute(&mut *conn).await?;
+        if let Some((hour, points)) = newest {
+            let minutes = unpack_sums(&points, BLOCK_MINUTES)
+                .map_err(|problem| StoreError::Damaged { what: format!("pool {pool} from {hour}"), problem: problem.to_string() })?;
+            let last = minutes.iter().rposition(|sums| sums.observed_ms > 0).unwrap_or_default();
+            let at = hour.timestamp_millis() + (last as i64 + 1) * headroom_domain::MINUTE_MS;
+            set_newest(&mut *conn, &BTreeMap::from([(*pool, at)])).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Pools in which a part has history.
+pub async fn pools_of_part(conn: &mut PgConnection, part: i32) -> Result<Vec<i32>> {
+    Ok(sqlx::query_scalar("SELECT DISTINCT pool_id FROM occ_1d WHERE part = $1 AND pool_id <> 0 AND tenant_id = 0")
+        .bind(part)
+        .fetch_all(conn)
+        .await?)
 }
 
 /// Removes a part from history altogether.

@@ -6,6 +6,7 @@
 use crate::{Result, timestamp};
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 use headroom_domain::Millis;
+use headroom_domain::retention::Holder;
 use sqlx::PgConnection;
 
 /// A table cut by time.
@@ -147,12 +148,22 @@ pub async fn has_pending(conn: &mut PgConnection, partition: &Partition) -> Resu
         .await?)
 }
 
-/// For each pool with live minutes or five minutes before an instant: its newest sample and days to keep
-/// (`None` = for ever). What retention decides on.
-pub async fn retention(conn: &mut PgConnection) -> Result<Vec<(Millis, Option<i32>)>> {
-    let rows: Vec<(DateTime<Utc>, Option<i32>)> =
-        sqlx::query_as("SELECT n.at, p.retention_days FROM pool p JOIN pool_newest n USING (pool_id)")
-            .fetch_all(conn)
-            .await?;
-    Ok(rows.into_iter().map(|(at, days)| (at.timestamp_millis(), days)).collect())
+/// Pools with live minutes (or five minutes) in a partition: what retention decides on.
+pub async fn holders(conn: &mut PgConnection, cut: Cut, partition: &Partition) -> Result<Vec<Holder>> {
+    let statement = match cut {
+        Cut::Minutes => {
+            "SELECT n.at, p.retention_days FROM pool p JOIN pool_newest n USING (pool_id)
+             WHERE EXISTS (SELECT FROM occ_1m_live h WHERE h.pool_id = p.pool_id AND h.tenant_id = 0 AND h.start_at >= $1 AND h.start_at < $2)"
+        }
+        Cut::Raw | Cut::FiveMinutes => {
+            "SELECT n.at, p.retention_days FROM pool p JOIN pool_newest n USING (pool_id)
+             WHERE EXISTS (SELECT FROM occ_5m_live h WHERE h.pool_id = p.pool_id AND h.tenant_id = 0 AND h.start_at >= $1 AND h.start_at < $2)"
+        }
+    };
+    let rows: Vec<(DateTime<Utc>, Option<i32>)> = sqlx::query_as(statement)
+        .bind(timestamp(partition.from_ms))
+        .bind(timestamp(partition.to_ms))
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|(at, keep_days)| Holder { newest_ms: at.timestamp_millis(), keep_days }).collect())
 }

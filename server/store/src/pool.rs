@@ -183,12 +183,20 @@ fn meaning(error: sqlx::Error, fields: &PoolFields) -> StoreError {
 
 /// Makes a pool. Its capacity is set with [`set_capacity`].
 pub async fn create(conn: &mut PgConnection, id: Uuid, fields: &PoolFields) -> Result<i32> {
+    create_under(conn, None, id, fields).await
+}
+
+/// Makes a pool under a key that was reserved for it ([`crate::import::reserve_keys`]).
+pub async fn create_under(conn: &mut PgConnection, key: Option<i32>, id: Uuid, fields: &PoolFields) -> Result<i32> {
     let p = &fields.properties;
     let key: i32 = sqlx::query_scalar(
         "INSERT INTO pool (id, slug, name, kind, sizing, granting, lifetime, consistency, on_loss, min_slots, max_slots,
-             unit_cost_micros, owner, runbook_url, labels, services, zone, region_id, stamp_id, retention_days, description, feed_period_ms)
+             unit_cost_micros, owner, runbook_url, labels, services, zone, region_id, stamp_id, retention_days, description, feed_period_ms,
+             pool_id)
+         OVERRIDING SYSTEM VALUE
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-             (SELECT region_id FROM region WHERE slug = $18), (SELECT stamp_id FROM stamp WHERE slug = $19), $20, $21, $22)
+             (SELECT region_id FROM region WHERE slug = $18), (SELECT stamp_id FROM stamp WHERE slug = $19), $20, $21, $22,
+             COALESCE($23, nextval(pg_get_serial_sequence('pool', 'pool_id'))))
          RETURNING pool_id",
     )
     .bind(id)
@@ -213,6 +221,7 @@ pub async fn create(conn: &mut PgConnection, id: Uuid, fields: &PoolFields) -> R
     .bind(fields.retention_days)
     .bind(&fields.description)
     .bind(fields.feed_period_ms)
+    .bind(key)
     .fetch_one(&mut *conn)
     .await
     .map_err(|e| meaning(e, fields))?;
@@ -345,6 +354,19 @@ pub async fn keys(conn: &mut PgConnection) -> Result<Vec<(i32, String)>> {
 /// Keys of the given slugs, those that exist.
 pub async fn keys_of(conn: &mut PgConnection, slugs: &[String]) -> Result<Vec<(i32, String)>> {
     Ok(sqlx::query_as("SELECT pool_id, slug FROM pool WHERE slug = ANY($1) ORDER BY slug").bind(slugs).fetch_all(conn).await?)
+}
+
+/// Slugs and names of the first pools by name.
+pub async fn names(conn: &mut PgConnection, limit: i64) -> Result<Vec<(String, String)>> {
+    Ok(sqlx::query_as("SELECT slug, name FROM pool WHERE archived_at IS NULL ORDER BY name, slug LIMIT $1")
+        .bind(limit)
+        .fetch_all(conn)
+        .await?)
+}
+
+/// The shortest period in which a pool expects samples; `None` if none expects any.
+pub async fn shortest_feed(conn: &mut PgConnection) -> Result<Option<i32>> {
+    Ok(sqlx::query_scalar("SELECT min(feed_period_ms) FROM pool WHERE archived_at IS NULL").fetch_one(conn).await?)
 }
 
 /// How many pools there are, archived ones left out.

@@ -118,3 +118,9 @@ pub async fn during(
     .await?;
     rows.into_iter().map(Stored::try_from).collect()
 }
+
+/// Removes all reservations: the demo world writes its own anew.
+pub async fn clear(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query("DELETE FROM reservation").execute(conn).await?;
+    Ok(())
+}

@@ -261,6 +261,14 @@ pub async fn keys_of(conn: &mut PgConnection, slugs: &[String]) -> Result<Vec<(i
     Ok(sqlx::query_as("SELECT tenant_id, slug FROM tenant WHERE slug = ANY($1) ORDER BY slug").bind(slugs).fetch_all(conn).await?)
 }
 
+/// Slugs and names of the first tenants by name.
+pub async fn names(conn: &mut PgConnection, limit: i64) -> Result<Vec<(String, String)>> {
+    Ok(sqlx::query_as("SELECT slug, name FROM tenant WHERE archived_at IS NULL ORDER BY name, slug LIMIT $1")
+        .bind(limit)
+        .fetch_all(conn)
+        .await?)
+}
+
 /// How many tenants there are, archived ones left out.
 pub async fn count(conn: &mut PgConnection) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT count(*) FROM tenant WHERE archived_at IS NULL").fetch_one(conn).await?)

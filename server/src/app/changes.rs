@@ -1,0 +1,61 @@
+//! Change events, read and recorded.
+
+use super::window::Window;
+use super::{App, Result};
+use crate::clock;
+use headroom_domain::Millis;
+use headroom_domain::series::{Series, Step};
+use headroom_store::audit::Actor;
+use headroom_store::change::{self, Change};
+use headroom_store::pool;
+use std::collections::HashMap;
+
+impl App {
+    /// The database's time.
+    pub async fn now(&self) -> Result<Millis> {
+        Ok(headroom_store::now(&mut *self.db.pages.acquire().await?).await?)
+    }
+
+    /// First and last instant of a pool's stored days.
+    pub async fn extent(&self, pool: i32) -> Result<Option<(Millis, Millis)>> {
+        Ok(headroom_store::history::extent(&mut *self.db.pages.acquire().await?, Some(pool)).await?)
+    }
+
+    /// Changes of a window, each with its pool's slug, newest first.
+    pub async fn changes(&self, window: &Window, limit: i64) -> Result<Vec<(Change, Option<String>)>> {
+        let mut conn = self.db.pages.acquire().await?;
+        let keys = window.pool_keys();
+        let found = change::list(&mut conn, keys.as_deref(), window.from_ms, window.to_ms, limit).await?;
+        let named: Vec<i32> = found.iter().filter_map(|c| c.pool).collect();
+        let slugs: HashMap<i32, String> =
+            pool::by_keys(&mut conn, &named).await?.into_iter().map(|p| (p.key, p.fields.slug.to_string())).collect();
+        Ok(found
+            .into_iter()
+            .map(|c| {
+                let slug = c.pool.and_then(|key| slugs.get(&key).cloned());
+                (c, slug)
+            })
+            .collect())
+    }
+
+    /// Records changes, each for a pool by its slug or for all; returns how many were new.
+    pub async fn record_changes(&self, _actor: &Actor, changes: Vec<(Option<String>, Change)>) -> Result<u64> {
+        let mut tx = self.db.pages.begin().await?;
+        let mut rows = Vec::new();
+        for (slug, mut change) in changes {
+            if let Some(slug) = slug {
+                change.pool = Some(super::pools::find(&mut tx, &slug).await?.key);
+            }
+            rows.push((clock::uuid(), change));
+        }
+        let recorded = change::record(&mut tx, &rows).await?;
+        tx.commit().await?;
+        Ok(recorded)
+    }
+
+    /// A subject's series at a stored step, uncut.
+    pub async fn stored_series(&self, subject: &super::trend::Subject, step: Step, from: Millis, to: Millis) -> Result<Series> {
+        let mut conn = self.db.pages.acquire().await?;
+        super::trend::series(&mut conn, subject, step, from, to).await
+    }
+}

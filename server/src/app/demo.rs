@@ -1,0 +1,275 @@
+//! Writing the demo world into a database, and going on with it after a pause.
+
+use super::{App, AppError, Result};
+use crate::clock;
+use crate::demo::{Keys, World};
+use headroom_domain::accumulate::Accumulator;
+use headroom_domain::pool::PoolKind;
+use headroom_domain::reservation::Reservation;
+use headroom_domain::slug::Slug;
+use headroom_domain::{DAY_MS, MINUTE_MS, Millis};
+use headroom_store::change::Change;
+use headroom_store::current::Current;
+use headroom_store::organisation::Organisation;
+use headroom_store::pool::{CapacityStep, PoolFields};
+use headroom_store::tenant::TenantFields;
+use headroom_store::{change, current, history, import, organisation, partition, pool, quota, reservation, signal, tenant};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+
+/// The demo's one import.
+const KEY: &str = "demo world";
+/// Hour blocks held before they are written: about 100 MB.
+const BLOCKS_A_WRITE: usize = 20_000;
+/// A pause longer than this is filled on the next start.
+const PAUSE_MS: Millis = 2 * MINUTE_MS;
+
+impl App {
+    /// Makes sure that the demo world is there and reaches the present; says how far it has come by
+    /// calling `progress` with minutes of history done and in all.
+    ///
+    /// # Errors
+    /// `Conflict` if the database holds pools that are not the demo's.
+    pub async fn install_demo(&self, seed: u64, days: i64, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<World> {
+        let mut conn = self.db.jobs.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let settings = organisation::get(&mut conn).await?;
+        if !settings.demo && pool::count(&mut conn).await? > 0 {
+            return Err(AppError::Conflict(
+                "this database holds pools that are not the demo's; give the demo a folder of its own with --data-dir".into(),
+            ));
+        }
+        let begun = import::begin(&mut conn, "demo", KEY, KEY).await?;
+        if begun.is_done() {
+            let made = begun.summary.unwrap_or_default();
+            let number = |key: &str| made.get(key).and_then(serde_json::Value::as_i64);
+            let world = World::new(number("seed").unwrap_or_default() as u64, number("now_ms").unwrap_or(now));
+            drop(conn);
+            self.catch_up(&world, now, progress).await?;
+            return Ok(world);
+        }
+        let world = World::new(seed, now);
+        let mut tx = self.db.jobs.begin().await?;
+        // A start that was cut off half-way left rows that nobody sees; begin again.
+        history::remove_part(&mut tx, begun.part).await?;
+        let keys = write_things(&mut tx, &world).await?;
+        tx.commit().await?;
+        drop(conn);
+        self.write_history(&world, &keys, begun.part, world.now_ms - days * DAY_MS, world.now_ms, progress).await?;
+        let mut tx = self.db.jobs.begin().await?;
+        write_present(&mut tx, &world, &keys, world.now_ms).await?;
+        let summary = serde_json::json!({ "seed": world.seed, "now_ms": world.now_ms });
+        import::finish(&mut tx, begun.part, days, 0, &summary).await?;
+        tx.commit().await?;
+        sqlx::query("ANALYZE").execute(&mut *self.db.jobs.acquire().await?).await?;
+        Ok(world)
+    }
+
+    /// Fills the time in which the demo did not run.
+    async fn catch_up(&self, world: &World, now: Millis, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<()> {
+        let mut conn = self.db.jobs.acquire().await?;
+        let keys = keys_of(&mut conn, world).await?;
+        let newest = history::newest(&mut conn).await?.unwrap_or(world.now_ms);
+        let from = headroom_domain::series::ceil(newest, MINUTE_MS);
+        let to = headroom_domain::series::floor(now, MINUTE_MS);
+        if to - from < PAUSE_MS {
+            return Ok(());
+        }
+        let part = import::begin(&mut conn, "demo", &format!("{KEY} from {from}"), "demo world, while it was stopped").await?.part;
+        history::remove_part(&mut conn, part).await?;
+        drop(conn);
+        self.write_history(world, &keys, part, from, to, progress).await?;
+        let mut tx = self.db.jobs.begin().await?;
+        write_present(&mut tx, world, &keys, to).await?;
+        import::finish(&mut tx, part, (to - from) / MINUTE_MS, 0, &serde_json::json!({})).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn write_history(
+        &self,
+        world: &World,
+        keys: &Keys,
+        part: i32,
+        from: Millis,
+        to: Millis,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<()> {
+        let chunks = world.chunks_between(from, to);
+        let total: u64 = chunks.iter().map(|c| ((c.to_ms - c.from_ms) / MINUTE_MS) as u64).sum();
+        let mut done = 0;
+        let mut accumulator = Accumulator::default();
+        for (i, chunk) in chunks.iter().enumerate() {
+            world.fill(&mut accumulator, keys, chunk);
+            done += ((chunk.to_ms - chunk.from_ms) / MINUTE_MS) as u64;
+            if accumulator.blocks() >= BLOCKS_A_WRITE || i + 1 == chunks.len() {
+                let mut tx = self.db.jobs.begin().await?;
+                // Nothing of the demo needs to outlive a power cut before the last commit.
+                sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *tx).await?;
+                history::merge(&mut tx, part, accumulator.take()).await?;
+                tx.commit().await?;
+            }
+            progress(done, total);
+        }
+        Ok(())
+    }
+}
+
+fn slug(text: &str) -> Result<Slug> {
+    Slug::parse(text).map_err(|e| AppError::Internal(format!("demo slug {text:?} {e}")))
+}
+
+fn small(slots: i64) -> i32 {
+    i32::try_from(slots).unwrap_or(i32::MAX)
+}
+
+/// Everything but history. What a cut-off start left is found by its slug.
+async fn write_things(conn: &mut PgConnection, world: &World) -> Result<Keys> {
+    let settings = Organisation { name: world.organisation.into(), currency: world.currency.into(), zone: world.zone.into(), demo: true };
+    organisation::set(conn, &settings).await?;
+    for region in &world.regions {
+        organisation::ensure_region(conn, region.slug, region.name).await?;
+    }
+    let mut keys = Keys { pools: Vec::new(), tenants: Vec::new() };
+    for t in &world.tenants {
+        let fields = TenantFields {
+            slug: slug(t.slug)?,
+            name: t.name.into(),
+            tier: t.tier.into(),
+            priority: t.priority,
+            weight: t.weight,
+            cost_centre: t.cost_centre.into(),
+            owner: t.owner.into(),
+            labels: BTreeMap::new(),
+            region: None,
+            stamp: None,
+        };
+        keys.tenants.push(match tenant::by_slug(conn, t.slug).await? {
+            Some(found) => found.key,
+            None => tenant::create(conn, clock::uuid(), &fields).await?,
+        });
+    }
+    for p in &world.pools {
+        let fields = PoolFields {
+            slug: slug(p.slug)?,
+            name: p.name.into(),
+            description: p.description.into(),
+            kind: p.kind,
+            properties: p.properties,
+            min_slots: p.min_slots.map(small),
+            max_slots: p.max_slots.map(small),
+            unit_cost_micros: Some(p.unit_cost_micros),
+            owner: p.owner.into(),
+            runbook_url: p.runbook_url.clone(),
+            labels: p.labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            services: p.services.clone(),
+            zone: p.zone.into(),
+            region: Some(p.region.into()),
+            stamp: None,
+            feed_period_ms: Some(small(p.feed_period_ms)),
+            retention_days: Some(90),
+        };
+        debug_assert!(PoolKind::ALL.contains(&fields.kind));
+        let key = match pool::by_slug(conn, p.slug).await? {
+            Some(found) => found.key,
+            None => pool::create(conn, clock::uuid(), &fields).await?,
+        };
+        for s in &p.signals {
+            signal::ensure(conn, key, s.name, s.unit, s.kind.as_str()).await?;
+        }
+        keys.pools.push(key);
+    }
+    for step in &world.capacity_steps {
+        let step_row = CapacityStep {
+            from_ms: step.from_ms,
+            configured: small(step.configured),
+            planned_down: small(step.planned_down),
+            reason: step.reason.clone(),
+            actor: step.actor.into(),
+        };
+        pool::set_capacity(conn, keys.pools[step.pool], &step_row).await?;
+    }
+    for q in &world.quotas {
+        quota::set(conn, keys.pools[q.pool], keys.tenants[q.tenant], Some(small(q.slots))).await?;
+    }
+    reservation::clear(conn).await?;
+    for r in &world.reservations {
+        let promise = Reservation {
+            pool: keys.pools[r.pool],
+            tenant: keys.tenants[r.tenant],
+            from_ms: r.from_ms,
+            to_ms: r.to_ms,
+            baseline: r.baseline,
+            ceiling: r.ceiling,
+            lending_limit: r.lending_limit,
+            borrowing_limit: r.borrowing_limit,
+        };
+        reservation::create(conn, clock::uuid(), &promise, r.kind, r.note).await?;
+    }
+    let changes: Vec<_> = world
+        .changes
+        .iter()
+        .map(|c| {
+            let change = Change {
+                at_ms: c.at_ms,
+                kind: c.kind,
+                pool: c.pool.map(|p| keys.pools[p]),
+                title: c.title.clone(),
+                url: c.url.clone(),
+                source: c.source.into(),
+                actor: c.actor.into(),
+            };
+            (clock::uuid(), change)
+        })
+        .collect();
+    change::record(conn, &changes).await?;
+    Ok(keys)
+}
+
+async fn keys_of(conn: &mut PgConnection, world: &World) -> Result<Keys> {
+    let pools: BTreeMap<String, i32> = pool::list(conn, true).await?.into_iter().map(|p| (p.fields.slug.to_string(), p.key)).collect();
+    let tenants: BTreeMap<String, i32> = tenant::list(conn, true).await?.into_iter().map(|t| (t.fields.slug.to_string(), t.key)).collect();
+    let find = |known: &BTreeMap<String, i32>, slug: &str| {
+        known.get(slug).copied().ok_or_else(|| {
+            AppError::Conflict(format!("{slug} of the demo world was renamed; start the demo anew with another --data-dir"))
+        })
+    };
+    Ok(Keys {
+        pools: world.pools.iter().map(|p| find(&pools, p.slug)).collect::<Result<_>>()?,
+        tenants: world.tenants.iter().map(|t| find(&tenants, t.slug)).collect::<Result<_>>()?,
+    })
+}
+
+/// The last values, so that the first page is not empty until the first live sample.
+async fn write_present(conn: &mut PgConnection, world: &World, keys: &Keys, now: Millis) -> Result<()> {
+    let at = now - MINUTE_MS;
+    let mut values = Vec::new();
+    let mut newest = BTreeMap::new();
+    for (index, &pool_key) in keys.pools.iter().enumerate() {
+        let Some(reading) = world.reading(index, at, MINUTE_MS) else { continue };
+        newest.insert(pool_key, now);
+        let value = |tenant: i32, occupied: i64, reserved: i64, rejections: i64| Current {
+            pool: pool_key,
+            tenant,
+            at_ms: at,
+            duration_ms: small(MINUTE_MS),
+            capacity: small(reading.capacity),
+            planned_down: 0,
+            occupied: small(occupied),
+            reserved: small(reserved),
+            rejections,
+            latency_ms: None,
+        };
+        let rejected: i64 = reading.tenants.iter().map(|t| t.counters.rejections).sum();
+        values.push(value(0, reading.occupied(), reading.reserved(), rejected));
+        for t in &reading.tenants {
+            values.push(value(keys.tenants[t.tenant as usize - 1], t.occupied, t.reserved, t.counters.rejections));
+        }
+    }
+    current::set(conn, &values).await?;
+    history::set_newest(conn, &newest).await?;
+    for cut in partition::Cut::ALL {
+        partition::ensure(conn, cut, now - DAY_MS, now + DAY_MS).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! What can go wrong in a use case. No status codes: each door has its own table.
+
+use headroom_domain::range::RangeError;
+use headroom_store::StoreError;
+
+/// Result of a use case.
+pub type Result<T, E = AppError> = std::result::Result<T, E>;
+
+/// A field that cannot be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Name of the field, as the caller wrote it.
+    pub field: String,
+    /// What was found, cut to a readable length.
+    pub found: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+impl Problem {
+    /// A problem with what was found and what was expected.
+    pub fn new(field: impl Into<String>, found: impl AsRef<str>, expected: impl Into<String>) -> Self {
+        const LONGEST: usize = 80;
+        let found = found.as_ref();
+        let mut cut: String = found.chars().take(LONGEST).collect();
+        if cut.len() < found.len() {
+            cut.push('…');
+        }
+        Self { field: field.into(), found: cut, expected: expected.into() }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.found.is_empty() {
+            write!(f, "{}: expected {}", self.field, self.expected)
+        } else {
+            write!(f, "{}: found {:?}, expected {}", self.field, self.found, self.expected)
+        }
+    }
+}
+
+/// Facts about a use case that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Nothing has this name.
+    #[error("no {what} called {slug:?}")]
+    NotFound {
+        /// `pool`, `tenant`, ...
+        what: &'static str,
+        /// The name asked for.
+        slug: String,
+        /// The nearest name there is.
+        suggestion: Option<String>,
+    },
+    /// The thing has another name now.
+    #[error("{what} {slug:?} is now called {to:?}")]
+    Moved {
+        /// `pool` or `tenant`.
+        what: &'static str,
+        /// The former name.
+        slug: String,
+        /// The present one.
+        to: String,
+    },
+    /// Fields that cannot be accepted; nothing was written.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Problem>),
+    /// The change does not fit what is there now.
+    #[error("{0}")]
+    Conflict(String),
+    /// The database is out of reach or out of room.
+    #[error("the database does not answer: {0}")]
+    Unavailable(String),
+    /// Anything else; the text is for the log, not for the person.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl AppError {
+    /// A single field that cannot be accepted.
+    pub fn invalid(field: impl Into<String>, found: impl AsRef<str>, expected: impl Into<String>) -> Self {
+        Self::Invalid(vec![Problem::new(field, found, expected)])
+    }
+
+    /// A range that cannot be accepted.
+    pub fn range(field: &str, error: &RangeError) -> Self {
+        Self::Invalid(vec![Problem { field: field.into(), found: String::new(), expected: error.to_string() }])
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        if error.is_unavailable() {
+            return Self::Unavailable(error.to_string());
+        }
+        match error {
+            StoreError::Taken { .. } | StoreError::Stale { .. } => Self::Conflict(error.to_string()),
+            StoreError::Invalid { field, problem } => {
+                Self::Invalid(vec![Problem { field: field.into(), found: String::new(), expected: problem }])
+            }
+            StoreError::Damaged { .. } | StoreError::Database(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<sqlx::Error> for AppError {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}

@@ -1,0 +1,52 @@
+//! What runs in the background, for the Jobs page and the API.
+
+use super::{App, Result};
+use headroom_domain::Millis;
+use headroom_store::import::Import;
+use headroom_store::job::Run;
+use headroom_store::{import, job};
+
+/// A line of the schedule.
+#[derive(Debug, Clone, Copy)]
+pub struct Scheduled {
+    /// The job's name, as leases and runs have it.
+    pub name: &'static str,
+    /// What it does, one sentence.
+    pub purpose: &'static str,
+    /// How often it runs.
+    pub period_ms: Millis,
+}
+
+/// Samples become history.
+pub const ROLLUP: Scheduled = Scheduled {
+    name: "rollup",
+    purpose: "Turns accepted samples into history by the minute, five minutes, hour and day.",
+    period_ms: 5_000,
+};
+
+/// History gets its room and loses it.
+pub const PARTITIONS: Scheduled = Scheduled {
+    name: "partitions",
+    purpose: "Makes partitions ahead of the data and drops those past their retention.",
+    period_ms: 3_600_000,
+};
+
+/// Everything that runs by itself.
+pub const SCHEDULE: [Scheduled; 2] = [ROLLUP, PARTITIONS];
+
+impl App {
+    /// The newest runs of all jobs.
+    pub async fn job_runs(&self, limit: i64) -> Result<Vec<Run>> {
+        Ok(job::runs(&mut *self.db.pages.acquire().await?, None, limit).await?)
+    }
+
+    /// The newest run of one job.
+    pub async fn last_run(&self, name: &str) -> Result<Option<Run>> {
+        Ok(job::runs(&mut *self.db.pages.acquire().await?, Some(name), 1).await?.pop())
+    }
+
+    /// Imports, newest first.
+    pub async fn imports(&self) -> Result<Vec<Import>> {
+        Ok(import::list(&mut *self.db.pages.acquire().await?).await?)
+    }
+}

@@ -1,0 +1,44 @@
+//! Use cases: one file per noun, one function per thing a person can do. The API, the pages, the
+//! command line and the jobs all come through here. A function owns its transaction.
+
+pub mod demo;
+mod error;
+//pub mod import;
+//pub mod ingest;
+pub mod changes;
+pub mod jobs;
+pub mod overview;
+pub mod pools;
+pub mod search;
+pub mod shell;
+pub mod tenants;
+pub mod trend;
+pub mod usage;
+pub mod window;
+
+pub use error::{AppError, Problem, Result};
+
+use crate::db::Db;
+use headroom_store::organisation::Organisation;
+use std::sync::Arc;
+
+/// What use cases need: the database, and what is remembered between requests.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Connections by class of work.
+    pub db: Db,
+    /// Sums that many pages ask for and that change slowly.
+    pub(crate) money: Arc<overview::MoneyCache>,
+}
+
+impl App {
+    /// Use cases over a database.
+    pub fn new(db: Db) -> Self {
+        Self { db, money: Arc::default() }
+    }
+
+    /// The organisation's settings.
+    pub async fn organisation(&self) -> Result<Organisation> {
+        Ok(headroom_store::organisation::get(&mut *self.db.pages.acquire().await?).await?)
+    }
+}

@@ -1,0 +1,160 @@
+//! The command line: `headroom VERB`. Every verb says what it does, what it wrote, or what to do next.
+
+mod backup;
+mod demo;
+mod import;
+mod pool;
+mod serve;
+mod tenant;
+mod usage;
+
+use crate::app::{App, AppError};
+use crate::db::Db;
+use crate::postgres::{self, Postgres, Source};
+use crate::telemetry::{self, LogFormat};
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use headroom_store::audit::Actor;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+/// Who acts from the command line.
+static CLI_ACTOR: LazyLock<Actor> = LazyLock::new(|| Actor { name: "local".into(), source: "cli" });
+
+/// The capacity dashboard for slots: what is full, what is wasted, who uses it.
+#[derive(Debug, Parser)]
+#[command(name = "headroom", version, max_term_width = 100, after_help = "\
+Try it:            headroom demo
+Your own server:   headroom serve
+Your history in:   headroom import swf LOG.swf.gz
+                   headroom import occupancy SAMPLES.csv
+Exact sums out:    headroom usage --by tenant --format csv
+
+Without --database-url a private PostgreSQL is kept below --data-dir; several commands may use it at once.")]
+pub struct Cli {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Where everything is kept.
+#[derive(Debug, Clone, Args)]
+struct Place {
+    /// Folder of the private PostgreSQL [default: /var/lib/headroom as root, else $XDG_DATA_HOME/headroom]
+    #[arg(long, global = true, env = "HEADROOM_DATA_DIR", value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// Use this PostgreSQL (15 or newer) in place of a private one: postgres://user@host/database
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Folder with PostgreSQL's programs [default: PATH, then the usual places]
+    #[arg(long, global = true, env = "HEADROOM_PG_BIN", value_name = "FOLDER")]
+    pg_bin: Option<PathBuf>,
+    /// Form of the log on standard error
+    #[arg(long, global = true, env = "HEADROOM_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve the dashboard and the API
+    Serve(serve::Serve),
+    /// Serve a made-up world: 8 pools, 12 tenants, 100 days, live samples
+    Demo(demo::Demo),
+    /// Bring history in: SWF logs, occupancy samples, intervals, changes
+    #[command(subcommand)]
+    Import(import::Import),
+    /// Print exact sums of slot-milliseconds
+    Usage(usage::Usage),
+    /// Make, list and change pools
+    #[command(subcommand)]
+    Pool(pool::Pool),
+    /// Make, list and change tenants
+    #[command(subcommand)]
+    Tenant(tenant::Tenant),
+    /// Write everything into one file
+    Backup(backup::Backup),
+    /// Bring everything back from one file
+    Restore(backup::Restore),
+    /// Print the description of the API (OpenAPI)
+    Openapi,
+}
+
+/// Reads the command line and does what it says.
+pub async fn run() -> Result<()> {
+    let cli = Cli::parse();
+    let quiet = !matches!(cli.verb, Verb::Serve(_) | Verb::Demo(_));
+    telemetry::log(cli.place.log_format, if quiet { "warn,sqlx=error" } else { "info,sqlx=warn" });
+    match cli.verb {
+        Verb::Serve(verb) => verb.run(&cli.place).await,
+        Verb::Demo(verb) => verb.run(&cli.place).await,
+        Verb::Import(verb) => verb.run(&cli.place).await,
+        Verb::Usage(verb) => verb.run(&cli.place).await,
+        Verb::Pool(verb) => verb.run(&cli.place).await,
+        Verb::Tenant(verb) => verb.run(&cli.place).await,
+        Verb::Backup(verb) => verb.run(&cli.place).await,
+        Verb::Restore(verb) => verb.run(&cli.place).await,
+        Verb::Openapi => {
+            print!("{}", crate::http::openapi::document());
+            Ok(())
+        }
+    }
+}
+
+/// An open database with its use cases.
+struct Open {
+    postgres: Postgres,
+    app: App,
+}
+
+impl Place {
+    fn source(&self) -> Result<Source> {
+        Ok(match (&self.database_url, &self.data_dir) {
+            (Some(url), _) => Source::Url(url.clone()),
+            (None, Some(folder)) => Source::Private { data_dir: folder.clone() },
+            (None, None) => Source::Private { data_dir: postgres::default_data_dir()? },
+        })
+    }
+
+    /// Finds or starts PostgreSQL, without touching the schema.
+    async fn start(&self) -> Result<Postgres> {
+        let options = postgres::Options { bin_dir: self.pg_bin.clone(), ..postgres::Options::default() };
+        Ok(postgres::start(self.source()?, options).await?)
+    }
+
+    /// Finds or starts PostgreSQL and brings the schema up to date.
+    async fn open(&self) -> Result<Open> {
+        let postgres = self.start().await?;
+        let db = Db::connect(&postgres.connect_options());
+        db.migrate().await.context("the schema could not be brought up to date")?;
+        Ok(Open { postgres, app: App::new(db) })
+    }
+}
+
+impl Open {
+    /// Closes connections and stops a PostgreSQL that was started for this command.
+    async fn close(self) {
+        self.app.db.close().await;
+        self.postgres.stop().await;
+    }
+}
+
+/// Runs a command on an open database and closes it, whatever came of it.
+async fn with_database<T>(place: &Place, work: impl AsyncFnOnce(&App) -> Result<T>) -> Result<T> {
+    let open = place.open().await?;
+    let result = work(&open.app).await;
+    open.close().await;
+    result
+}
+
+/// A use case's error as a sentence for a person.
+fn plain(error: AppError) -> anyhow::Error {
+    match error {
+        AppError::NotFound { suggestion: Some(ref near), .. } => anyhow::anyhow!("{error}; did you mean {near:?}?"),
+        AppError::Invalid(problems) if problems.len() > 1 => {
+            let lines: Vec<String> = problems.iter().map(|p| format!("  {p}")).collect();
+            anyhow::anyhow!("{} values cannot be accepted; nothing was changed\n{}", problems.len(), lines.join("\n"))
+        }
+        other => anyhow::anyhow!(other),
+    }
+}

@@ -1,0 +1,80 @@
+//! `headroom serve`.
+
+use super::{Open, Place};
+use crate::app::App;
+use crate::serve::{self, Server};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serve the dashboard and the API.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Address to listen on; port 0 takes a free one. Until there is sign-in it must be on loopback
+    #[arg(long, env = "HEADROOM_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub(super) listen: SocketAddr,
+    /// Let tests move the database's clock; a release build refuses it
+    #[arg(long, env = "HEADROOM_TEST_CLOCK")]
+    pub(super) test_clock: bool,
+    /// Do not run background jobs in this process
+    #[arg(long, env = "HEADROOM_NO_JOBS")]
+    pub(super) no_jobs: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self, place: &Place) -> Result<()> {
+        let listener = self.listener().await?;
+        let open = place.open().await?;
+        check_clock(&open.app, self.test_clock).await?;
+        let server = self.start(&open, listener).await?;
+        until_told_to_stop().await?;
+        tracing::info!("stopping");
+        server.stop().await;
+        open.postgres.stop().await;
+        Ok(())
+    }
+
+    /// Takes the address before anything slow, so that a taken port is told at once.
+    pub(super) async fn listener(&self) -> Result<TcpListener> {
+        if !self.listen.ip().is_loopback() {
+            bail!(
+                "{} is not on loopback: there is no sign-in yet, so Headroom answers this machine only; use 127.0.0.1:{}",
+                self.listen.ip(),
+                self.listen.port()
+            );
+        }
+        TcpListener::bind(self.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}; choose another port with --listen 127.0.0.1:0", self.listen))
+    }
+
+    pub(super) async fn start(&self, open: &Open, listener: TcpListener) -> Result<Server> {
+        let server = serve::start(open.app.db.clone(), listener, !self.no_jobs).await?;
+        println!("headroom listening on http://{}", server.address);
+        Ok(server)
+    }
+}
+
+/// A test clock is a way to lie about time: only a server that was started for tests may find one.
+async fn check_clock(app: &App, allowed: bool) -> Result<()> {
+    if allowed && !cfg!(debug_assertions) {
+        bail!("--test-clock is refused by a release build");
+    }
+    let set = headroom_store::has_test_clock(&mut *app.db.jobs.acquire().await?).await?;
+    if set && !allowed {
+        bail!("this database has a test clock; start with --test-clock, or empty the table test_clock");
+    }
+    Ok(())
+}
+
+/// Waits for an interrupt or a request to end.
+pub(super) async fn until_told_to_stop() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

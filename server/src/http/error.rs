@@ -1,0 +1,165 @@
+//! RFC 9457 problems: the one table from what went wrong to what the API answers.
+
+use crate::app::{AppError, Problem};
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Seconds after which a caller may try again when the database is away.
+pub const RETRY_AFTER_S: u64 = 5;
+
+/// One field that cannot be accepted.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// Name of the field, parameter or column.
+    pub field: String,
+    /// What was found, cut to a readable length.
+    pub found: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+/// The body of every error.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ProblemBody {
+    /// Which kind of problem, a stable word: `about:blank#not-found`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What happened this time and what to do.
+    pub detail: String,
+    /// Fields that cannot be accepted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldProblem>,
+    /// The nearest name there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+/// An error of the API.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    body: ProblemBody,
+    location: Option<String>,
+}
+
+impl ApiError {
+    /// A problem with a status, a stable word and a sentence.
+    pub fn new(status: StatusCode, word: &str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            body: ProblemBody {
+                kind: format!("about:blank#{word}"),
+                title: status.canonical_reason().unwrap_or("Error").to_owned(),
+                status: status.as_u16(),
+                detail: detail.into(),
+                errors: Vec::new(),
+                suggestion: None,
+            },
+            location: None,
+        }
+    }
+
+    /// Fields that cannot be accepted.
+    pub fn invalid(problems: &[Problem]) -> Self {
+        let detail = match problems {
+            [one] => one.to_string(),
+            many => format!("{} fields cannot be accepted; nothing was changed", many.len()),
+        };
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail);
+        error.body.errors = problems
+            .iter()
+            .map(|p| FieldProblem { field: p.field.clone(), found: p.found.clone(), expected: p.expected.clone() })
+            .collect();
+        error
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::NotFound { ref suggestion, .. } => {
+                let suggestion = suggestion.clone();
+                let detail = suggestion.as_ref().map_or_else(|| error.to_string(), |s| format!("{error}; did you mean {s:?}?"));
+                let mut api = Self::new(StatusCode::NOT_FOUND, "not-found", detail);
+                api.body.suggestion = suggestion;
+                api
+            }
+            AppError::Moved { what, ref to, .. } => {
+                let mut api = Self::new(StatusCode::PERMANENT_REDIRECT, "moved", error.to_string());
+                api.location = Some(format!("/api/v1/{what}s/{to}"));
+                api
+            }
+            AppError::Invalid(problems) => Self::invalid(&problems),
+            AppError::Conflict(text) => Self::new(StatusCode::CONFLICT, "conflict", text),
+            AppError::Unavailable(text) => {
+                tracing::warn!(error = %text, "the database does not answer");
+                let detail = "the database does not answer; nothing was changed, try again shortly";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "database-unavailable", detail)
+            }
+            AppError::Internal(text) => {
+                let id = crate::clock::nonce();
+                tracing::error!(error = %text, %id, "request failed");
+                let detail = format!("this could not be answered; the log has the cause under {id}");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE || self.status == StatusCode::TOO_MANY_REQUESTS {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        }
+        if let Some(location) = self.location.and_then(|l| HeaderValue::try_from(l).ok()) {
+            headers.insert(LOCATION, location);
+        }
+        response
+    }
+}
+
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        let status = match rejection.status() {
+            // A body of the wrong shape is a body that cannot be accepted, whatever the library calls it.
+            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::UNPROCESSABLE_ENTITY,
+            other => other,
+        };
+        Self::new(status, "body", rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "path", rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "query", rejection.body_text())
+    }
+}
+
+impl From<axum_extra::extract::QueryRejection> for ApiError {
+    fn from(rejection: axum_extra::extract::QueryRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "query", rejection.to_string())
+    }
+}

@@ -1,0 +1,12 @@
+//! Foreign formats in, domain rows out. No database and no clock here.
+
+pub mod aggregate;
+pub mod cells;
+pub mod coverage;
+pub mod lines;
+pub mod object;
+pub mod occupancy;
+pub mod report;
+pub mod sweep;
+pub mod swf;
+pub mod table;

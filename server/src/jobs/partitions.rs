@@ -1,0 +1,57 @@
+//! Partitions of live history: made ahead, dropped after their retention.
+
+use super::Outcome;
+use crate::app::AppError;
+use crate::db::Db;
+use headroom_domain::retention::may_drop;
+use headroom_domain::{DAY_MS, Millis};
+use headroom_store::partition::{self, Cut};
+use headroom_store::job;
+use serde_json::json;
+
+/// Partitions exist this far ahead, so that a job that is late by days does no harm.
+const AHEAD_MS: Millis = 8 * DAY_MS;
+/// Live samples may be this late.
+const BEHIND_MS: Millis = 3 * DAY_MS;
+/// Raw batches are kept this long after their day: longer than a sample may be late, so that a
+/// replay always meets its key.
+const RAW_KEPT_MS: Millis = 3 * DAY_MS;
+/// Five-minute history is kept at least this long: trends and comparisons over a year need it.
+const FIVE_MINUTES_KEPT_DAYS: i32 = 400;
+/// Runs of jobs are kept this long.
+const RUNS_KEPT_MS: Millis = 30 * DAY_MS;
+
+/// One run.
+pub async fn run(db: &Db) -> Result<Outcome, AppError> {
+    let mut made = 0;
+    let mut dropped = Vec::new();
+    let now = headroom_store::now(&mut *db.jobs.acquire().await?).await?;
+    for cut in Cut::ALL {
+        let mut tx = db.jobs.begin().await?;
+        made += partition::ensure(&mut tx, cut, now - BEHIND_MS, now + AHEAD_MS).await?;
+        tx.commit().await?;
+    }
+    for cut in Cut::ALL {
+        for old in partition::list(&mut *db.jobs.acquire().await?, cut).await? {
+            // One transaction per partition: the lock on the parent is short.
+            let mut tx = db.jobs.begin().await?;
+            let goes = match cut {
+                Cut::Raw => old.to_ms <= now - RAW_KEPT_MS && !partition::has_pending(&mut tx, &old).await?,
+                Cut::Minutes => old.to_ms < now && may_drop(old.to_ms, &partition::holders(&mut tx, cut, &old).await?, 1),
+                Cut::FiveMinutes => {
+                    old.to_ms < now && may_drop(old.to_ms, &partition::holders(&mut tx, cut, &old).await?, FIVE_MINUTES_KEPT_DAYS)
+                }
+            };
+            if goes {
+                partition::drop(&mut tx, &old).await?;
+                dropped.push(old.name.clone());
+            }
+            tx.commit().await?;
+        }
+    }
+    let forgotten = job::forget(&mut *db.jobs.acquire().await?, now - RUNS_KEPT_MS).await?;
+    Ok(Outcome {
+        acted: made > 0 || !dropped.is_empty() || forgotten > 0,
+        detail: json!({ "made": made, "dropped": dropped, "runs_forgotten": forgotten }),
+    })
+}

@@ -1,0 +1,184 @@
+//! What pages answer with: documents, tables as CSV, redirects after a change, error pages.
+
+use super::shell::{Spec, shell, without_database};
+use super::visit::Visit;
+use crate::app::{App, AppError, Problem};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, VARY};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use headroom_domain::range::rfc3339;
+use headroom_frontend::model::{ErrorModel, FilterSet, Link, ShellModel};
+use headroom_frontend::{pages, render};
+use leptos::prelude::AnyView;
+
+/// The cookie that carries a sentence over a redirect.
+pub const FLASH: &str = "hr_flash";
+/// Seconds after which a page may be asked for again when the database is away.
+const RETRY_AFTER_S: u64 = 5;
+
+/// A page of a status.
+pub fn page(shell: &ShellModel, status: StatusCode, view: impl FnOnce() -> AnyView) -> Response {
+    let html = render::document(view);
+    let mut response = (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("cookie, accept"));
+    if let Ok(policy) = HeaderValue::try_from(content_security_policy(&shell.nonce)) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    if shell.flash.is_some() {
+        headers.append(SET_COOKIE, HeaderValue::from_static("hr_flash=; Path=/; Max-Age=0; SameSite=Lax; HttpOnly"));
+    }
+    response
+}
+
+fn content_security_policy(nonce: &str) -> String {
+    format!(
+        "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
+         style-src-attr 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'"
+    )
+}
+
+/// A table as CSV: RFC 4180, text that a spreadsheet would run is quoted with an apostrophe.
+pub fn csv(shell: &ShellModel, name: &str, header: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> Response {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    out.write_record(header).expect("writing to memory");
+    for row in rows {
+        out.write_record(row.iter().map(Cell::text)).expect("rows are as wide as the header");
+    }
+    let filters = &shell.filters;
+    let day = |ms| rfc3339(ms).chars().take(10).collect::<String>();
+    let zone = shell.zone.name().replace('/', "-");
+    let file = format!("headroom_{name}_{}_{}_{zone}.csv", day(filters.from_ms), day(filters.to_ms));
+    let body = out.into_inner().expect("writing to memory");
+    let mut response = ([(CONTENT_TYPE, "text/csv; charset=utf-8")], body).into_response();
+    if let Ok(value) = HeaderValue::try_from(format!("attachment; filename=\"{file}\"")) {
+        response.headers_mut().insert(CONTENT_DISPOSITION, value);
+    }
+    response
+}
+
+/// One cell of a CSV.
+#[derive(Debug, Clone)]
+pub enum Cell {
+    /// Text that came from people.
+    Text(String),
+    /// A whole number.
+    Int(Option<i64>),
+    /// A number.
+    Float(Option<f64>),
+    /// Something of ours: times, words.
+    Own(String),
+}
+
+impl Cell {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => format!("'{text}"),
+            Self::Text(text) | Self::Own(text) => text.clone(),
+            Self::Int(value) => value.map(|v| v.to_string()).unwrap_or_default(),
+            Self::Float(value) => value.map(|v| v.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Goes on to another page after a change, with a sentence to show there.
+pub fn done(to: &str, sentence: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    if let Ok(to) = HeaderValue::try_from(to) {
+        headers.insert(LOCATION, to);
+    }
+    let sentence = percent_encoding::utf8_percent_encode(sentence, percent_encoding::NON_ALPHANUMERIC);
+    if let Ok(cookie) = HeaderValue::try_from(format!("{FLASH}={sentence}; Path=/; Max-Age=60; SameSite=Lax; HttpOnly")) {
+        headers.append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// A permanent redirect.
+pub fn moved(to: &str) -> Response {
+    let mut response = StatusCode::MOVED_PERMANENTLY.into_response();
+    if let Ok(to) = HeaderValue::try_from(to) {
+        response.headers_mut().insert(LOCATION, to);
+    }
+    response
+}
+
+/// An error as a page: shell, navigation and search stay.
+pub async fn failure(app: &App, visit: &Visit, error: AppError) -> Response {
+    let (status, model) = match error {
+        AppError::Moved { what, ref slug, ref to } => {
+            let from = format!("/{what}s/{slug}");
+            let rest = visit.address.strip_prefix(&from).unwrap_or_default();
+            return moved(&format!("/{what}s/{to}{rest}"));
+        }
+        AppError::NotFound { what, slug, suggestion } => {
+            let link = |s: String| Link { href: format!("/{what}s/{s}"), label: s };
+            let model = blank(StatusCode::NOT_FOUND, format!("No {what} called {slug}."));
+            (StatusCode::NOT_FOUND, ErrorModel { suggestions: suggestion.map(link).into_iter().collect(), ..model })
+        }
+        AppError::Invalid(problems) => {
+            let what = problems.iter().map(Problem::to_string).collect::<Vec<_>>().join(". ");
+            (StatusCode::UNPROCESSABLE_ENTITY, blank(StatusCode::UNPROCESSABLE_ENTITY, what))
+        }
+        AppError::Conflict(text) => (StatusCode::CONFLICT, blank(StatusCode::CONFLICT, text)),
+        AppError::Unavailable(text) => {
+            tracing::warn!(error = %text, "the database does not answer");
+            let model = ErrorModel {
+                retry_after_s: Some(RETRY_AFTER_S),
+                retry_href: visit.reads.then(|| visit.address.clone()),
+                ..blank(StatusCode::SERVICE_UNAVAILABLE, String::new())
+            };
+            return status_page(visit, StatusCode::SERVICE_UNAVAILABLE, &model);
+        }
+        AppError::Internal(text) => {
+            let id = crate::clock::nonce();
+            tracing::error!(error = %text, %id, "page failed");
+            let model = ErrorModel {
+                id,
+                retry_href: visit.reads.then(|| visit.address.clone()),
+                ..blank(StatusCode::INTERNAL_SERVER_ERROR, String::new())
+            };
+            return status_page(visit, StatusCode::INTERNAL_SERVER_ERROR, &model);
+        }
+    };
+    let spec = error_spec(status);
+    match shell(app, visit, spec).await {
+        Ok((shell, _)) => page(&shell, status, || pages::error(&shell, &model)),
+        Err(_) => status_page(visit, status, &model),
+    }
+}
+
+/// An error page that needs no database.
+pub fn status_page(visit: &Visit, status: StatusCode, model: &ErrorModel) -> Response {
+    let shell = without_database(visit, error_spec(status));
+    let mut response = page(&shell, status, || pages::error(&shell, model));
+    if let Some(seconds) = model.retry_after_s {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// An error page's model with only a sentence.
+pub fn blank(status: StatusCode, what: String) -> ErrorModel {
+    ErrorModel {
+        status: status.as_u16(),
+        what,
+        hint: String::new(),
+        suggestions: Vec::new(),
+        retry_after_s: None,
+        id: String::new(),
+        retry_href: None,
+    }
+}
+
+fn error_spec(status: StatusCode) -> Spec<'static> {
+    let title = match status {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::SERVICE_UNAVAILABLE => "Not available",
+        _ => "Error",
+    };
+    Spec { title, rail: None, honoured: FilterSet::NONE, default_from: "now-45d", view: &[] }
+}

@@ -1,0 +1,118 @@
+//! Reading posted forms: bounded text by field, and what is wrong with it.
+
+use crate::app::Problem;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{HOST, ORIGIN};
+use axum::response::{IntoResponse, Response};
+use headroom_domain::Millis;
+use headroom_domain::localtime::ZoneSlice;
+use headroom_domain::range::rfc3339;
+use headroom_frontend::model::Field;
+
+/// Longest text of one field.
+const MAX_FIELD: usize = 10_000;
+
+/// A posted form.
+#[derive(Debug, Clone, Default)]
+pub struct Posted {
+    pairs: Vec<(String, String)>,
+}
+
+impl Posted {
+    /// A field's text, trimmed; empty if it was not sent.
+    pub fn get(&self, name: &str) -> &str {
+        self.pairs.iter().find(|(k, _)| k == name).map_or("", |(_, v)| v.trim())
+    }
+
+    /// Whether a field was sent.
+    pub fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(k, _)| k == name)
+    }
+
+    /// A field for showing again, with its error.
+    pub fn field(&self, name: &str, problems: &[Problem]) -> Field {
+        Field { value: self.get(name).to_owned(), error: error_of(name, problems) }
+    }
+}
+
+/// The sentence for a field that cannot be accepted.
+pub fn error_of(name: &str, problems: &[Problem]) -> Option<String> {
+    let sentences: Vec<String> = problems
+        .iter()
+        .filter(|p| p.field == name)
+        .map(|p| if p.found.is_empty() { format!("Expected {}.", p.expected) } else { format!("Found \u{201c}{}\u{201d}, expected {}.", p.found, p.expected) })
+        .collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+impl<S: Send + Sync> FromRequest<S> for Posted {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        // A browser states where a form came from; a form of another site is not ours to take.
+        if !is_from_here(request.headers()) {
+            return Err((StatusCode::FORBIDDEN, "this form was sent from another site").into_response());
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|e| (e.status(), "the form is too large").into_response())?;
+        let pairs = url::form_urlencoded::parse(&body)
+            .into_owned()
+            .take(500)
+            .map(|(k, v)| (k, v.chars().take(MAX_FIELD).filter(|c| *c != '\0').collect()))
+            .collect();
+        Ok(Self { pairs })
+    }
+}
+
+/// A browser names the site a form came from; other programs name none.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    let header = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    let Some((origin, host)) = header(ORIGIN).zip(header(HOST)) else { return true };
+    origin.split_once("://").map_or(origin, |(_, host)| host) == host
+}
+
+/// Reads a whole number with optional grouping; empty is `None`.
+pub fn number(posted: &Posted, field: &str, problems: &mut Vec<Problem>) -> Option<i32> {
+    let text = posted.get(field);
+    if text.is_empty() {
+        return None;
+    }
+    let digits: String = text.chars().filter(|c| !matches!(c, ',' | ' ' | '\u{202f}' | '\u{a0}')).collect();
+    let found = digits.parse::<i32>().ok().filter(|n| (0..=10_000_000).contains(n));
+    if found.is_none() {
+        problems.push(Problem::new(field, text, "a whole number from 0 to 10,000,000"));
+    }
+    found
+}
+
+/// Reads a wall-clock time in the shown zone, or RFC 3339; empty is `None`. A time that a clock
+/// change skips is refused with both neighbours.
+pub fn wall_time(posted: &Posted, field: &str, zone: &ZoneSlice, problems: &mut Vec<Problem>) -> Option<Millis> {
+    let text = posted.get(field);
+    if text.is_empty() {
+        return None;
+    }
+    if let Ok(at) = chrono::DateTime::parse_from_rfc3339(text) {
+        return Some(at.timestamp_millis());
+    }
+    let formats = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"];
+    let Some(local) = formats.iter().find_map(|f| chrono::NaiveDateTime::parse_from_str(text, f).ok()) else {
+        problems.push(Problem::new(field, text, format!("a time such as 2026-11-28 00:00 ({})", zone.name())));
+        return None;
+    };
+    match zone.to_utc(local) {
+        Ok(at) => Some(at),
+        Err(jump) => {
+            let (before, after) = (zone.local(jump - 60_000), zone.local(jump));
+            let expected = format!(
+                "a time that exists: clocks change then; {} and {} do ({})",
+                before.format("%H:%M"),
+                after.format("%H:%M"),
+                rfc3339(jump)
+            );
+            problems.push(Problem::new(field, text, expected));
+            None
+        }
+    }
+}

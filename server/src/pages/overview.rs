@@ -1,0 +1,208 @@
+//! `/overview`: the executive's page.
+
+use super::answer::{Cell, csv, failure, page};
+use super::figure;
+use super::shell::{Spec, shell};
+use super::visit::Visit;
+use crate::app::overview::Overview;
+use crate::app::trend::peak;
+use crate::app::window::Window;
+use crate::charts::{self, Variant};
+use crate::state::AppState;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use headroom_domain::occupancy::{Sums, slot_hours};
+use headroom_domain::pool::{OCCUPANCY_CRIT, OCCUPANCY_WARN};
+use headroom_frontend::model::{FilterSet, Metric, Money, Named, OverviewModel, PanelState, Peak, ShellModel, StatCard, TopTenant};
+use headroom_frontend::{pages, routes::RailEntry};
+
+const SPEC: Spec<'static> = Spec {
+    title: "Executive overview",
+    rail: Some(RailEntry::Overview),
+    honoured: FilterSet::ALL,
+    default_from: "now-45d",
+    view: &[],
+};
+
+/// GET.
+pub async fn get(State(state): State<AppState>, visit: Visit) -> Response {
+    let (shell, window) = match shell(&state.app, &visit, SPEC).await {
+        Ok(both) => both,
+        Err(error) => return failure(&state.app, &visit, error).await,
+    };
+    let overview = match state.app.overview(&window).await {
+        Ok(overview) => overview,
+        Err(error) => return failure(&state.app, &visit, error).await,
+    };
+    let model = model(&visit, &shell, &window, &overview);
+    match visit.csv() {
+        Some("heatmap") => figure::heat_csv(&shell, "heatmap", &model.heatmap),
+        Some("tenants") => top_csv(&shell, &model),
+        Some(_) => figure::chart_csv(&shell, "overview", &model.trend),
+        None => page(&shell, StatusCode::OK, || pages::overview(&shell, &model)),
+    }
+}
+
+fn model(visit: &Visit, shell: &ShellModel, window: &Window, o: &Overview) -> OverviewModel {
+    let notes = figure::annotations(window, &o.changes);
+    let frame = figure::frame("occupancy", "Global occupancy trend", window, &notes);
+    let spec = charts::occupancy(&frame, &o.trend.buckets, OCCUPANCY_WARN, OCCUPANCY_CRIT);
+    let step = headroom_domain::format::duration(o.trend.step_ms);
+    let trend = figure::model(
+        &spec,
+        &[Variant::Compact, Variant::Medium, Variant::Wide],
+        format!("average per {step} with the band of its {}s, % of capacity", figure::resolution(&o.trend.series)),
+        o.trend.step_ms,
+        figure::csv_href(visit, shell, "trend"),
+    );
+    let total = o.trend.total();
+    OverviewModel {
+        pools_in_scope: o.pools,
+        cards: cards(shell, window, o, &total),
+        trend,
+        top_tenants: o
+            .top
+            .iter()
+            .map(|t| TopTenant {
+                tenant: Named { slug: t.slug.clone(), name: t.name.clone() },
+                occupied_slot_ms: i64::try_from(t.occupied_slot_ms).unwrap_or(i64::MAX),
+                share: t.share,
+                quota_use: t.quota_use,
+                quota_peak: t.quota_peak,
+                fair_share: t.fair_share,
+            })
+            .collect(),
+        tenants_in_scope: o.tenants,
+        top_tenants_state: if o.top.is_empty() {
+            PanelState::Empty { text: "No tenant used anything in this window.".into(), action: None }
+        } else {
+            PanelState::Ready
+        },
+        heatmap: figure::heat(
+            "saturation",
+            "When we saturate",
+            window,
+            &o.trend,
+            figure::csv_href(visit, shell, "heatmap"),
+            total.claims > 0,
+        ),
+        completeness: completeness(o),
+        over_capacity: o.over.iter().map(|(slug, name)| Named { slug: slug.clone(), name: name.clone() }).collect(),
+    }
+}
+
+fn completeness(o: &Overview) -> PanelState {
+    if o.pools == 0 {
+        return PanelState::Empty {
+            text: "Connect a data source to see capacity: make a pool, then import its history or send samples.".into(),
+            action: Some(headroom_frontend::model::Link { label: "How data gets in".into(), href: "/help#data-in".into() }),
+        };
+    }
+    if o.now.stale > 0 && o.now.fresh > 0 {
+        let named = o.silent.join(", ");
+        let rest = o.now.stale - o.silent.len() as i64;
+        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        let text = format!("{} of {} pools sent nothing for 5 min ({named}{more}). What is said about now leaves them out.", o.now.stale, o.now.stale + o.now.fresh);
+        return PanelState::Partial { text };
+    }
+    PanelState::Ready
+}
+
+fn cards(shell: &ShellModel, window: &Window, o: &Overview, total: &Sums) -> Vec<StatCard> {
+    let basis = shell.filters.basis();
+    let card = |metric, anchor: &str| StatCard {
+        metric,
+        window: shell.filters.window(),
+        value: None,
+        unknown_because: None,
+        peak: None,
+        previous: None,
+        basis: basis.clone(),
+        detail: String::new(),
+        money: None,
+        spark: Vec::new(),
+        href: format!("{}{anchor}", shell.url.link("/pools")),
+        as_of_ms: o.newest_ms,
+    };
+    let effective = |(configured, down): (i64, i64)| headroom_domain::pool::effective(configured, down);
+    let series = &o.trend.series;
+
+    let size = StatCard {
+        window: if window.is_live() { "now".into() } else { "at the end".into() },
+        value: (o.pools > 0).then(|| effective(o.capacity_now) as f64),
+        previous: Some(effective(o.capacity_before) as f64).filter(|v| *v > 0.0),
+        basis: format!("start of {}", shell.filters.window()),
+        detail: if o.capacity_now.1 > 0 {
+            format!("{} planned down", headroom_domain::format::count(o.capacity_now.1))
+        } else {
+            String::new()
+        },
+        spark: capacity_spark(series),
+        ..card(Metric::PoolSize, "")
+    };
+    // The card, the chart and its CSV end with the same number: the window's newest bucket.
+    let last = o.trend.buckets.iter().rev().find(|b| b.sums.observed_ms > 0);
+    let occupancy = StatCard {
+        window: if window.is_live() { "now".into() } else { "at the end".into() },
+        value: last.and_then(|b| b.sums.occupancy()),
+        unknown_because: last.is_none().then(|| "nothing was observed in this window".into()),
+        peak: peak(series).map(|(value, at)| Peak { value, at_ms: Some(at) }),
+        previous: o.prior.and_then(|s| s.occupancy()),
+        detail: total.occupancy().map(|mean| format!("average {}", headroom_domain::format::percent(mean))).unwrap_or_default(),
+        spark: figure::spark(series, Sums::occupancy),
+        href: "#occupancy".into(),
+        ..card(Metric::Occupancy, "")
+    };
+    let has_claims = total.claims > 0;
+    let saturation = StatCard {
+        value: has_claims.then_some(total.rejections as f64),
+        unknown_because: (!has_claims).then(|| "no claims were reported in this window".into()),
+        previous: o.prior.filter(|s| s.claims > 0).map(|s| s.rejections as f64),
+        detail: total.rejected_share().map(|s| format!("{:.1} per 10k claims", s * 10_000.0)).unwrap_or_default(),
+        spark: figure::spark(series, |s| (s.observed_ms > 0).then_some(s.rejections as f64)),
+        ..card(Metric::SaturationEvents, "")
+    };
+    let waste = StatCard {
+        value: total.reservation_waste(),
+        unknown_because: (total.reserved_slot_ms == 0).then(|| "nothing was reserved in this window".into()),
+        previous: o.prior.and_then(|s| s.reservation_waste()),
+        money: o.waste_micros.map(|micros| Money {
+            minor: i64::try_from(micros / 10_000).unwrap_or(i64::MAX),
+            currency: o.currency.clone(),
+        }),
+        spark: figure::spark(series, Sums::reservation_waste),
+        ..card(Metric::ReservationWaste, "")
+    };
+    vec![size, occupancy, saturation, waste]
+}
+
+fn top_csv(shell: &ShellModel, model: &OverviewModel) -> Response {
+    let rows = model.top_tenants.iter().map(|t| {
+        vec![
+            Cell::Own(t.tenant.slug.clone()),
+            Cell::Text(t.tenant.name.clone()),
+            Cell::Float(Some(slot_hours(t.occupied_slot_ms))),
+            Cell::Float(t.share),
+            Cell::Float(t.quota_use),
+            Cell::Float(t.fair_share),
+        ]
+    });
+    csv(shell, "top-tenants", &["tenant", "name", "slot_hours", "share", "quota_use", "fair_share_of_quota"], rows)
+}
+
+/// Slots there were, over time: a total over pools is observed once per pool, so its capacity is
+/// divided by the wall clock and not by the observed time.
+fn capacity_spark(series: &headroom_domain::series::Series) -> Vec<Option<f64>> {
+    let n = series.points.len();
+    let per = n.div_ceil(60).max(1);
+    series
+        .points
+        .chunks(per)
+        .map(|part| {
+            let seen: Vec<&Sums> = part.iter().filter(|p| p.observed_ms > 0).collect();
+            let total: i64 = seen.iter().map(|p| p.capacity_slot_ms).sum();
+            headroom_domain::occupancy::ratio(total, seen.len() as i64 * series.step_ms)
+        })
+        .collect()
+}

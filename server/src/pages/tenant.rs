@@ -1,0 +1,252 @@
+//! `/tenants/{tenant}`: one tenant.
+
+use super::answer::{Cell, csv, failure, page};
+use super::figure;
+use super::pool::{edit, reservation_row, use_row};
+use super::shell::{Spec, shell};
+use super::table::Asked;
+use super::tenants::row;
+use super::visit::Visit;
+use crate::app::tenants::TenantDetail;
+use crate::app::window::Window;
+use crate::charts::{self, Variant};
+use crate::state::AppState;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use headroom_domain::occupancy::Sums;
+use headroom_domain::range::rfc3339;
+use headroom_frontend::model::{
+    EventRow, FilterSet, MeterRow, MeterSums, Metric, Named, PanelState, QuotaRow, ShellModel, StatCard, TenantHistory, TenantMetering,
+    TenantModel, TenantShare, TenantTab,
+};
+use headroom_frontend::{pages, routes::RailEntry};
+
+/// GET.
+pub async fn get(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit) -> Response {
+    match answer(&state, &visit, &slug).await {
+        Ok(response) => response,
+        Err(error) => failure(&state.app, &visit, error).await,
+    }
+}
+
+async fn answer(state: &AppState, visit: &Visit, slug: &str) -> crate::app::Result<Response> {
+    let tenant = state.app.tenant(slug).await?;
+    let title = tenant.fields.name.clone();
+    let spec = Spec {
+        title: &title,
+        rail: Some(RailEntry::Tenants),
+        honoured: FilterSet::TENANT,
+        default_from: "now-30d",
+        view: &["tab", "q", "cur"],
+    };
+    let mut own = visit.clone();
+    own.forget("tenant");
+    let (shell, window) = shell(&state.app, &own, spec).await?;
+    let detail = state.app.tenant_detail(slug, &window).await?;
+    let tab = match visit.get("tab") {
+        Some("metering") => {
+            let (tab, all) = metering(state, &own, &shell, &window, slug).await?;
+            if visit.csv().is_some() {
+                return Ok(meter_csv(&shell, slug, &all));
+            }
+            TenantTab::Metering(tab)
+        }
+        Some("history") => TenantTab::History(history(state, &own, &shell, slug).await?),
+        _ => {
+            let tab = share(&own, &shell, &window, &detail);
+            match visit.csv() {
+                Some("heatmap") => return Ok(figure::heat_csv(&shell, &format!("{slug}-heatmap"), &tab.heatmap)),
+                Some(_) => return Ok(figure::chart_csv(&shell, &format!("{slug}-usage"), &tab.usage)),
+                None => TenantTab::Share(Box::new(tab)),
+            }
+        }
+    };
+    let model = model(&shell, &detail, tab);
+    Ok(page(&shell, StatusCode::OK, || pages::tenant(&shell, &model)))
+}
+
+fn model(shell: &ShellModel, d: &TenantDetail, tab: TenantTab) -> TenantModel {
+    let f = &d.now.tenant.fields;
+    let quota: i64 = d.quotas.iter().map(|(.., q)| i64::from(q.slots)).sum();
+    TenantModel {
+        tenant: Named { slug: f.slug.to_string(), name: f.name.clone() },
+        tier: f.tier.clone(),
+        cost_centre: f.cost_centre.clone(),
+        owner: Some(f.owner.clone()).filter(|o| !o.is_empty()),
+        reserved: d.now.reserved,
+        quota: (quota > 0).then_some(quota),
+        fair_share: d.now.fair_share,
+        fair_share_rule: d.now.fair_share.map_or_else(
+            || "unknown: it used nothing in this window".into(),
+            |share| format!("its weight {} among all tenants that used anything: {share:.0} slots of the capacity", f.weight),
+        ),
+        cards: cards(shell, d),
+        tab,
+        archived_ms: d.now.tenant.archived_ms,
+    }
+}
+
+fn cards(shell: &ShellModel, d: &TenantDetail) -> Vec<StatCard> {
+    let series = &d.trend.series;
+    let total = d.trend.total();
+    let as_of = shell.freshness.as_of_ms;
+    let list = row(&d.now);
+    let card = |metric| StatCard {
+        metric,
+        window: shell.filters.window(),
+        value: None,
+        unknown_because: None,
+        peak: None,
+        previous: None,
+        basis: shell.filters.basis(),
+        detail: String::new(),
+        money: None,
+        spark: Vec::new(),
+        href: shell.url.link(&shell.path),
+        as_of_ms: as_of,
+    };
+    let wall = |sums: &Sums, span: i64| headroom_domain::occupancy::ratio(sums.occupied_slot_ms, span);
+    let used = StatCard {
+        window: "now".into(),
+        value: d.now.used.map(|u| u as f64),
+        unknown_because: d.now.used.is_none().then(|| "no pool told of it in the last 5 min".into()),
+        previous: d.now.mean_used,
+        basis: format!("average of {}", shell.filters.window()),
+        spark: figure::spark(series, |s| (s.observed_ms > 0).then(|| s.occupied_slot_ms as f64)),
+        ..card(Metric::UsedNow)
+    };
+    let quota = StatCard {
+        window: "now".into(),
+        value: list.quota_use,
+        unknown_because: list.quota_use.is_none().then(|| "it has no quota, or nothing is known about now".into()),
+        detail: d.now.quota.map(|q| format!("of {}", headroom_domain::format::count(q))).unwrap_or_default(),
+        spark: figure::spark(series, |s| (s.observed_ms > 0).then(|| s.occupied_slot_ms as f64)),
+        ..card(Metric::QuotaUse)
+    };
+    let fair = StatCard {
+        value: list.fair_share_use,
+        unknown_because: list.fair_share_use.is_none().then(|| "it used nothing in this window".into()),
+        previous: d.prior.as_ref().zip(d.now.fair_share).and_then(|(prior, share)| Some(wall(prior, shell.filters.to_ms - shell.filters.from_ms)? / share)),
+        spark: figure::spark(series, Sums::occupancy),
+        ..card(Metric::FairShare)
+    };
+    let has_claims = total.claims > 0;
+    let rejected = StatCard {
+        value: has_claims.then_some(total.rejections as f64),
+        unknown_because: (!has_claims).then(|| "no claims were reported in this window".into()),
+        previous: d.prior.filter(|s| s.claims > 0).map(|s| s.rejections as f64),
+        detail: total.rejected_share().map(|s| format!("{:.1} per 10k claims", s * 10_000.0)).unwrap_or_default(),
+        spark: figure::spark(series, |s| (s.observed_ms > 0).then_some(s.rejections as f64)),
+        ..card(Metric::SaturationEvents)
+    };
+    vec![used, quota, fair, rejected]
+}
+
+fn share(visit: &Visit, shell: &ShellModel, window: &Window, d: &TenantDetail) -> TenantShare {
+    let step = headroom_domain::format::duration(d.trend.step_ms);
+    let frame = figure::frame("usage", "Slots used", window, &[]);
+    // Its own slots are the subject; the pools' capacity would flatten them to a line at the bottom.
+    let own: Vec<_> = d
+        .trend
+        .buckets
+        .iter()
+        .map(|b| {
+            let wall = headroom_domain::series::floor(b.to_ms - b.from_ms, 1).max(1);
+            let seen = if b.sums.observed_ms > 0 { wall } else { 0 };
+            let sums = Sums { observed_ms: seen, capacity_slot_ms: 0, max_occupied: 0, ..b.sums };
+            headroom_domain::series::Bucket { sums, least: None, peak: None, ..*b }
+        })
+        .collect();
+    let usage = figure::model(
+        &charts::slots(&frame, &own),
+        &[Variant::Compact, Variant::Medium, Variant::Wide],
+        format!("average per {step} over all pools in scope, with what is reserved"),
+        d.trend.step_ms,
+        figure::csv_href(visit, shell, "usage"),
+    );
+    TenantShare {
+        usage,
+        heatmap: figure::heat("when", "When it uses most", window, &d.trend, figure::csv_href(visit, shell, "heatmap"), false),
+        pools: d.pools.iter().map(use_row).collect(),
+        quotas: d
+            .quotas
+            .iter()
+            .map(|(slug, name, q)| QuotaRow { subject: Named { slug: slug.clone(), name: name.clone() }, slots: q.slots.into(), from_ms: q.since_ms })
+            .collect(),
+        reservations: d.reservations.iter().map(|(slug, name, r)| reservation_row(slug, name, r)).collect(),
+        state: if d.pools.is_empty() {
+            PanelState::Empty { text: "It used no pool in this window.".into(), action: None }
+        } else {
+            PanelState::Ready
+        },
+    }
+}
+
+fn meter(sums: &Sums) -> MeterSums {
+    MeterSums {
+        occupied_slot_ms: sums.occupied_slot_ms,
+        reserved_slot_ms: sums.reserved_slot_ms,
+        reserved_idle_slot_ms: sums.reserved_idle_slot_ms,
+        max_occupied: (sums.max_occupied > 0).then_some(sums.max_occupied),
+        rejections: (sums.claims > 0).then_some(sums.rejections),
+    }
+}
+
+async fn metering(
+    state: &AppState,
+    visit: &Visit,
+    shell: &ShellModel,
+    window: &Window,
+    slug: &str,
+) -> crate::app::Result<(TenantMetering, Vec<MeterRow>)> {
+    let asked = Asked::read(visit, &["day"], "day", true);
+    let days = state.app.metering(slug, window).await?;
+    let total: Sums = days.iter().map(|(.., sums)| *sums).collect::<Vec<_>>().iter().sum();
+    let rows: Vec<MeterRow> = days
+        .into_iter()
+        .filter(|(_, slug, name, _)| asked.matches(&[slug, name]))
+        .map(|(day_ms, slug, name, sums)| MeterRow { day_ms, pool: Named { slug, name }, sums: meter(&sums) })
+        .collect();
+    let n = rows.len();
+    let tab = TenantMetering {
+        rows: rows[asked.page(n)].to_vec(),
+        total: meter(&total),
+        table: asked.state(visit, shell, n),
+        state: if n == 0 {
+            PanelState::Empty { text: "Nothing was metered in this window.".into(), action: None }
+        } else {
+            PanelState::Ready
+        },
+    };
+    Ok((tab, rows))
+}
+
+fn meter_csv(shell: &ShellModel, slug: &str, rows: &[MeterRow]) -> Response {
+    let header = ["day_utc", "pool", "occupied_slot_ms", "reserved_slot_ms", "reserved_idle_slot_ms", "max_occupied", "rejections"];
+    let rows = rows.iter().map(|r| {
+        vec![
+            Cell::Own(rfc3339(r.day_ms)),
+            Cell::Own(r.pool.slug.clone()),
+            Cell::Int(Some(r.sums.occupied_slot_ms)),
+            Cell::Int(Some(r.sums.reserved_slot_ms)),
+            Cell::Int(Some(r.sums.reserved_idle_slot_ms)),
+            Cell::Int(r.sums.max_occupied),
+            Cell::Int(r.sums.rejections),
+        ]
+    });
+    csv(shell, &format!("{slug}-metering"), &header, rows)
+}
+
+async fn history(state: &AppState, visit: &Visit, shell: &ShellModel, slug: &str) -> crate::app::Result<TenantHistory> {
+    let asked = Asked::read(visit, &["time"], "time", true);
+    let mut events: Vec<EventRow> = state.app.audit_of("tenant", slug).await?.iter().map(edit).collect();
+    events.retain(|e| asked.matches(&[&e.text, e.actor.as_deref().unwrap_or_default()]));
+    let total = events.len();
+    let panel = if total == 0 {
+        PanelState::Empty { text: "Nothing was changed about this tenant.".into(), action: None }
+    } else {
+        PanelState::Ready
+    };
+    Ok(TenantHistory { events: events.drain(asked.page(total)).collect(), table: asked.state(visit, shell, total), state: panel })
+}

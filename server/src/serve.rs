@@ -1,0 +1,139 @@
+//! The running server: one router over all doors, jobs beside it, an orderly end.
+
+use crate::app::App;
+use crate::db::Db;
+use crate::http;
+use crate::state::AppState;
+use crate::{assets, clock, jobs, pages, telemetry};
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::header::{HeaderName, HeaderValue};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+
+/// A request is answered within this, whatever the database does.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// Most bytes of a body that is not an ingest batch.
+pub const MAX_BODY: usize = 2 * 1024 * 1024;
+/// Longest path and query that is looked at.
+const MAX_URI: usize = 16 * 1024;
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    cancel: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+    db: Db,
+}
+
+/// The whole router.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .merge(pages::router())
+        .merge(http::router())
+        .route("/assets/{*path}", get(assets::serve))
+        .fallback(pages::not_found)
+        .layer(RequestBodyLimitLayer::new(http::ingest::MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(state.clone(), pages::problem_pages))
+        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(
+            CompressionLayer::new()
+                .quality(tower_http::CompressionLevel::Fastest)
+                .compress_when(SizeAbove::new(512).and(NotForContentType::new("font/woff2"))),
+        )
+        .layer(middleware::from_fn(guard))
+        .with_state(state)
+}
+
+/// Starts jobs and the listener.
+pub async fn start(db: Db, listener: TcpListener, with_jobs: bool) -> std::io::Result<Server> {
+    let address = listener.local_addr()?;
+    let cancel = CancellationToken::new();
+    let samples = Arc::new(Notify::new());
+    let state = AppState { app: App::new(db.clone()), metrics: telemetry::counters(), samples: samples.clone() };
+    let app = router(state);
+    let (stop, jobs_db) = (cancel.clone(), db.clone());
+    let task = tokio::spawn(async move {
+        let jobs = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                if with_jobs {
+                    jobs::run_all(jobs_db, samples, stop).await;
+                }
+            }
+        });
+        let ended = stop.clone();
+        let served = axum::serve(listener, app).with_graceful_shutdown(async move { ended.cancelled().await });
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the listener failed");
+        }
+        stop.cancel();
+        let _ = jobs.await;
+    });
+    Ok(Server { address, cancel, task, db })
+}
+
+impl Server {
+    /// Stops accepting, finishes what is under way (at most ten seconds), ends the jobs.
+    pub async fn stop(self) {
+        self.cancel.cancel();
+        let _ = tokio::time::timeout(Duration::from_secs(10), self.task).await;
+        self.db.close().await;
+    }
+}
+
+/// Headers of every answer, a bound on the address, a log line and a counter.
+async fn guard(request: Request, next: Next) -> Response {
+    if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > MAX_URI) {
+        let detail = format!("the address is longer than {MAX_URI} bytes");
+        return http::error::ApiError::new(axum::http::StatusCode::URI_TOO_LONG, "uri", detail).into_response();
+    }
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |p| p.as_str()).to_owned();
+    let id = clock::nonce();
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let elapsed = started.elapsed();
+    metrics::histogram!("http_request_duration_seconds", "route" => route.clone()).record(elapsed.as_secs_f64());
+    metrics::counter!("http_requests_total", "route" => route.clone(), "status" => status.as_u16().to_string()).increment(1);
+    if status.is_server_error() {
+        tracing::warn!(%method, route, status = status.as_u16(), duration_ms = elapsed.as_millis(), %id, "request failed");
+    } else {
+        tracing::debug!(%method, route, status = status.as_u16(), duration_ms = elapsed.as_millis(), %id, "request");
+    }
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    }
+    if let Ok(value) = HeaderValue::try_from(id) {
+        headers.insert(HeaderName::from_static("x-request-id"), value);
+    }
+    response
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+    tracing::error!(panic = text.unwrap_or_default(), "a request panicked");
+    http::error::ApiError::from(crate::app::AppError::Internal("a request panicked".into())).into_response()
+}

@@ -1,0 +1,17 @@
+//! What all doors share.
+
+use crate::app::App;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Cheap to clone; one per server.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The use cases.
+    pub app: App,
+    /// The counters behind `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// Wakes the rollup when samples came in.
+    pub samples: Arc<Notify>,
+}

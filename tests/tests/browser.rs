@@ -1,0 +1,385 @@
+//! What holds on every page, for every route of the router, in a real browser over the demo world.
+//!
+//! Each test has its own service, database and browser; each failure names page, window and theme.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use headroom_frontend::routes::{ROUTES, sample_paths};
+use headroom_tests::browser::{Browser, Scheme};
+use headroom_tests::database::Database;
+use headroom_tests::service::Service;
+use headroom_tests::world;
+use serde::Deserialize;
+use serde_json::json;
+
+/// Windows: desktop, tablet, phone, and the narrowest that people have.
+const WINDOWS: [(u32, u32); 4] = [(1440, 900), (768, 1024), (390, 844), (320, 640)];
+const DESKTOP: (u32, u32) = WINDOWS[0];
+const PHONE: (u32, u32) = WINDOWS[2];
+
+/// Most bytes that a first visit may transfer.
+const FIRST_LOAD_BYTES: u64 = 300_000;
+
+/// The smallest text that people read on a phone, in CSS pixels.
+const SMALLEST_TEXT_PX: f64 = 11.0;
+
+/// The service over the demo world, a browser, and the pages to look at.
+struct Suite {
+    service: Service,
+    browser: Browser,
+    paths: Vec<String>,
+    database: Database,
+}
+
+impl Suite {
+    async fn start() -> Result<Self> {
+        let database = world::demo().await?;
+        let service = Service::start(&["serve", "--database-url", database.url()])?;
+        let browser = Browser::start().await?;
+        let (pool, tenant) = (first_link(&service, "/pools").await?, first_link(&service, "/tenants").await?);
+        let paths = ROUTES.iter().flat_map(|route| sample_paths(route, &pool, &tenant)).collect();
+        Ok(Self { service, browser, paths, database })
+    }
+
+    async fn open(&self, path: &str) -> Result<()> {
+        self.browser.open(&self.service.at(path)).await
+    }
+
+    /// Ends everything, then says what was wrong.
+    async fn finish(self, faults: Vec<String>) -> Result<()> {
+        self.browser.close().await?;
+        self.service.stop()?;
+        self.database.remove().await?;
+        assert!(faults.is_empty(), "{} faults:\n{}\n", faults.len(), faults.join("\n"));
+        Ok(())
+    }
+}
+
+/// The slug of the first pool or tenant that a list links to.
+async fn first_link(service: &Service, list: &str) -> Result<String> {
+    let html = reqwest::get(service.at(list)).await?.error_for_status()?.text().await?;
+    let start = format!("href=\"{list}/");
+    let slugs = html.split(&start).skip(1).filter_map(|rest| rest.split(['"', '?', '/', '#']).next());
+    let slug = slugs.into_iter().find(|slug| !slug.is_empty() && *slug != "new");
+    slug.map(str::to_owned).with_context(|| format!("{list} links to nothing"))
+}
+
+/// A name for a screenshot.
+fn file_name(path: &str, width: u32, scheme: Scheme) -> String {
+    let page: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    format!("{}-{width}-{}", page.trim_matches('-'), scheme.name())
+}
+
+#[tokio::test]
+async fn no_page_scrolls_sideways() -> Result<()> {
+    /// Elements that stick out, except inside a marked scroller.
+    const STICKING_OUT: &str = "
+        const width = arguments[0];
+        if (document.documentElement.scrollWidth <= width) return [];
+        const inScroller = (element) => {
+            for (let up = element.parentElement; up && up !== document.body; up = up.parentElement) {
+                if (getComputedStyle(up).overflowX !== 'visible') return true;
+            }
+            return false;
+        };
+        const out = [...document.body.querySelectorAll('*')]
+            .filter((element) => element.getBoundingClientRect().right > width + 1 && !inScroller(element))
+            .map((element) => element.outerHTML.slice(0, 120));
+        return ['scrollWidth ' + document.documentElement.scrollWidth, ...out.slice(0, 5)];";
+    let suite = Suite::start().await?;
+    let mut faults = Vec::new();
+    for path in &suite.paths {
+        suite.open(path).await?;
+        for (width, height) in WINDOWS {
+            suite.browser.window(width, height).await?;
+            let out: Vec<String> = suite.browser.evaluate_with(STICKING_OUT, vec![json!(width)]).await?;
+            if !out.is_empty() {
+                faults.push(format!("{path} at {width} px: {}", out.join("\n    ")));
+            }
+        }
+    }
+    suite.finish(faults).await
+}
+
+#[tokio::test]
+async fn every_page_has_one_heading_a_main_part_and_a_title() -> Result<()> {
+    #[derive(Deserialize)]
+    struct Outline {
+        headings: usize,
+        mains: usize,
+        title: String,
+        language: String,
+    }
+    let suite = Suite::start().await?;
+    let mut faults = Vec::new();
+    let mut titles = BTreeSet::new();
+    for path in &suite.paths {
+        suite.open(path).await?;
+        let outline: Outline = suite
+            .browser
+            .evaluate(
+                "return { headings: document.querySelectorAll('h1').length, mains: document.querySelectorAll('main').length,
+                          title: document.title, language: document.documentElement.lang };",
+            )
+            .await?;
+        if outline.headings != 1 || outline.mains != 1 {
+            faults.push(format!("{path} has {} h1 and {} main, needs one of each", outline.headings, outline.mains));
+        }
+        if !outline.title.ends_with("· Headroom") || outline.language.is_empty() {
+            faults.push(format!("{path} is titled {:?} in language {:?}", outline.title, outline.language));
+        }
+        titles.insert(outline.title);
+    }
+    // Several samples may show one page, but not all of them.
+    if titles.len() < ROUTES.len() / 2 {
+        faults.push(format!("only {} different titles: {titles:?}", titles.len()));
+    }
+    suite.finish(faults).await
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_in_either_theme_on_desktop_and_phone() -> Result<()> {
+    let suite = Suite::start().await?;
+    let mut faults = Vec::new();
+    for path in &suite.paths {
+        for scheme in [Scheme::Light, Scheme::Dark] {
+            suite.browser.scheme(scheme).await?;
+            for (width, height) in [DESKTOP, PHONE] {
+                suite.browser.window(width, height).await?;
+                suite.open(path).await?;
+                suite.browser.screenshot(&file_name(path, width, scheme)).await?;
+                for violation in suite.browser.axe().await? {
+                    faults.push(format!("{path} at {width} px, {}: {violation}", scheme.name()));
+                }
+            }
+        }
+    }
+    suite.finish(faults).await
+}
+
+#[tokio::test]
+async fn a_page_says_the_same_before_and_after_its_islands_wake_up() -> Result<()> {
+    /// Keeps the page as the server sent it, before any script of its own runs.
+    const KEEP: &str = "
+        document.addEventListener('readystatechange', () => {
+            if (document.readyState === 'interactive') window.asSent = document.body.cloneNode(true);
+        });";
+    /// Text that ticks is compared as an empty place.
+    const TEXTS: &str = "
+        const text = () => {
+            document.querySelectorAll('[data-ticks]').forEach((element) => { element.textContent = ''; });
+            return document.body.innerText.replace(/\\s+/g, ' ').trim();
+        };
+        const after = text();
+        document.body.replaceWith(window.asSent);
+        return [text(), after];";
+    let suite = Suite::start().await?;
+    // The service runs in UTC: whoever formats a time in the browser's own zone is found out.
+    suite.browser.zone("Asia/Kolkata").await?;
+    suite.browser.before_every_page(KEEP).await?;
+    let mut faults = Vec::new();
+    for path in &suite.paths {
+        suite.open(path).await?;
+        suite.browser.wait_until_awake().await.with_context(|| path.clone())?;
+        let (before, after): (String, String) = suite.browser.evaluate(TEXTS).await?;
+        if before != after {
+            faults.push(format!("{path}: {}", difference(&before, &after)));
+        }
+        if before.is_empty() {
+            faults.push(format!("{path} says nothing"));
+        }
+        faults.extend(suite.browser.console().await?.into_iter().map(|line| format!("{path}: console: {line}")));
+    }
+    suite.finish(faults).await
+}
+
+/// Where two texts part.
+fn difference(before: &str, after: &str) -> String {
+    let same = before.chars().zip(after.chars()).take_while(|(one, other)| one == other).count();
+    let from = same.saturating_sub(40);
+    let part = |text: &str| text.chars().skip(from).take(120).collect::<String>();
+    format!("sent {:?}, then {:?}", part(before), part(after))
+}
+
+#[tokio::test]
+async fn every_page_is_complete_without_scripts() -> Result<()> {
+    /// What a reader gets: words of the main part, without what ticks.
+    const WORDS: &str = "
+        const main = document.querySelector('main').cloneNode(true);
+        main.querySelectorAll('[data-ticks]').forEach((element) => element.remove());
+        const rows = document.querySelectorAll('main tbody tr').length;
+        const dead = [...document.querySelectorAll('main button, header button')]
+            .filter((button) => button.type !== 'submit' && !button.form && button.checkVisibility())
+            .map((button) => button.outerHTML.slice(0, 120));
+        return { words: main.textContent.replace(/\\s+/g, ' ').trim(), rows, dead };";
+    #[derive(Deserialize)]
+    struct Content {
+        words: String,
+        rows: usize,
+        dead: Vec<String>,
+    }
+    let suite = Suite::start().await?;
+    let mut faults = Vec::new();
+    let mut rows = 0;
+    for path in &suite.paths {
+        suite.browser.scripts(false).await?;
+        suite.open(path).await?;
+        let without: Content = suite.browser.evaluate(WORDS).await?;
+        suite.browser.scripts(true).await?;
+        suite.open(path).await?;
+        suite.browser.wait_until_awake().await.with_context(|| path.clone())?;
+        let with: Content = suite.browser.evaluate(WORDS).await?;
+        if without.words != with.words {
+            faults.push(format!("{path}: {}", difference(&without.words, &with.words)));
+        }
+        for button in without.dead {
+            faults.push(format!("{path} shows a button that does nothing without scripts: {button}"));
+        }
+        rows += without.rows;
+    }
+    if rows == 0 {
+        faults.push("no page has a table row".to_owned());
+    }
+    suite.finish(faults).await
+}
+
+#[tokio::test]
+async fn links_and_forms_work_without_scripts() -> Result<()> {
+    let suite = Suite::start().await?;
+    suite.browser.scripts(false).await?;
+    suite.open("/overview").await?;
+    let pools = suite.browser.client().find(fantoccini::Locator::Css("nav a[href^='/pools']")).await?;
+    pools.click().await?;
+    assert!(suite.browser.client().current_url().await?.path().starts_with("/pools"));
+    suite.open("/search").await?;
+    let field = suite.browser.client().find(fantoccini::Locator::Css("main input[name='q']")).await?;
+    field.send_keys("a\n").await?;
+    let url = suite.browser.client().current_url().await?;
+    assert!(url.query().is_some_and(|query| query.contains("q=a")), "{url}");
+    suite.finish(Vec::new()).await
+}
+
+#[tokio::test]
+async fn a_first_visit_transfers_little() -> Result<()> {
+    const TRANSFERRED: &str = "
+        const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+        return all.map((entry) => [entry.name, entry.transferSize]);";
+    let suite = Suite::start().await?;
+    let mut faults = Vec::new();
+    for path in ["/overview", "/pools"] {
+        suite.browser.forget().await?;
+        suite.open(path).await?;
+        suite.browser.wait_until_awake().await?;
+        let files: Vec<(String, u64)> = suite.browser.evaluate(TRANSFERRED).await?;
+        let total: u64 = files.iter().map(|(_, bytes)| bytes).sum();
+        println!("{path}: {total} bytes in {} files", files.len());
+        let module = files.iter().any(|(name, bytes)| name.contains(".wasm") && *bytes > 0);
+        if !module {
+            faults.push(format!("{path} did not load the browser module, so this measures nothing: {files:?}"));
+        }
+        if total > FIRST_LOAD_BYTES {
+            faults.push(format!("{path} transfers {total} bytes, at most {FIRST_LOAD_BYTES}: {files:?}"));
+        }
+    }
+    suite.finish(faults).await
+}
+
+#[tokio::test]
+async fn charts_can_be_read_on_a_phone_and_by_those_who_do_not_see_them() -> Result<()> {
+    #[derive(Deserialize)]
+    struct Chart {
+        label: String,
+        drawings: usize,
+        untitled: usize,
+        rows: usize,
+        csv: Option<String>,
+        small: Vec<String>,
+        overlaps: Vec<String>,
+    }
+    const CHARTS: &str = "
+        const least = arguments[0];
+        return [...document.querySelectorAll('figure.hr-chart')].map((figure) => {
+            const drawings = [...figure.querySelectorAll('svg')];
+            const texts = [...figure.querySelectorAll('svg text')].filter((text) => text.getBoundingClientRect().width > 0);
+            const size = (text) => parseFloat(getComputedStyle(text).fontSize) * Math.abs(text.getScreenCTM().d);
+            const boxes = texts.map((text) => [text, text.getBoundingClientRect()]);
+            const meet = ([, a], [, b]) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+                && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+            const overlaps = boxes.flatMap((one, at) => boxes.slice(at + 1).filter((other) => meet(one, other))
+                .map((other) => one[0].textContent + ' over ' + other[0].textContent));
+            const panel = figure.closest('section') ?? figure.parentElement;
+            return {
+                label: figure.querySelector('[role=img]')?.getAttribute('aria-label') ?? '',
+                drawings: drawings.length,
+                untitled: drawings.filter((svg) => !svg.querySelector('title')?.textContent || !svg.querySelector('desc')?.textContent).length,
+                rows: panel.querySelectorAll('details table tbody tr').length,
+                csv: panel.querySelector('details a[download]')?.href ?? null,
+                small: texts.filter((text) => size(text) < least).map((text) => text.textContent + ' ' + size(text).toFixed(1)),
+                overlaps,
+            };
+        });";
+    let suite = Suite::start().await?;
+    let (width, height) = PHONE;
+    suite.browser.window(width, height).await?;
+    let mut faults = Vec::new();
+    let mut seen = 0;
+    for path in &suite.paths {
+        suite.open(path).await?;
+        let charts: Vec<Chart> = suite.browser.evaluate_with(CHARTS, vec![json!(SMALLEST_TEXT_PX)]).await?;
+        seen += charts.len();
+        for chart in charts {
+            let mut fault = |what: String| faults.push(format!("{path}, chart {:?}: {what}", chart.label));
+            if chart.label.is_empty() || chart.drawings == 0 {
+                fault(format!("{} drawings, and no words for those who do not see them", chart.drawings));
+            }
+            if chart.untitled > 0 {
+                fault(format!("{} drawings without title and desc", chart.untitled));
+            }
+            if !chart.small.is_empty() {
+                fault(format!("text below {SMALLEST_TEXT_PX} px: {:?}", chart.small));
+            }
+            if !chart.overlaps.is_empty() {
+                fault(format!("labels overlap: {:?}", chart.overlaps));
+            }
+            let Some(csv) = &chart.csv else {
+                fault("no rows to download".to_owned());
+                continue;
+            };
+            let text = reqwest::get(csv).await?.error_for_status()?.text().await?;
+            let records = csv::Reader::from_reader(text.as_bytes()).into_records().collect::<Result<Vec<_>, _>>()?;
+            if records.len() != chart.rows || records.is_empty() {
+                fault(format!("its table has {} rows, its CSV {}", chart.rows, records.len()));
+            }
+        }
+        let source = suite.browser.client().source().await?;
+        if source.contains("#0100") {
+            faults.push(format!("{path} shows a mark of the drawing library instead of a colour"));
+        }
+    }
+    if seen == 0 {
+        faults.push("no page has a chart".to_owned());
+    }
+    suite.finish(faults).await
+}
+
+#[tokio::test]
+async fn the_first_frame_has_the_right_theme() -> Result<()> {
+    const BACKGROUND: &str = "return getComputedStyle(document.body).backgroundColor";
+    let suite = Suite::start().await?;
+    // Scripts are off, so what is seen is what the server and the style sheet say: there can be no flash.
+    suite.browser.scripts(false).await?;
+    suite.browser.scheme(Scheme::Light).await?;
+    suite.open("/overview").await?;
+    let light: String = suite.browser.evaluate(BACKGROUND).await?;
+    suite.browser.scheme(Scheme::Dark).await?;
+    suite.open("/overview").await?;
+    let dark: String = suite.browser.evaluate(BACKGROUND).await?;
+    assert_ne!(light, dark);
+
+    let cookie = json!({ "name": "hr_theme", "value": "light", "url": suite.service.url() });
+    suite.browser.cdp("Network.setCookie", cookie).await?;
+    suite.open("/overview").await?;
+    assert_eq!(suite.browser.evaluate::<String>(BACKGROUND).await?, light, "a choice is stronger than the system");
+    suite.finish(Vec::new()).await
+}

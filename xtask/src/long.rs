@@ -1,0 +1,110 @@
+//! `cargo xtask bench NAME` and `cargo xtask soak NAME`: what takes too long for every change.
+//!
+//! There is no list to keep: a measurement is a program `tests/src/bin/bench-NAME.rs`, a long test is a file
+//! `tests/tests/soak-NAME.rs`, and the first line of each says what it does.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::needs;
+use crate::workspace::{cargo, root, run};
+
+const BENCHES: &str = "tests/src/bin";
+const SOAKS: &str = "tests/tests";
+
+/// Tells a long test to run at full length; every other run of it is short.
+const FULL_LENGTH: &str = "HEADROOM_SOAK";
+
+/// A measurement or a long test.
+#[derive(Debug)]
+struct Long {
+    name: String,
+    what: String,
+}
+
+/// Options of `bench` and `soak`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Which one; without it the names are listed.
+    name: Option<String>,
+    /// Further arguments for it.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// Runs a measurement with optimisation.
+pub(crate) fn bench(options: &Options) -> Result<()> {
+    let Some(bench) = choose(&root().join(BENCHES), "bench-", options)? else { return Ok(()) };
+    needs::postgres()?;
+    // A measurement that goes through HTTP starts the service itself.
+    run(cargo().args(["build", "--release", "--package", "headroom-server", "--bin", "headroom"]))?;
+    let mut command = cargo();
+    command.args(["run", "--release", "--package", "headroom-tests", "--bin", &format!("bench-{}", bench.name), "--"]);
+    command.env("HEADROOM_BIN", crate::workspace::headroom(true));
+    run(command.args(&options.arguments))
+}
+
+/// Runs a long test with optimisation, at full length.
+pub(crate) fn soak(options: &Options) -> Result<()> {
+    let Some(soak) = choose(&root().join(SOAKS), "soak-", options)? else { return Ok(()) };
+    needs::postgres()?;
+    run(cargo().args(["build", "--release", "--package", "headroom-server", "--bin", "headroom"]))?;
+    let mut command = cargo();
+    command.env("HEADROOM_BIN", crate::workspace::headroom(true)).env(FULL_LENGTH, "full");
+    command.args(["test", "--release", "--package", "headroom-tests", "--test", &format!("soak-{}", soak.name)]);
+    run(command.args(["--", "--nocapture"]).args(&options.arguments))
+}
+
+/// The one that is asked for. Without a name the list is printed.
+fn choose(folder: &Path, prefix: &str, options: &Options) -> Result<Option<Long>> {
+    let all = list(folder, prefix)?;
+    let Some(name) = &options.name else {
+        for long in all {
+            println!("{:<12} {}", long.name, long.what);
+        }
+        return Ok(None);
+    };
+    let names = all.iter().map(|long| long.name.as_str()).collect::<Vec<_>>().join(", ");
+    match all.into_iter().find(|long| long.name == *name) {
+        Some(long) => Ok(Some(long)),
+        None => bail!("there is none named {name:?}; there are: {names}"),
+    }
+}
+
+/// Every `<prefix>NAME.rs` of a folder with its first line.
+fn list(folder: &Path, prefix: &str) -> Result<Vec<Long>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let path = entry?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.strip_prefix(prefix));
+        let Some(name) = stem else { continue };
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("//!").trim().to_owned();
+        found.push(Long { name: name.to_owned(), what });
+    }
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_what_the_folder_has() {
+        let folder = std::env::temp_dir().join(format!("headroom-long-test-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("the folder is made");
+        for (file, text) in
+            [("bench-two.rs", "//! Second.\n"), ("bench-one.rs", "//! First.\n"), ("other.rs", "//! No.\n")]
+        {
+            fs::write(folder.join(file), text).expect("the file is written");
+        }
+        let found = list(&folder, "bench-").expect("the folder is read");
+        let pairs: Vec<(&str, &str)> = found.iter().map(|long| (long.name.as_str(), long.what.as_str())).collect();
+        assert_eq!(pairs, [("one", "First."), ("two", "Second.")]);
+        fs::remove_dir_all(&folder).expect("the folder is removed");
+    }
+}
