@@ -210,8 +210,7 @@ pub fn day(local: NaiveDateTime) -> String {
 
 /// A day without its year, for axes and ranges: `21 Nov`.
 pub fn day_month(local: NaiveDateTime) -> String {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     format!("{} {}", local.day(), MONTHS[local.month0() as usize])
 }
 

@@ -200,6 +200,9 @@ impl<'a> Reader<'a> {
             DELTA => {
                 let unit = self.varint()? as i64;
                 let mut value = unzigzag(self.varint()?);
+                if n == 0 {
+                    return Err(PackedError::Trailing(1));
+                }
                 set(0, value.wrapping_mul(unit));
                 self.bits(n.saturating_sub(1), |at, raw| {
                     value = value.wrapping_add(unzigzag(raw));
@@ -347,6 +350,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = unpack_sums(&bytes, 60);
+            let _ = unpack_sums(&bytes, 0);
         }
     }
 }

@@ -16,13 +16,13 @@ pub enum RangeError {
         found: String,
     },
     /// Outside 1970..2200.
-    #[error("{found:?} is outside 1970-01-01 to 2200-01-01")]
+    #[error("{found:?} is out of scale: expected a time from 1970-01-01 to 2200-01-01")]
     OutOfScale {
         /// What was written.
         found: String,
     },
     /// The end is not after the start.
-    #[error("the range ends ({to}) at or before it starts ({from})")]
+    #[error("the range ends ({to}) at or before it starts ({from}): expected a later end")]
     Empty {
         /// Start, RFC 3339.
         from: String,
@@ -30,7 +30,7 @@ pub enum RangeError {
         to: String,
     },
     /// Longer than [`MAX_SPAN_MS`].
-    #[error("the range is {days} days long, at most 400 can be shown")]
+    #[error("the range is {days} days long: expected at most 400")]
     TooLong {
         /// Whole days asked for.
         days: i64,

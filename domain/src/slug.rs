@@ -26,7 +26,7 @@ pub enum SlugError {
     #[error("{0:?} is not allowed: expected a-z, 0-9 and hyphens inside")]
     Letter(char),
     /// A word that is a page.
-    #[error("{0:?} is the name of a page, choose another")]
+    #[error("{0:?} is the name of a page: expected another word")]
     Reserved(String),
 }
 
@@ -104,7 +104,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
         return Err(format!("has {length} characters, expected 1 to {MAX_NAME}"));
     }
     if let Some(c) = name.chars().find(|c| c.is_control()) {
-        return Err(format!("contains the control character {c:?}"));
+        return Err(format!("contains {c:?}, expected no control characters"));
     }
     Ok(())
 }

@@ -4,7 +4,6 @@
 //! server (the icon sprite needs `http:`) and open `/overview.html`.
 
 #![expect(clippy::wildcard_imports, reason = "the sample uses nearly every model")]
-#![expect(clippy::format_push_string, reason = "samples, not a product")]
 
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
@@ -47,7 +46,8 @@ fn assets(folder: &Path) -> io::Result<()> {
         if path.extension().is_some_and(|extension| extension == "svg") {
             let svg = fs::read_to_string(&path)?;
             let open = svg.find("<svg").unwrap_or(0);
-            let view_box = svg.split("viewBox=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("0 0 24 24");
+            let view_box =
+                svg.split("viewBox=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("0 0 24 24");
             let inner = &svg[open + svg[open..].find('>').unwrap_or(0) + 1..svg.rfind("</svg>").unwrap_or(svg.len())];
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let _ = write!(sprite, "<symbol id=\"{name}\" viewBox=\"{view_box}\">{inner}</symbol>");
@@ -74,7 +74,17 @@ fn named(slug: &str) -> Named {
 const POOLS: [&str; 8] =
     ["ingress-eu", "stream-01", "ci-runners", "checkout", "batch-us", "api-quota", "web-slots", "ml-gpu"];
 const TENANTS: [&str; 12] = [
-    "acme-search", "billing", "ml-batch", "checkout", "reports", "mobile", "partners", "web", "fraud", "email", "etl",
+    "acme-search",
+    "billing",
+    "ml-batch",
+    "checkout",
+    "reports",
+    "mobile",
+    "partners",
+    "web",
+    "fraud",
+    "email",
+    "etl",
     "others",
 ];
 
@@ -152,16 +162,29 @@ fn svg(width: ChartWidth, series: &[f64], peaks: &[f64], top: f64) -> ChartVaria
         let _ = write!(
             body,
             "<path d='M{left} {0:.1}H{right}' stroke='var(--hr-grid)'/><text x='{1}' y='{2:.1}' font-size='12' fill='var(--hr-axis)' text-anchor='end'>{3:.0}%</text>",
-            y(value), left - 8, y(value) + 4.0, value * 100.0
+            y(value),
+            left - 8,
+            y(value) + 4.0,
+            value * 100.0
         );
     }
-    let labels: &[&str] = if w < 400 { &["7 Oct", "22 Oct", "6 Nov", "21 Nov"] } else { &["7 Oct", "14 Oct", "21 Oct", "28 Oct", "4 Nov", "11 Nov", "18 Nov"] };
+    let labels: &[&str] = if w < 400 {
+        &["7 Oct", "22 Oct", "6 Nov", "21 Nov"]
+    } else {
+        &["7 Oct", "14 Oct", "21 Oct", "28 Oct", "4 Nov", "11 Nov", "18 Nov"]
+    };
     for (index, label) in labels.iter().enumerate() {
         let anchor = if index + 1 == labels.len() { "end" } else { "start" };
         let at = f64::from(left) + f64::from(right - left) * index as f64 / (labels.len() - 1) as f64;
-        let _ = write!(body, "<text x='{at:.0}' y='{}' font-size='12' fill='var(--hr-axis)' text-anchor='{anchor}'>{label}</text>", h - 6);
+        let _ = write!(
+            body,
+            "<text x='{at:.0}' y='{}' font-size='12' fill='var(--hr-axis)' text-anchor='{anchor}'>{label}</text>",
+            h - 6
+        );
     }
-    let points = |values: &[f64]| values.iter().enumerate().map(|(i, v)| format!("{:.1},{:.1}", x(i), y(*v))).collect::<Vec<_>>();
+    let points = |values: &[f64]| {
+        values.iter().enumerate().map(|(i, v)| format!("{:.1},{:.1}", x(i), y(*v))).collect::<Vec<_>>()
+    };
     let mut band = points(peaks);
     let mut back = points(series);
     back.reverse();
@@ -169,11 +192,18 @@ fn svg(width: ChartWidth, series: &[f64], peaks: &[f64], top: f64) -> ChartVaria
     let _ = write!(
         body,
         "<rect x='{left}' y='{upper}' width='{0}' height='{1:.1}' fill='var(--hr-band-crit)'/><rect x='{left}' y='{2:.1}' width='{0}' height='{3:.1}' fill='var(--hr-band-warn)'/><polygon points='{4}' fill='var(--hr-chart-1)' opacity='.18'/><polyline points='{5}' fill='none' stroke='var(--hr-chart-1)' stroke-width='2'/>",
-        right - left, y(0.95) - f64::from(upper), y(0.95), y(0.80) - y(0.95), band.join(" "), points(series).join(" ")
+        right - left,
+        y(0.95) - f64::from(upper),
+        y(0.95),
+        y(0.80) - y(0.95),
+        band.join(" "),
+        points(series).join(" ")
     );
     ChartVariant {
         width,
-        svg: format!("<svg xmlns='http://www.w3.org/2000/svg' width='{w}' height='{h}' viewBox='0 0 {w} {h}'>{body}</svg>"),
+        svg: format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' width='{w}' height='{h}' viewBox='0 0 {w} {h}'>{body}</svg>"
+        ),
         plot: PlotArea { left, right, top: upper, bottom: lower },
     }
 }
@@ -183,7 +213,8 @@ fn chart(id: &str, title: &str, widths: &[ChartWidth], base: f64) -> ChartModel 
     let from_ms = NOW - 45 * DAY;
     let times: Vec<i64> = (0..180).map(|index| from_ms + index * step_ms).collect();
     let average: Vec<f64> = times.iter().map(|at| wave(*at, base)).collect();
-    let peaks: Vec<f64> = average.iter().enumerate().map(|(i, v)| v + 0.05 + 0.04 * ((i * 7 % 11) as f64 / 11.0)).collect();
+    let peaks: Vec<f64> =
+        average.iter().enumerate().map(|(i, v)| v + 0.05 + 0.04 * ((i * 7 % 11) as f64 / 11.0)).collect();
     let top = peaks.iter().copied().fold(1.0_f64, f64::max).max(1.0);
     ChartModel {
         id: id.to_owned(),
@@ -205,16 +236,30 @@ fn chart(id: &str, title: &str, widths: &[ChartWidth], base: f64) -> ChartModel 
         rows: times
             .iter()
             .zip(average.iter().zip(&peaks))
-            .map(|(at, (mean, peak))| ChartRow { from_ms: *at, values: vec![Some(*mean), Some(*peak)], incomplete: *at + step_ms > NOW })
+            .map(|(at, (mean, peak))| ChartRow {
+                from_ms: *at,
+                values: vec![Some(*mean), Some(*peak)],
+                incomplete: *at + step_ms > NOW,
+            })
             .collect(),
-        annotations: vec![event(EventKind::Note, 27, "clock change", None, Some('A')), event(EventKind::Scale, 9, "+1,200 slots in stream-01", None, Some('B'))],
+        annotations: vec![
+            event(EventKind::Note, 27, "clock change", None, Some('A')),
+            event(EventKind::Scale, 9, "+1,200 slots in stream-01", None, Some('B')),
+        ],
         csv_href: "/overview?format=csv".into(),
         state: PanelState::Ready,
     }
 }
 
 fn event(kind: EventKind, days_ago: i64, text: &str, actor: Option<&str>, letter: Option<char>) -> EventRow {
-    EventRow { at_ms: NOW - days_ago * DAY - 2 * HOUR, kind, text: text.into(), actor: actor.map(Into::into), href: None, letter }
+    EventRow {
+        at_ms: NOW - days_ago * DAY - 2 * HOUR,
+        kind,
+        text: text.into(),
+        actor: actor.map(Into::into),
+        href: None,
+        letter,
+    }
 }
 
 fn heatmap(id: &str, title: &str) -> HeatmapModel {
@@ -232,8 +277,15 @@ fn heatmap(id: &str, title: &str) -> HeatmapModel {
                 cells: (0..24)
                     .map(|hour| {
                         let shape = ((f64::from(hour) - 4.0) / 24.0 * TAU - 1.6).sin() * 0.3;
-                        let peak = 0.62 + shape + if day >= 5 { -0.14 } else { 0.06 } + if (day, hour) == (2, 15) { 0.15 } else { 0.0 };
-                        HeatmapCell { peak: ((day, hour) != (6, 3)).then_some(peak), mean: Some(peak - 0.1), rejections: Some(i64::from(peak > 0.96) * 12) }
+                        let peak = 0.62
+                            + shape
+                            + if day >= 5 { -0.14 } else { 0.06 }
+                            + if (day, hour) == (2, 15) { 0.15 } else { 0.0 };
+                        HeatmapCell {
+                            peak: ((day, hour) != (6, 3)).then_some(peak),
+                            mean: Some(peak - 0.1),
+                            rejections: Some(i64::from(peak > 0.96) * 12),
+                        }
                     })
                     .collect(),
             })
@@ -255,7 +307,11 @@ fn card(metric: Metric, value: f64, previous: f64, rising: f64) -> StatCard {
         basis: "prior 45 d".into(),
         detail: String::new(),
         money: None,
-        spark: (0..45).map(|i| Some(value * (1.0 - rising * f64::from(45 - i) / 45.0) + value * 0.05 * (f64::from(i) * 1.7).sin())).collect(),
+        spark: (0..45)
+            .map(|i| {
+                Some(value * (1.0 - rising * f64::from(45 - i) / 45.0) + value * 0.05 * (f64::from(i) * 1.7).sin())
+            })
+            .collect(),
         href: "/pools".into(),
         as_of_ms: None,
     }
@@ -266,22 +322,42 @@ fn overview() -> OverviewModel {
         pools_in_scope: 8,
         cards: vec![
             StatCard { window: "now".into(), ..card(Metric::PoolSize, 48_200.0, 47_000.0, 0.1) },
-            StatCard { window: "now".into(), peak: Some(Peak { value: 0.931, at_ms: Some(NOW - 2 * DAY) }), as_of_ms: Some(NOW - 2_000), ..card(Metric::Occupancy, 0.784, 0.722, 0.2) },
+            StatCard {
+                window: "now".into(),
+                peak: Some(Peak { value: 0.931, at_ms: Some(NOW - 2 * DAY) }),
+                as_of_ms: Some(NOW - 2_000),
+                ..card(Metric::Occupancy, 0.784, 0.722, 0.2)
+            },
             StatCard { detail: "1.9 per 10k claims".into(), ..card(Metric::SaturationEvents, 37.0, 49.0, -0.3) },
-            StatCard { money: Some(Money { minor: 3_511_218, currency: "EUR".into() }), detail: "target below 10 %".into(), ..card(Metric::ReservationWaste, 0.118, 0.107, 0.1) },
+            StatCard {
+                money: Some(Money { minor: 3_511_218, currency: "EUR".into() }),
+                detail: "target below 10 %".into(),
+                ..card(Metric::ReservationWaste, 0.118, 0.107, 0.1)
+            },
         ],
-        trend: chart("trend", "Global occupancy trend", &[ChartWidth::Compact, ChartWidth::Medium, ChartWidth::Wide], 0.66),
-        top_tenants: [("acme-search", 0.91, 0.72, 0.26), ("billing", 0.84, 0.8, 0.21), ("ml-batch", 0.77, 0.85, 0.17), ("checkout", 0.63, 0.7, 0.12), ("reports", 0.41, 0.6, 0.08)]
-            .into_iter()
-            .map(|(slug, quota, fair, share)| TopTenant {
-                tenant: named(slug),
-                occupied_slot_ms: (share * 40_000_000.0 * HOUR as f64) as i64,
-                share: Some(share),
-                quota_use: Some(quota),
-                quota_peak: Some(quota + 0.08),
-                fair_share: Some(fair),
-            })
-            .collect(),
+        trend: chart(
+            "trend",
+            "Global occupancy trend",
+            &[ChartWidth::Compact, ChartWidth::Medium, ChartWidth::Wide],
+            0.66,
+        ),
+        top_tenants: [
+            ("acme-search", 0.91, 0.72, 0.26),
+            ("billing", 0.84, 0.8, 0.21),
+            ("ml-batch", 0.77, 0.85, 0.17),
+            ("checkout", 0.63, 0.7, 0.12),
+            ("reports", 0.41, 0.6, 0.08),
+        ]
+        .into_iter()
+        .map(|(slug, quota, fair, share)| TopTenant {
+            tenant: named(slug),
+            occupied_slot_ms: (share * 40_000_000.0 * HOUR as f64) as i64,
+            share: Some(share),
+            quota_use: Some(quota),
+            quota_peak: Some(quota + 0.08),
+            fair_share: Some(fair),
+        })
+        .collect(),
         tenants_in_scope: 12,
         top_tenants_state: PanelState::Ready,
         heatmap: heatmap("saturation", "When we saturate"),
@@ -291,7 +367,15 @@ fn overview() -> OverviewModel {
 }
 
 fn table(sort: &str, total: i64) -> TableState {
-    TableState { sort: sort.into(), descending: true, first_row: 1, total, next: (total > 50).then(|| "50".into()), csv_href: "/pools?format=csv".into(), ..TableState::default() }
+    TableState {
+        sort: sort.into(),
+        descending: true,
+        first_row: 1,
+        total,
+        next: (total > 50).then(|| "50".into()),
+        csv_href: "/pools?format=csv".into(),
+        ..TableState::default()
+    }
 }
 
 fn pool_rows() -> Vec<PoolRow> {
@@ -343,7 +427,13 @@ fn pools(as_multiples: bool) -> PoolsModel {
             .iter()
             .map(|slug| SmallMultiple {
                 link: Link { label: (*slug).into(), href: format!("/pools/{slug}") },
-                svg: svg(ChartWidth::Compact, &(0..60).map(|i| wave(NOW - (60 - i) * 18 * HOUR, 0.6)).collect::<Vec<_>>(), &(0..60).map(|i| wave(NOW - (60 - i) * 18 * HOUR, 0.68)).collect::<Vec<_>>(), 1.0).svg,
+                svg: svg(
+                    ChartWidth::Compact,
+                    &(0..60).map(|i| wave(NOW - (60 - i) * 18 * HOUR, 0.6)).collect::<Vec<_>>(),
+                    &(0..60).map(|i| wave(NOW - (60 - i) * 18 * HOUR, 0.68)).collect::<Vec<_>>(),
+                    1.0,
+                )
+                .svg,
                 description: "average 61.2 %, peak 84.0 %".into(),
             })
             .collect(),
@@ -411,7 +501,12 @@ fn pool(tab: PoolTab) -> PoolModel {
 }
 
 fn trend_tab() -> PoolTab {
-    let mut occupancy = chart("occupancy", "Occupancy", &[ChartWidth::Compact, ChartWidth::Medium, ChartWidth::Wide, ChartWidth::Full], 0.8);
+    let mut occupancy = chart(
+        "occupancy",
+        "Occupancy",
+        &[ChartWidth::Compact, ChartWidth::Medium, ChartWidth::Wide, ChartWidth::Full],
+        0.8,
+    );
     occupancy.legend.push(LegendEntry { label: "Capacity".into(), mark: LegendMark::Step, colour: 2 });
     PoolTab::Trend(Box::new(PoolTrend {
         occupancy,
@@ -432,11 +527,29 @@ fn policy() -> PoolTab {
         labels: vec![("env".into(), "prod".into()), ("team".into(), "</svg><script>alert(1)</script>".into())],
         services: vec![Service { service: "edge".into(), endpoint: "/".into(), customer_facing: true }],
         capacity_history: vec![
-            CapacityRow { from_ms: NOW + 7 * DAY, configured: 22_000, planned_down: 0, note: Some("new nodes".into()), actor: Some("dana.okafor".into()) },
-            CapacityRow { from_ms: NOW - 9 * DAY, configured: 20_020, planned_down: 20, note: None, actor: Some("autoscaler".into()) },
+            CapacityRow {
+                from_ms: NOW + 7 * DAY,
+                configured: 22_000,
+                planned_down: 0,
+                note: Some("new nodes".into()),
+                actor: Some("dana.okafor".into()),
+            },
+            CapacityRow {
+                from_ms: NOW - 9 * DAY,
+                configured: 20_020,
+                planned_down: 20,
+                note: None,
+                actor: Some("autoscaler".into()),
+            },
         ],
         quotas: vec![QuotaRow { subject: named("acme-search"), slots: 2_000, from_ms: NOW - 90 * DAY }],
-        reservations: vec![ReservationRow { subject: named("acme-search"), baseline: 1_400, ceiling: None, from_ms: NOW - 30 * DAY, to_ms: None }],
+        reservations: vec![ReservationRow {
+            subject: named("acme-search"),
+            baseline: 1_400,
+            ceiling: None,
+            from_ms: NOW - 30 * DAY,
+            to_ms: None,
+        }],
     }))
 }
 
@@ -452,9 +565,18 @@ fn tenant(tab: TenantTab) -> TenantModel {
         fair_share_rule: "an equal part of each pool it uses: 1,440 slots".into(),
         cards: vec![
             StatCard { window: "now".into(), ..card(Metric::UsedNow, 1_820.0, 1_600.0, 0.1) },
-            StatCard { window: "now".into(), peak: Some(Peak { value: 1.02, at_ms: None }), ..card(Metric::QuotaUse, 0.91, 0.8, 0.1) },
+            StatCard {
+                window: "now".into(),
+                peak: Some(Peak { value: 1.02, at_ms: None }),
+                ..card(Metric::QuotaUse, 0.91, 0.8, 0.1)
+            },
             card(Metric::FairShare, 1.26, 1.1, 0.1),
-            StatCard { value: None, unknown_because: Some("claims are not reported".into()), spark: vec![], ..card(Metric::SaturationEvents, 0.0, 0.0, 0.0) },
+            StatCard {
+                value: None,
+                unknown_because: Some("claims are not reported".into()),
+                spark: vec![],
+                ..card(Metric::SaturationEvents, 0.0, 0.0, 0.0)
+            },
         ],
         tab,
         archived_ms: None,
@@ -468,14 +590,28 @@ fn share() -> TenantTab {
         pools: use_rows(&["ingress-eu", "checkout", "stream-01", "ci-runners"]),
         quotas: vec![QuotaRow { subject: named("ingress-eu"), slots: 2_000, from_ms: NOW - 90 * DAY }],
         reservations: Vec::new(),
-        state: PanelState::Partial { text: "2 of 8 pools sent nothing in this window (ci-runners, batch-us). Totals leave them out.".into() },
+        state: PanelState::Partial {
+            text: "2 of 8 pools sent nothing in this window (ci-runners, batch-us). Totals leave them out.".into(),
+        },
     }))
 }
 
 fn metering() -> TenantTab {
-    let sums = |day: i64| MeterSums { occupied_slot_ms: (35_212 - day * 91) * HOUR + 77_123, reserved_slot_ms: 33_600 * HOUR, reserved_idle_slot_ms: day * 91 * HOUR, max_occupied: Some(1_840), rejections: Some(12) };
+    let sums = |day: i64| MeterSums {
+        occupied_slot_ms: (35_212 - day * 91) * HOUR + 77_123,
+        reserved_slot_ms: 33_600 * HOUR,
+        reserved_idle_slot_ms: day * 91 * HOUR,
+        max_occupied: Some(1_840),
+        rejections: Some(12),
+    };
     TenantTab::Metering(TenantMetering {
-        rows: (0..14).map(|day| MeterRow { day_ms: NOW - NOW % DAY - day * DAY - HOUR, pool: named("ingress-eu"), sums: sums(day) }).collect(),
+        rows: (0..14)
+            .map(|day| MeterRow {
+                day_ms: NOW - NOW % DAY - day * DAY - HOUR,
+                pool: named("ingress-eu"),
+                sums: sums(day),
+            })
+            .collect(),
         total: sums(3),
         table: table("day", 45),
         state: PanelState::Ready,
@@ -493,7 +629,7 @@ fn tenants() -> TenantsModel {
                 tier: if index < 3 { "gold".into() } else { "silver".into() },
                 used: Some(1_820 - index as i64 * 140),
                 quota: (index != 5).then_some(2_000),
-                quota_use: (index != 5).then(|| 0.91 - index as f64 * 0.07),
+                quota_use: (index != 5).then_some(0.91 - index as f64 * 0.07),
                 quota_peak: Some(1.03 - index as f64 * 0.07),
                 fair_share_use: Some(1.62 - index as f64 * 0.13),
                 occupied_slot_ms: 1_700_000 * HOUR / (index as i64 + 1),
@@ -516,10 +652,22 @@ fn pool_form(mode: FormMode, with_errors: bool) -> PoolFormModel {
     form.name = Field::of("Ingress Europe");
     form.slug = Field::of("ingress-eu");
     if with_errors {
-        form.slug = Field { value: "Ingress EU".into(), error: Some("“Ingress EU” has a space and capitals; use a–z, 0–9 and hyphens.".into()) };
-        form.max_slots = Field { value: "-4".into(), error: Some("−4 is below 0; write a whole number, 0 or more.".into()) };
+        form.slug = Field {
+            value: "Ingress EU".into(),
+            error: Some("“Ingress EU” has a space and capitals; use a–z, 0–9 and hyphens.".into()),
+        };
+        form.max_slots =
+            Field { value: "-4".into(), error: Some("−4 is below 0; write a whole number, 0 or more.".into()) };
     }
-    PoolFormModel { mode, form, capacity: CapacityForm { slots: Field::of("20000"), ..CapacityForm::default() }, error: None, known_owners: vec!["platform".into()], known_regions: vec!["eu-west".into()], zones: vec!["UTC".into(), "Europe/Berlin".into()] }
+    PoolFormModel {
+        mode,
+        form,
+        capacity: CapacityForm { slots: Field::of("20000"), ..CapacityForm::default() },
+        error: None,
+        known_owners: vec!["platform".into()],
+        known_regions: vec!["eu-west".into()],
+        zones: vec!["UTC".into(), "Europe/Berlin".into()],
+    }
 }
 
 fn all_pages() -> Vec<(&'static str, String)> {
@@ -536,10 +684,18 @@ fn all_pages() -> Vec<(&'static str, String)> {
         ..overview_shell.clone()
     };
     let hurt = OverviewModel {
-        completeness: PanelState::Partial { text: "2 of 8 pools sent nothing in this window (ci-runners, batch-us). Totals leave them out.".into() },
+        completeness: PanelState::Partial {
+            text: "2 of 8 pools sent nothing in this window (ci-runners, batch-us). Totals leave them out.".into(),
+        },
         over_capacity: vec![named("ci-runners")],
         top_tenants_state: PanelState::Failed { text: "the database did not answer in 5 s".into(), id: "7f3a".into() },
-        trend: ChartModel { state: PanelState::Empty { text: "No samples in this range. The newest is from 3 Oct 1993.".into(), action: Some(Link { label: "Show that time".into(), href: "/overview".into() }) }, ..overview().trend },
+        trend: ChartModel {
+            state: PanelState::Empty {
+                text: "No samples in this range. The newest is from 3 Oct 1993.".into(),
+                action: Some(Link { label: "Show that time".into(), href: "/overview".into() }),
+            },
+            ..overview().trend
+        },
         ..overview()
     };
     let pools_shell = shell("Pools", "/pools", Some(Pools), FilterSet::ALL);
@@ -555,34 +711,203 @@ fn all_pages() -> Vec<(&'static str, String)> {
         ("pools", render::document(|| pages::pools(&pools_shell, &pools(false)))),
         ("pools-charts", render::document(|| pages::pools(&pools_shell, &pools(true)))),
         ("pool", render::document(|| pages::pool(&pool_shell, &pool(trend_tab())))),
-        ("pool-tenants", render::document(|| pages::pool(&pool_shell, &pool(PoolTab::Tenants(PoolTenants { rows: use_rows(&TENANTS), table: table("used", 41), state: PanelState::Ready }))))),
+        (
+            "pool-tenants",
+            render::document(|| {
+                pages::pool(
+                    &pool_shell,
+                    &pool(PoolTab::Tenants(PoolTenants {
+                        rows: use_rows(&TENANTS),
+                        table: table("used", 41),
+                        state: PanelState::Ready,
+                    })),
+                )
+            }),
+        ),
         ("pool-policy", render::document(|| pages::pool(&pool_shell, &pool(policy())))),
-        ("pool-history", render::document(|| pages::pool(&pool_shell, &pool(PoolTab::History(PoolHistory { events: events(), table: table("", 4), state: PanelState::Ready }))))),
-        ("pool-new", render::document(|| pages::pool_form(&plain("New pool", "/pools/new", Some(Pools)), &pool_form(FormMode::New, true)))),
-        ("pool-edit", render::document(|| pages::pool_form(&plain("Edit ingress-eu", "/pools/ingress-eu/edit", Some(Pools)), &pool_form(edit("ingress-eu"), false)))),
-        ("pool-archive", render::document(|| pages::archive(&plain("Archive ingress-eu", "/pools/ingress-eu/archive", Some(Pools)), &ArchiveModel { noun: ArchiveNoun::Pool, subject: named("ingress-eu"), archived: false, effects: vec!["20,000 slots leave the totals from now on.".into()], keeps: vec!["100 days of history stay readable.".into()], version: "7".into(), error: None }))),
+        (
+            "pool-history",
+            render::document(|| {
+                pages::pool(
+                    &pool_shell,
+                    &pool(PoolTab::History(PoolHistory {
+                        events: events(),
+                        table: table("", 4),
+                        state: PanelState::Ready,
+                    })),
+                )
+            }),
+        ),
+        (
+            "pool-new",
+            render::document(|| {
+                pages::pool_form(&plain("New pool", "/pools/new", Some(Pools)), &pool_form(FormMode::New, true))
+            }),
+        ),
+        (
+            "pool-edit",
+            render::document(|| {
+                pages::pool_form(
+                    &plain("Edit ingress-eu", "/pools/ingress-eu/edit", Some(Pools)),
+                    &pool_form(edit("ingress-eu"), false),
+                )
+            }),
+        ),
+        (
+            "pool-archive",
+            render::document(|| {
+                pages::archive(
+                    &plain("Archive ingress-eu", "/pools/ingress-eu/archive", Some(Pools)),
+                    &ArchiveModel {
+                        noun: ArchiveNoun::Pool,
+                        subject: named("ingress-eu"),
+                        archived: false,
+                        effects: vec!["20,000 slots leave the totals from now on.".into()],
+                        keeps: vec!["100 days of history stay readable.".into()],
+                        version: "7".into(),
+                        error: None,
+                    },
+                )
+            }),
+        ),
         ("tenants", render::document(|| pages::tenants(&tenants_shell, &tenants()))),
         ("tenant", render::document(|| pages::tenant(&tenant_shell, &tenant(share())))),
         ("tenant-metering", render::document(|| pages::tenant(&tenant_shell, &tenant(metering())))),
-        ("tenant-history", render::document(|| pages::tenant(&tenant_shell, &tenant(TenantTab::History(TenantHistory { events: events(), table: table("", 4), state: PanelState::Ready }))))),
-        ("tenant-edit", render::document(|| pages::tenant_form(&plain("Edit acme-search", "/tenants/acme-search/edit", Some(Tenants)), &TenantFormModel { mode: edit("acme-search"), form: TenantForm { name: Field::of("Acme Search"), slug: Field::of("acme-search"), ..TenantForm::default() }, quota: QuotaForm::default(), quotas: vec![QuotaRow { subject: named("ingress-eu"), slots: 2_000, from_ms: NOW - 90 * DAY }], pools: POOLS.iter().map(|slug| named(slug)).collect(), error: None, known_owners: vec![] }))),
-        ("search", render::document(|| pages::search(&plain("Search", "/search", None), &SearchModel { q: "eu".into(), pools: vec![named("ingress-eu")], pools_total: 1, tenants: vec![named("reuters")], tenants_total: 1 }))),
+        (
+            "tenant-history",
+            render::document(|| {
+                pages::tenant(
+                    &tenant_shell,
+                    &tenant(TenantTab::History(TenantHistory {
+                        events: events(),
+                        table: table("", 4),
+                        state: PanelState::Ready,
+                    })),
+                )
+            }),
+        ),
+        (
+            "tenant-edit",
+            render::document(|| {
+                pages::tenant_form(
+                    &plain("Edit acme-search", "/tenants/acme-search/edit", Some(Tenants)),
+                    &TenantFormModel {
+                        mode: edit("acme-search"),
+                        form: TenantForm {
+                            name: Field::of("Acme Search"),
+                            slug: Field::of("acme-search"),
+                            ..TenantForm::default()
+                        },
+                        quota: QuotaForm::default(),
+                        quotas: vec![QuotaRow { subject: named("ingress-eu"), slots: 2_000, from_ms: NOW - 90 * DAY }],
+                        pools: POOLS.iter().map(|slug| named(slug)).collect(),
+                        error: None,
+                        known_owners: vec![],
+                    },
+                )
+            }),
+        ),
+        (
+            "search",
+            render::document(|| {
+                pages::search(
+                    &plain("Search", "/search", None),
+                    &SearchModel {
+                        q: "eu".into(),
+                        pools: vec![named("ingress-eu")],
+                        pools_total: 1,
+                        tenants: vec![named("reuters")],
+                        tenants_total: 1,
+                    },
+                )
+            }),
+        ),
         ("jobs", render::document(|| pages::jobs(&plain("Jobs", "/jobs", Some(Jobs)), &jobs()))),
-        ("me", render::document(|| pages::me(&plain("Preferences", "/me", None), &MeModel { tz: Field::of("Europe/Berlin"), theme: Theme::System, density: Density::Cosy, shortcuts: true, zones: vec!["UTC".into()] }))),
-        ("help", render::document(|| pages::help(&plain("Help", "/help", Some(Help)), &HelpModel { base_url: "http://127.0.0.1:8080".into(), version: "0.1.0".into() }))),
-        ("shortcuts", render::document(|| pages::shortcuts(&plain("Keyboard shortcuts", "/help/shortcuts", Some(Help))))),
-        ("error", render::document(|| pages::error(&plain("Nothing is here", "/pools/ingres-eu", None), &ErrorModel { status: 404, what: "No pool called ingres-eu.".into(), hint: String::new(), suggestions: vec![Link { label: "ingress-eu".into(), href: "/pools/ingress-eu".into() }], retry_after_s: None, id: "7f3a".into(), retry_href: None }))),
+        (
+            "me",
+            render::document(|| {
+                pages::me(
+                    &plain("Preferences", "/me", None),
+                    &MeModel {
+                        tz: Field::of("Europe/Berlin"),
+                        theme: Theme::System,
+                        density: Density::Cosy,
+                        shortcuts: true,
+                        zones: vec!["UTC".into()],
+                    },
+                )
+            }),
+        ),
+        (
+            "help",
+            render::document(|| {
+                pages::help(
+                    &plain("Help", "/help", Some(Help)),
+                    &HelpModel { base_url: "http://127.0.0.1:8080".into(), version: "0.1.0".into() },
+                )
+            }),
+        ),
+        (
+            "shortcuts",
+            render::document(|| pages::shortcuts(&plain("Keyboard shortcuts", "/help/shortcuts", Some(Help)))),
+        ),
+        (
+            "error",
+            render::document(|| {
+                pages::error(
+                    &plain("Nothing is here", "/pools/ingres-eu", None),
+                    &ErrorModel {
+                        status: 404,
+                        what: "No pool called ingres-eu.".into(),
+                        hint: String::new(),
+                        suggestions: vec![Link { label: "ingress-eu".into(), href: "/pools/ingress-eu".into() }],
+                        retry_after_s: None,
+                        id: "7f3a".into(),
+                        retry_href: None,
+                    },
+                )
+            }),
+        ),
     ]
 }
 
 fn jobs() -> JobsModel {
-    let run = |name: &str, outcome, started: i64| JobRun { name: name.into(), outcome, started_ms: NOW - started, duration_ms: (outcome != JobOutcome::Running).then_some(1_840), done: Some(41_200_000), total: Some(64_400_000), unit: "rows".into(), message: if outcome == JobOutcome::Failed { "line 5412, column 9: found \"-3\", expected slots ≥ 0".into() } else { String::new() } };
+    let run = |name: &str, outcome, started: i64| JobRun {
+        name: name.into(),
+        outcome,
+        started_ms: NOW - started,
+        duration_ms: (outcome != JobOutcome::Running).then_some(1_840),
+        done: Some(41_200_000),
+        total: Some(64_400_000),
+        unit: "rows".into(),
+        message: if outcome == JobOutcome::Failed {
+            "line 5412, column 9: found \"-3\", expected slots ≥ 0".into()
+        } else {
+            String::new()
+        },
+    };
     JobsModel {
         scheduled: vec![
-            ScheduledJob { name: "roll-up".into(), purpose: "sums minutes to hours and days".into(), period_ms: 60_000, last: Some(run("roll-up", JobOutcome::Succeeded, 32_000)), next_ms: Some(NOW + 28_000) },
-            ScheduledJob { name: "partitions".into(), purpose: "makes and drops history partitions".into(), period_ms: HOUR, last: None, next_ms: Some(NOW + HOUR) },
+            ScheduledJob {
+                name: "roll-up".into(),
+                purpose: "sums minutes to hours and days".into(),
+                period_ms: 60_000,
+                last: Some(run("roll-up", JobOutcome::Succeeded, 32_000)),
+                next_ms: Some(NOW + 28_000),
+            },
+            ScheduledJob {
+                name: "partitions".into(),
+                purpose: "makes and drops history partitions".into(),
+                period_ms: HOUR,
+                last: None,
+                next_ms: Some(NOW + HOUR),
+            },
         ],
-        runs: vec![run("import swf KTH-SP2.swf", JobOutcome::Running, 180_000), run("import occupancy eu.csv", JobOutcome::Failed, 2 * HOUR), run("import changes.csv", JobOutcome::Partial, DAY)],
+        runs: vec![
+            run("import swf KTH-SP2.swf", JobOutcome::Running, 180_000),
+            run("import occupancy eu.csv", JobOutcome::Failed, 2 * HOUR),
+            run("import changes.csv", JobOutcome::Partial, DAY),
+        ],
         table: table("", 3),
         state: PanelState::Ready,
     }

@@ -169,12 +169,7 @@ pub const ROUTES: &[PageRoute] = &[
         "/pools/{pool}",
         "Pool",
         Some(RailEntry::Pools),
-        &[
-            "/pools/{pool}",
-            "/pools/{pool}?tab=tenants",
-            "/pools/{pool}?tab=policy",
-            "/pools/{pool}?tab=history",
-        ],
+        &["/pools/{pool}", "/pools/{pool}?tab=tenants", "/pools/{pool}?tab=policy", "/pools/{pool}?tab=history"],
     ),
     form(Page::PoolEdit, "/pools/{pool}/edit", "Edit pool", Some(RailEntry::Pools), &["/pools/{pool}/edit"]),
     target(Page::PoolCapacity, "/pools/{pool}/capacity", "Change a pool's capacity", Some(RailEntry::Pools)),

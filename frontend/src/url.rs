@@ -68,11 +68,8 @@ impl UrlState {
     pub fn replace(&self, path: &str, changes: &[(&str, &str)]) -> String {
         let changed = |key: &str| changes.iter().any(|(other, _)| *other == key);
         let keeps_cursor = changed("cur");
-        let mut pairs: Vec<(&str, &str)> = self
-            .pairs()
-            .into_iter()
-            .filter(|(key, _)| !changed(key) && (keeps_cursor || *key != "cur"))
-            .collect();
+        let mut pairs: Vec<(&str, &str)> =
+            self.pairs().into_iter().filter(|(key, _)| !changed(key) && (keeps_cursor || *key != "cur")).collect();
         pairs.extend(changes.iter().copied().filter(|(_, value)| !value.is_empty()));
         with_query(path, &pairs)
     }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod db;
 pub mod demo;
 pub mod http;
+pub mod ingest;
 pub mod jobs;
 pub mod pages;
 pub mod postgres;

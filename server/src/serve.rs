@@ -7,6 +7,7 @@ use crate::state::AppState;
 use crate::{assets, clock, jobs, pages, telemetry};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
+use axum::http::StatusCode;
 use axum::http::header::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -48,9 +49,12 @@ pub fn router(state: AppState) -> Router {
         .route("/assets/{*path}", get(assets::serve))
         .fallback(pages::not_found)
         .layer(RequestBodyLimitLayer::new(http::ingest::MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(state.clone(), pages::problem_pages))
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(bounded_address))
+        // Outside the layers that refuse by themselves, so that their answers are pages and problems too.
+        .layer(middleware::from_fn_with_state(state.clone(), pages::problem_pages))
+        .layer(middleware::from_fn(http::complete))
         .layer(
             CompressionLayer::new()
                 .quality(tower_http::CompressionLevel::Fastest)
@@ -97,12 +101,17 @@ impl Server {
     }
 }
 
-/// Headers of every answer, a bound on the address, a log line and a counter.
-async fn guard(request: Request, next: Next) -> Response {
+/// A bound on the address, before anything looks at it.
+async fn bounded_address(request: Request, next: Next) -> Response {
     if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > MAX_URI) {
         let detail = format!("the address is longer than {MAX_URI} bytes");
-        return http::error::ApiError::new(axum::http::StatusCode::URI_TOO_LONG, "uri", detail).into_response();
+        return http::error::ApiError::new(StatusCode::URI_TOO_LONG, "uri", detail).into_response();
     }
+    next.run(request).await
+}
+
+/// Headers of every answer, a log line and a counter.
+async fn guard(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |p| p.as_str()).to_owned();

@@ -29,11 +29,8 @@ pub(crate) fn bullet(name: &str, bullet: Bullet, spoken: &str) -> AnyView {
     let scale = [Some(value), peak, bullet.mark].into_iter().flatten().fold(1.0_f64, f64::max);
     // A little air behind the farthest mark, so that the limit is still seen as a line inside the bar.
     let scale = if scale > 1.0 { scale * 1.04 } else { 1.0 };
-    let style = format!(
-        "--m:{scale:.4};--v:{value:.4};--p:{:.4};--t:{:.4}",
-        peak.unwrap_or(value),
-        bullet.mark.unwrap_or(0.0)
-    );
+    let style =
+        format!("--m:{scale:.4};--v:{value:.4};--p:{:.4};--t:{:.4}", peak.unwrap_or(value), bullet.mark.unwrap_or(0.0));
     let class = if bullet.stale { "hr-bar hr-bar--stale" } else { "hr-bar" };
     view! {
         <span
@@ -85,11 +82,8 @@ pub(crate) fn stacked(head: &PoolHead) -> AnyView {
     ];
     let total = parts.iter().map(|part| part.slots).sum::<i64>().max(1);
     let shown: Vec<&Part> = parts.iter().filter(|part| part.slots > 0).collect();
-    let spoken = shown
-        .iter()
-        .map(|part| format!("{} {}", part.label, format::count(part.slots)))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let spoken =
+        shown.iter().map(|part| format!("{} {}", part.label, format::count(part.slots))).collect::<Vec<_>>().join(", ");
     let spans = shown
         .iter()
         .map(|part| {

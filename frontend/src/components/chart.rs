@@ -106,7 +106,9 @@ fn sample(entry: &LegendEntry) -> String {
             format!(r#"<path d="M0 5H24" stroke="currentColor" stroke-width="2" stroke-dasharray="{dash}"/>"#)
         }
         LegendMark::Step => {
-            format!(r#"<path d="M0 8H10V2H24" fill="none" stroke="currentColor" stroke-width="2" stroke-dasharray="{dash}"/>"#)
+            format!(
+                r#"<path d="M0 8H10V2H24" fill="none" stroke="currentColor" stroke-width="2" stroke-dasharray="{dash}"/>"#
+            )
         }
         LegendMark::Band => r#"<path d="M0 0H24V10H0Z" fill="currentColor" opacity=".3"/>"#.to_owned(),
         LegendMark::Bar => r#"<path d="M3 10V4H8V10ZM10 10V0H15V10ZM17 10V6H22V10Z" fill="currentColor"/>"#.to_owned(),

@@ -73,11 +73,7 @@ fn wrap(shell: &ShellModel, ask: Ask, field: &Field, control: AnyView) -> AnyVie
 }
 
 fn described_by(ask: Ask, field: &Field) -> String {
-    if field.error.is_some() {
-        format!("{0}-error {0}-help", ask.name)
-    } else {
-        format!("{}-help", ask.name)
-    }
+    if field.error.is_some() { format!("{0}-error {0}-help", ask.name) } else { format!("{}-help", ask.name) }
 }
 
 /// A one-line field. `list` names a datalist on the page.

@@ -14,15 +14,13 @@ const LIST_LIMIT: i64 = 50;
 pub(crate) fn filters(shell: &ShellModel) -> AnyView {
     let honoured = shell.filters.honoured;
     let model = &shell.filters;
-    let pools = honoured.pool.then(|| {
-        picker(shell, "pool", "pools", &model.pools, model.pools_total, &shell.url.pools)
-    });
-    let tenants = honoured.tenant.then(|| {
-        picker(shell, "tenant", "tenants", &model.tenants, model.tenants_total, &shell.url.tenants)
-    });
-    let stamps = (honoured.stamp && !model.stamps.is_empty()).then(|| {
-        picker(shell, "stamp", "stamps", &model.stamps, model.stamps.len() as i64, &shell.url.stamps)
-    });
+    let pools =
+        honoured.pool.then(|| picker(shell, "pool", "pools", &model.pools, model.pools_total, &shell.url.pools));
+    let tenants = honoured
+        .tenant
+        .then(|| picker(shell, "tenant", "tenants", &model.tenants, model.tenants_total, &shell.url.tenants));
+    let stamps = (honoured.stamp && !model.stamps.is_empty())
+        .then(|| picker(shell, "stamp", "stamps", &model.stamps, model.stamps.len() as i64, &shell.url.stamps));
     view! {
         <div class="hr-filters" role="group" aria-label="Filters">
             {pools}
@@ -39,10 +37,9 @@ pub(crate) fn filters(shell: &ShellModel) -> AnyView {
 pub(crate) fn choice_text(plural: &str, choices: &[Named], selected: &[String]) -> String {
     match selected {
         [] => format!("All {plural}"),
-        [one] => choices
-            .iter()
-            .find(|choice| choice.slug == *one)
-            .map_or_else(|| one.clone(), |choice| choice.name.clone()),
+        [one] => {
+            choices.iter().find(|choice| choice.slug == *one).map_or_else(|| one.clone(), |choice| choice.name.clone())
+        }
         many => format!("{} {plural}", many.len()),
     }
 }
@@ -122,8 +119,11 @@ const QUICK: [(&str, &str); 8] = [
 pub(crate) fn range_text(shell: &ShellModel) -> String {
     let model = &shell.filters;
     if model.to_raw == "now" && model.from_raw.starts_with("now-") {
-        return format!("Last {}", model.from_raw.trim_start_matches("now-").replace(['s', 'm', 'h', 'd', 'w'], "")
-            + &format!("{}{}", format::NNBSP, model.from_raw.chars().last().unwrap_or('d')));
+        return format!(
+            "Last {}",
+            model.from_raw.trim_start_matches("now-").replace(['s', 'm', 'h', 'd', 'w'], "")
+                + &format!("{}{}", format::NNBSP, model.from_raw.chars().last().unwrap_or('d'))
+        );
     }
     format!(
         "{} – {}",

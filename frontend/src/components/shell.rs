@@ -31,7 +31,14 @@ pub(crate) struct Frame {
 impl Frame {
     /// A page with data: filters, copy link, print.
     pub(crate) fn data(heading: impl Into<String>) -> Self {
-        Self { heading: heading.into(), section: None, sub: None, crumbs: Vec::new(), actions: Vec::new(), data_page: true }
+        Self {
+            heading: heading.into(),
+            section: None,
+            sub: None,
+            crumbs: Vec::new(),
+            actions: Vec::new(),
+            data_page: true,
+        }
     }
 
     /// A page of words or a form.
@@ -387,11 +394,8 @@ fn frozen_link(shell: &ShellModel) -> String {
 }
 
 fn print_head(shell: &ShellModel) -> AnyView {
-    let made = format!(
-        "Headroom · {} · generated {}",
-        scope_text(shell),
-        format::date_time(shell.zone.local(shell.now_ms))
-    );
+    let made =
+        format!("Headroom · {} · generated {}", scope_text(shell), format::date_time(shell.zone.local(shell.now_ms)));
     view! { <p class="hr-print">{made}</p> }.into_any()
 }
 

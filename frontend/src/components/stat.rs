@@ -130,11 +130,12 @@ pub(crate) fn stat_card(shell: &ShellModel, card: &StatCard) -> AnyView {
             </span>
         }
     });
-    let foot = [card.window.clone(), card.detail.clone(), card.as_of_ms.map(|at| as_of_text(shell, at)).unwrap_or_default()]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" · ");
+    let foot =
+        [card.window.clone(), card.detail.clone(), card.as_of_ms.map(|at| as_of_text(shell, at)).unwrap_or_default()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" · ");
     view! {
         <article class="hr-card hr-stat">
             <div class="hr-stat__head">

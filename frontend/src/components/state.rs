@@ -79,10 +79,7 @@ pub(crate) fn note(shell: &ShellModel, state: &PanelState) -> Option<AnyView> {
         PanelState::Partial { text } => Some(strip(shell, Tone::Warn, text.clone().into_any())),
         PanelState::Stale { last_ms } => {
             let age = format::duration((shell.now_ms - last_ms).max(0));
-            let text = format!(
-                "No data for {age} (last {}). Not zero: unknown.",
-                as_of_text(shell, *last_ms)
-            );
+            let text = format!("No data for {age} (last {}). Not zero: unknown.", as_of_text(shell, *last_ms));
             Some(
                 view! {
                     <div class="hr-notice hr-notice--warn">
@@ -98,6 +95,12 @@ pub(crate) fn note(shell: &ShellModel, state: &PanelState) -> Option<AnyView> {
 }
 
 /// A link styled as a button with an icon.
-pub(crate) fn button_link(shell: &ShellModel, class: &'static str, icon_name: &str, label: &str, href: String) -> AnyView {
+pub(crate) fn button_link(
+    shell: &ShellModel,
+    class: &'static str,
+    icon_name: &str,
+    label: &str,
+    href: String,
+) -> AnyView {
     view! { <a class=class href=href>{icon(shell, icon_name)}{label.to_owned()}</a> }.into_any()
 }

@@ -84,8 +84,7 @@ mod crosshair {
         let draw = figure.query_selector(".hr-chart__draw").ok()??.dyn_into::<HtmlElement>().ok()?;
         let panel = figure.closest("section").ok()??;
         let nodes = panel.query_selector_all("tr[data-t]").ok()?;
-        let rows: Vec<Element> =
-            (0..nodes.length()).filter_map(|index| nodes.item(index)?.dyn_into().ok()).collect();
+        let rows: Vec<Element> = (0..nodes.length()).filter_map(|index| nodes.item(index)?.dyn_into().ok()).collect();
         if rows.is_empty() {
             return None;
         }

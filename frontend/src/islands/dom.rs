@@ -25,7 +25,11 @@ pub(super) fn all(selector: &str) -> Vec<Element> {
 }
 
 /// Listens for as long as the page lives.
-pub(super) fn listen<E: JsCast + 'static>(target: &web_sys::EventTarget, event: &str, mut run: impl FnMut(E) + 'static) {
+pub(super) fn listen<E: JsCast + 'static>(
+    target: &web_sys::EventTarget,
+    event: &str,
+    mut run: impl FnMut(E) + 'static,
+) {
     let closure = Closure::<dyn FnMut(web_sys::Event)>::new(move |event: web_sys::Event| {
         if let Ok(event) = event.dyn_into::<E>() {
             run(event);
@@ -111,7 +115,8 @@ fn write_cookie(name: &str, value: &str) {
 /// Applies a theme at once and remembers it.
 pub(super) fn set_theme(theme: &str) {
     let Some(root) = root() else { return };
-    let _ = if theme == "system" { root.remove_attribute("data-theme") } else { root.set_attribute("data-theme", theme) };
+    let _ =
+        if theme == "system" { root.remove_attribute("data-theme") } else { root.set_attribute("data-theme", theme) };
     write_cookie("hr_theme", theme);
 }
 
@@ -121,11 +126,9 @@ pub(super) fn toggle_theme() {
     let dark = match root.get_attribute("data-theme").as_deref() {
         Some("dark") => true,
         Some(_) => false,
-        None => window()
-            .match_media("(prefers-color-scheme: dark)")
-            .ok()
-            .flatten()
-            .is_some_and(|query| query.matches()),
+        None => {
+            window().match_media("(prefers-color-scheme: dark)").ok().flatten().is_some_and(|query| query.matches())
+        }
     };
     set_theme(if dark { "light" } else { "dark" });
 }
@@ -139,7 +142,8 @@ pub(super) fn toggle_rail() {
 
 /// Copies the address of the link that was clicked.
 pub(super) fn copy_link_of(event: &ev::MouseEvent) {
-    let Some(link) = event.current_target().and_then(|target| target.dyn_into::<web_sys::HtmlAnchorElement>().ok()) else {
+    let Some(link) = event.current_target().and_then(|target| target.dyn_into::<web_sys::HtmlAnchorElement>().ok())
+    else {
         return;
     };
     event.prevent_default();
@@ -149,7 +153,10 @@ pub(super) fn copy_link_of(event: &ev::MouseEvent) {
 
 /// Copies the first link of the copy menu; false if the page has none.
 pub(super) fn copy_first_link() -> bool {
-    let link = all("[data-copy-link] a").into_iter().next().and_then(|link| link.dyn_into::<web_sys::HtmlAnchorElement>().ok());
+    let link = all("[data-copy-link] a")
+        .into_iter()
+        .next()
+        .and_then(|link| link.dyn_into::<web_sys::HtmlAnchorElement>().ok());
     let Some(link) = link else { return false };
     copy(&link.href());
     true

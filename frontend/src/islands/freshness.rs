@@ -34,10 +34,16 @@ fn read(as_of_ms: Option<i64>, as_of_label: &str, now_ms: i64, period_ms: Option
     let age_at_load = (now_ms - as_of_ms).max(0);
     let age = format::duration((age_at_load + page_age_ms) / 1_000 * 1_000);
     if age_at_load > (period_ms * LATE_AFTER_PERIODS).max(LATE_NEVER_BELOW_MS) {
-        return Reading { class: "hr-pill hr-pill--warn hr-fresh", shape: "state-warn", text: format!("Delayed {age}") };
+        return Reading {
+            class: "hr-pill hr-pill--warn hr-fresh",
+            shape: "state-warn",
+            text: format!("Delayed {age}"),
+        };
     }
     let age = if age.starts_with('0') { format!("0{}s", format::NNBSP) } else { age };
-    Reading { class: "hr-pill hr-pill--ok hr-fresh hr-fresh--ok", shape: "state-ok", text: format!("Live · {age} ago") }
+    Reading {
+        class: "hr-pill hr-pill--ok hr-fresh hr-fresh--ok", shape: "state-ok", text: format!("Live · {age} ago")
+    }
 }
 
 /// The freshness pill: a link that reloads the page.
@@ -67,9 +73,8 @@ pub fn FreshnessPill(
         format!("Newest sample {as_of_label}. Reload for newer data.")
     };
     let label = StoredValue::new(as_of_label);
-    let reading = Memo::new(move |_| {
-        label.with_value(|label| read(as_of_ms, label, now_ms, period_ms, page_age_ms.get()))
-    });
+    let reading =
+        Memo::new(move |_| label.with_value(|label| read(as_of_ms, label, now_ms, period_ms, page_age_ms.get())));
     let mark = move || sprite(&icons, reading.get().shape);
     view! {
         <a class=move || reading.get().class href=reload title=title data-ticks="">

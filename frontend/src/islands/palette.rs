@@ -58,8 +58,8 @@ mod dialog {
 
     use leptos::ev;
     use leptos::prelude::{document, window, window_event_listener};
-    use wasm_bindgen::prelude::*;
     use wasm_bindgen::JsCast;
+    use wasm_bindgen::prelude::*;
     use web_sys::{Element, HtmlDialogElement, HtmlElement, HtmlInputElement, KeyboardEvent, MouseEvent};
 
     use super::{Entry, find};
@@ -246,7 +246,13 @@ mod dialog {
             }
             let id = format!("palette-{index}");
             let selected = if index == inner.active { "true" } else { "false" };
-            let attributes = [("role", "option"), ("id", id.as_str()), ("aria-selected", selected), ("href", row.href.as_str()), ("tabindex", "-1")];
+            let attributes = [
+                ("role", "option"),
+                ("id", id.as_str()),
+                ("aria-selected", selected),
+                ("href", row.href.as_str()),
+                ("tabindex", "-1"),
+            ];
             if let Some(link) = element::<Element>("a", "hr-palette__row", &attributes) {
                 link.set_text_content(Some(&row.label));
                 let _ = inner.list.append_child(&link);
@@ -291,7 +297,6 @@ mod dialog {
             row.scroll_into_view_with_scroll_into_view_options(&options);
         }
     }
-
 }
 
 #[cfg(all(test, not(feature = "hydrate")))]
@@ -299,10 +304,16 @@ mod tests {
     use super::*;
 
     fn entries() -> Vec<Entry> {
-        [("Go to", "Pools"), ("Pools", "ingress-eu"), ("Pools", "eu-batch"), ("Tenants", "reuters"), ("Tenants", "acme")]
-            .into_iter()
-            .map(|(group, label)| Entry { group, label: label.to_owned(), href: format!("/{label}") })
-            .collect()
+        [
+            ("Go to", "Pools"),
+            ("Pools", "ingress-eu"),
+            ("Pools", "eu-batch"),
+            ("Tenants", "reuters"),
+            ("Tenants", "acme"),
+        ]
+        .into_iter()
+        .map(|(group, label)| Entry { group, label: label.to_owned(), href: format!("/{label}") })
+        .collect()
     }
 
     fn labels(query: &str) -> Vec<String> {

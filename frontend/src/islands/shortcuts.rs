@@ -89,11 +89,11 @@ mod listen {
             }
             _ => {}
         }
-        let target = STATE.with_borrow(|state| {
-            state.links.iter().find(|(keys, _)| *keys == combined).map(|(_, href)| href.clone())
-        });
+        let target = STATE
+            .with_borrow(|state| state.links.iter().find(|(keys, _)| *keys == combined).map(|(_, href)| href.clone()));
         match target {
             Some(href) => window().location().set_href(&href).is_ok(),
             None => false,
         }
-    }}
+    }
+}

@@ -2,9 +2,7 @@
 
 use headroom_domain::pool::{PoolKind, Properties, Service};
 
-use super::{
-    ChartModel, EventRow, HeatmapModel, Money, Named, PanelState, Peak, TableState, UnitCost,
-};
+use super::{ChartModel, EventRow, HeatmapModel, Money, Named, PanelState, Peak, TableState, UnitCost};
 
 /// Everything on `/pools/{pool}`.
 #[derive(Debug, Clone)]

@@ -71,7 +71,8 @@ fn words(status: u16) -> Words {
 /// An error page of any status.
 pub fn error(shell: &ShellModel, model: &ErrorModel) -> AnyView {
     let words = words(model.status);
-    let or_default = |text: &str, default: &'static str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+    let or_default =
+        |text: &str, default: &'static str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
     let what = or_default(&model.what, words.what);
     let hint = or_default(&model.hint, words.hint);
     let suggestions = (!model.suggestions.is_empty()).then(|| {

@@ -8,10 +8,7 @@ use crate::model::{HelpModel, ShellModel};
 
 /// `/help`
 pub fn help(shell: &ShellModel, model: &HelpModel) -> AnyView {
-    let frame = Frame {
-        sub: Some(format!("Headroom {}", model.version).into_any()),
-        ..Frame::plain("Help")
-    };
+    let frame = Frame { sub: Some(format!("Headroom {}", model.version).into_any()), ..Frame::plain("Help") };
     let contents = DEFINITIONS
         .iter()
         .map(|definition| view! { <li><a href=format!("#{}", definition.id)>{definition.name}</a></li> })

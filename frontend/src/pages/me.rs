@@ -6,7 +6,9 @@ use crate::components::field::{Ask, Mode, csrf, datalist, error_summary, input};
 use crate::components::shell::{Frame, document};
 use crate::model::{Density, MeModel, ShellModel, Theme};
 
-const TZ: Ask = Ask::new("tz", "Time zone", "An IANA name such as Europe/Berlin, or UTC. A link that names a zone wins over it.").takes(Mode::Code);
+const TZ: Ask =
+    Ask::new("tz", "Time zone", "An IANA name such as Europe/Berlin, or UTC. A link that names a zone wins over it.")
+        .takes(Mode::Code);
 
 /// `/me`
 pub fn me(shell: &ShellModel, model: &MeModel) -> AnyView {

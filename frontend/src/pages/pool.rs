@@ -103,10 +103,8 @@ fn fullness(shell: &ShellModel, head: &PoolHead) -> AnyView {
         head.mean.map_or_else(|| format::UNKNOWN.to_owned(), format::percent),
         shell.filters.window()
     );
-    let peak = head.peak.map_or_else(
-        || format!("peak {}", format::UNKNOWN),
-        |peak| peak_text(shell, peak, Unit::Ratio),
-    );
+    let peak =
+        head.peak.map_or_else(|| format!("peak {}", format::UNKNOWN), |peak| peak_text(shell, peak, Unit::Ratio));
     let rejected = match (head.rejected, head.claims) {
         (Some(rejected), claims) => {
             let rate = claims
@@ -127,7 +125,10 @@ fn fullness(shell: &ShellModel, head: &PoolHead) -> AnyView {
         (Some(capacity), _) => format!("{} slots", format::count(capacity)),
         (None, _) => "capacity unknown".to_owned(),
     };
-    let fresh = head.as_of_ms.filter(|_| !head.stale).map(|at| view! { <span class="hr-dot">"sampled "{ago(shell, at)}</span> });
+    let fresh = head
+        .as_of_ms
+        .filter(|_| !head.stale)
+        .map(|at| view! { <span class="hr-dot">"sampled "{ago(shell, at)}</span> });
     view! {
         <section class="hr-card hr-form__group" aria-labelledby="fullness-title">
             <div class="hr-card__head" style="margin:0">
@@ -161,7 +162,12 @@ fn tabs(shell: &ShellModel, model: &PoolModel) -> AnyView {
         shell,
         "Pool",
         current,
-        &[("trend", "Trend", None), ("tenants", "Tenants", Some(tenants)), ("policy", "Policy", None), ("history", "History", None)],
+        &[
+            ("trend", "Trend", None),
+            ("tenants", "Tenants", Some(tenants)),
+            ("policy", "Policy", None),
+            ("history", "History", None),
+        ],
     )
 }
 
@@ -178,9 +184,8 @@ pub(super) fn tab_links(
         .map(|(index, (id, text, number))| {
             let id = if index == 0 { "" } else { *id };
             // Sorting and paging of one tab mean nothing on another.
-            let href = shell
-                .url
-                .replace(&shell.path, &[("tab", id), ("sort", ""), ("dir", ""), ("cur", ""), ("q", "")]);
+            let href =
+                shell.url.replace(&shell.path, &[("tab", id), ("sort", ""), ("dir", ""), ("cur", ""), ("q", "")]);
             let here = (tabs[index].0 == current).then_some("page");
             let number = number.as_ref().map(|number| view! { <span class="hr-tabs__n">{number.clone()}</span> });
             view! { <a href=href aria-current=here>{*text}{number}</a> }
@@ -193,7 +198,8 @@ fn trend_tab(shell: &ShellModel, trend: &PoolTrend) -> AnyView {
     let signals = trend.signals.iter().map(|signal| chart_card(shell, signal)).collect_view();
     let rejections = trend.rejections.as_ref().map(|chart| chart_card(shell, chart));
     let changes = if trend.changes.is_empty() {
-        view! { <p class="hr-muted">"No deploys, swaps, scale events or configuration changes in this range."</p> }.into_any()
+        view! { <p class="hr-muted">"No deploys, swaps, scale events or configuration changes in this range."</p> }
+            .into_any()
     } else {
         event_list(shell, &trend.changes)
     };
@@ -230,12 +236,12 @@ fn tenants_tab(shell: &ShellModel, model: &PoolTenants) -> AnyView {
         .chain(USE_COLUMNS.iter().map(|column| Head { id: column.id, label: column.label, number: column.number }))
         .collect();
     let body = || {
-        let rows = model
-            .rows
-            .iter()
-            .map(|row| use_row(row, shell.url.link(&tenant_path(&row.subject.slug))))
-            .collect_view();
-        let caption = format!("Tenants of this pool, {}. The bar is use now against quota; the mark is the fair share.", shell.filters.window());
+        let rows =
+            model.rows.iter().map(|row| use_row(row, shell.url.link(&tenant_path(&row.subject.slug)))).collect_view();
+        let caption = format!(
+            "Tenants of this pool, {}. The bar is use now against quota; the mark is the fair share.",
+            shell.filters.window()
+        );
         view! {
             <div class="hr-card hr-card--flush">
                 <div class="hr-scroll">
@@ -258,7 +264,12 @@ fn tenants_tab(shell: &ShellModel, model: &PoolTenants) -> AnyView {
 }
 
 /// The same columns without sorting, for lists that are short.
-pub(super) fn use_table(shell: &ShellModel, subject: &'static str, caption: &'static str, rows: &[PoolTenantRow]) -> AnyView {
+pub(super) fn use_table(
+    shell: &ShellModel,
+    subject: &'static str,
+    caption: &'static str,
+    rows: &[PoolTenantRow],
+) -> AnyView {
     let heads = std::iter::once((subject, false))
         .chain(USE_COLUMNS.iter().map(|column| (column.label, column.number)))
         .map(|(label, number)| view! { <th scope="col" class=number.then_some("hr-num")>{label}</th> })
@@ -338,7 +349,8 @@ fn policy_tab(shell: &ShellModel, head: &PoolHead, policy: &PoolPolicy) -> AnyVi
             .services
             .iter()
             .map(|service| {
-                let endpoint = (!service.endpoint.is_empty()).then(|| view! { " "<code>{service.endpoint.clone()}</code> });
+                let endpoint =
+                    (!service.endpoint.is_empty()).then(|| view! { " "<code>{service.endpoint.clone()}</code> });
                 let facing = if service.customer_facing { " customer-facing" } else { " internal" };
                 view! { <li>{service.service.clone()}{endpoint}<span class="hr-muted">{facing}</span></li> }
             })
@@ -416,7 +428,8 @@ fn capacity_history(shell: &ShellModel, policy: &PoolPolicy) -> AnyView {
                 (None, Some(actor)) => actor.clone(),
                 (None, None) => String::new(),
             };
-            let planned = (row.from_ms > shell.now_ms).then(|| view! { " "<span class="hr-pill hr-pill--info">"planned"</span> });
+            let planned =
+                (row.from_ms > shell.now_ms).then(|| view! { " "<span class="hr-pill hr-pill--info">"planned"</span> });
             view! {
                 <tr>
                     <th scope="row">{instant(shell, row.from_ms)}{planned}</th>

@@ -10,28 +10,63 @@ use crate::model::{CapacityForm, Field, FormMode, Link, PoolForm, PoolFormModel,
 use crate::url::pool_path;
 
 const NAME: Ask = Ask::new("name", "Name", "What people call it, for example Ingress Europe.");
-const SLUG: Ask = Ask::new("slug", "Identifier", "Used in links and by the API: a–z, 0–9 and hyphens, for example ingress-eu.").takes(Mode::Code);
-const DESCRIPTION: Ask = Ask::new("description", "What it is for", "One or two sentences for somebody who sees it for the first time.").optional();
+const SLUG: Ask =
+    Ask::new("slug", "Identifier", "Used in links and by the API: a–z, 0–9 and hyphens, for example ingress-eu.")
+        .takes(Mode::Code);
+const DESCRIPTION: Ask =
+    Ask::new("description", "What it is for", "One or two sentences for somebody who sees it for the first time.")
+        .optional();
 const KIND: Ask = Ask::new("kind", "Kind", "Decides what the pool's page shows beside occupancy.");
-const MIN: Ask = Ask::new("min_slots", "Smallest size", "Slots; the least an autoscaler or a plan may leave.").optional().takes(Mode::Whole);
-const MAX: Ask = Ask::new("max_slots", "Largest size", "Slots; the most an autoscaler or a plan may ask for.").optional().takes(Mode::Whole);
-const COST: Ask = Ask::new("unit_cost", "Price of a slot-hour", "A decimal number such as 0.0125; leave empty to show no money.").optional().takes(Mode::Decimal);
+const MIN: Ask = Ask::new("min_slots", "Smallest size", "Slots; the least an autoscaler or a plan may leave.")
+    .optional()
+    .takes(Mode::Whole);
+const MAX: Ask = Ask::new("max_slots", "Largest size", "Slots; the most an autoscaler or a plan may ask for.")
+    .optional()
+    .takes(Mode::Whole);
+const COST: Ask =
+    Ask::new("unit_cost", "Price of a slot-hour", "A decimal number such as 0.0125; leave empty to show no money.")
+        .optional()
+        .takes(Mode::Decimal);
 const CURRENCY: Ask = Ask::new("currency", "Currency", "Three letters, for example EUR.").optional().takes(Mode::Code);
 const OWNER: Ask = Ask::new("owner", "Owner team", "Who is called when it is full.").optional();
-const RUNBOOK: Ask = Ask::new("runbook_url", "Runbook", "An https address that says what to do when it is full.").optional().takes(Mode::Url);
-const LABELS: Ask = Ask::new("labels", "Labels", "One key=value per line, for example env=prod.").optional().takes(Mode::Code);
+const RUNBOOK: Ask = Ask::new("runbook_url", "Runbook", "An https address that says what to do when it is full.")
+    .optional()
+    .takes(Mode::Url);
+const LABELS: Ask =
+    Ask::new("labels", "Labels", "One key=value per line, for example env=prod.").optional().takes(Mode::Code);
 const REGION: Ask = Ask::new("region", "Region", "Where it runs, for example eu-west.").optional();
 const SERVICES: Ask = Ask::new("services", "Services", "One per line: service, or service and endpoint; end the line with ! if customers notice its failure. For example: checkout /pay !").optional().takes(Mode::Code);
-const ZONE: Ask = Ask::new("zone", "Billing zone", "Days of this pool's bills and imports are days of this time zone, for example Europe/Berlin.");
+const ZONE: Ask = Ask::new(
+    "zone",
+    "Billing zone",
+    "Days of this pool's bills and imports are days of this time zone, for example Europe/Berlin.",
+);
 const SIZING: Ask = Ask::new("sizing", "Size", "Static: people change it. Dynamic: an autoscaler does.");
-const GRANTING: Ask = Ask::new("granting", "Slots are", "Assignable: claimed one by one. Reservable: promised to tenants ahead of use.");
+const GRANTING: Ask =
+    Ask::new("granting", "Slots are", "Assignable: claimed one by one. Reservable: promised to tenants ahead of use.");
 const LIFETIME: Ask = Ask::new("lifetime", "Held", "Ephemeral: seconds to minutes. Long-lived: hours to months.");
-const CONSISTENCY: Ask = Ask::new("consistency", "Consistency", "Strong: never one slot too many. Eventual: may run over for a moment.");
+const CONSISTENCY: Ask =
+    Ask::new("consistency", "Consistency", "Strong: never one slot too many. Eventual: may run over for a moment.");
 const ON_LOSS: Ask = Ask::new("on_loss", "When a slot is lost", "What happens to the work in it.");
-const FEED: Ask = Ask::new("feed_period_s", "Seconds between samples", "Data is late after three of them; leave empty for imported history.").optional().takes(Mode::Whole);
+const FEED: Ask = Ask::new(
+    "feed_period_s",
+    "Seconds between samples",
+    "Data is late after three of them; leave empty for imported history.",
+)
+.optional()
+.takes(Mode::Whole);
 const SLOTS: Ask = Ask::new("slots", "Configured slots", "A whole number, 0 or more.").takes(Mode::Whole);
-const DOWN: Ask = Ask::new("planned_down", "Of these planned down", "Slots that are out of use on purpose; empty is 0.").optional().takes(Mode::Whole);
-const EFFECTIVE: Ask = Ask::new("effective", "In force from", "A time such as 2026-11-28 00:00 in the zone of this page, past or future; empty is now.").optional().takes(Mode::Code);
+const DOWN: Ask =
+    Ask::new("planned_down", "Of these planned down", "Slots that are out of use on purpose; empty is 0.")
+        .optional()
+        .takes(Mode::Whole);
+const EFFECTIVE: Ask = Ask::new(
+    "effective",
+    "In force from",
+    "A time such as 2026-11-28 00:00 in the zone of this page, past or future; empty is now.",
+)
+.optional()
+.takes(Mode::Code);
 const REASON: Ask = Ask::new("reason", "Why", "Kept in the history, for example: new nodes in rack 4.").optional();
 
 /// `/pools/new` and `/pools/{pool}/edit`
@@ -131,10 +166,7 @@ pub fn pool_form(shell: &ShellModel, model: &PoolFormModel) -> AnyView {
 }
 
 fn kinds() -> Vec<(&'static str, String)> {
-    PoolKind::ALL
-        .iter()
-        .map(|kind| (kind.as_str(), format!("{}: {}", kind.label(), explanation(*kind))))
-        .collect()
+    PoolKind::ALL.iter().map(|kind| (kind.as_str(), format!("{}: {}", kind.label(), explanation(*kind)))).collect()
 }
 
 fn explanation(kind: PoolKind) -> &'static str {

@@ -28,8 +28,7 @@ const COLUMNS: &[Head] = &[
 /// `/pools`
 pub fn pools(shell: &ShellModel, model: &PoolsModel) -> AnyView {
     let new = button_link(shell, "hr-btn hr-btn--primary", "plus", "New pool", "/pools/new".to_owned());
-    let frame =
-        Frame { sub: Some(scope_text(shell).into_any()), actions: vec![new], ..Frame::data("Pools") };
+    let frame = Frame { sub: Some(scope_text(shell).into_any()), actions: vec![new], ..Frame::data("Pools") };
     let content = view! {
         {tools(shell, model)}
         {if model.as_multiples { as_multiples(shell, model) } else { as_table(shell, model) }}
@@ -173,7 +172,10 @@ fn pool_row(shell: &ShellModel, row: &PoolRow) -> AnyView {
     };
     let owner = match &row.owner {
         Some(owner) => owner.clone().into_any(),
-        None => view! { <span class="hr-level hr-level--warn" title="Nobody to call when it is full">"no owner"</span> }.into_any(),
+        None => {
+            view! { <span class="hr-level hr-level--warn" title="Nobody to call when it is full">"no owner"</span> }
+                .into_any()
+        }
     };
     view! {
         <tr>

@@ -79,7 +79,7 @@ fn group(
         let href = shell.url.link_with(list, &[("q", q)]);
         view! { <p class="hr-card__foot"><a href=href>{format!("All {} matches", format::count(total))}</a></p> }
     });
-    let id = format!("{}-hits", icon_name);
+    let id = format!("{icon_name}-hits");
     Some(
         view! {
             <section class="hr-card" aria-labelledby=id.clone()>

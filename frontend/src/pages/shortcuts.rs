@@ -15,8 +15,7 @@ const GENERAL: &[(&[&str], &str)] = &[
     (&["y"], "copy the link that follows time"),
 ];
 
-const GO: &[(&[&str], &str)] =
-    &[(&["g", "o"], "Overview"), (&["g", "p"], "Pools"), (&["g", "t"], "Tenants")];
+const GO: &[(&[&str], &str)] = &[(&["g", "o"], "Overview"), (&["g", "p"], "Pools"), (&["g", "t"], "Tenants")];
 
 const RANGE: &[(&[&str], &str)] = &[
     (&["t", "←"], "half a range earlier"),

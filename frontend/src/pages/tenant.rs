@@ -12,7 +12,9 @@ use crate::components::stat::stat_card;
 use crate::components::state::{button_link, panel};
 use crate::components::table::{pager, text_filter};
 use crate::components::value::count;
-use crate::model::{Link, MeterRow, MeterSums, ShellModel, TenantHistory, TenantMetering, TenantModel, TenantShare, TenantTab};
+use crate::model::{
+    Link, MeterRow, MeterSums, ShellModel, TenantHistory, TenantMetering, TenantModel, TenantShare, TenantTab,
+};
 use crate::url::{pool_path, tenant_path};
 
 /// `/tenants/{tenant}`
@@ -56,9 +58,7 @@ pub fn tenant(shell: &ShellModel, model: &TenantModel) -> AnyView {
 }
 
 fn about(shell: &ShellModel, model: &TenantModel) -> AnyView {
-    let slots = |label: &str, value: Option<i64>| {
-        value.map(|value| format!("{label} {}", format::count(value)))
-    };
+    let slots = |label: &str, value: Option<i64>| value.map(|value| format!("{label} {}", format::count(value)));
     let parts: Vec<String> = [
         slots("quota", model.quota),
         slots("reserved", model.reserved),

@@ -11,21 +11,26 @@ use crate::model::{Field, FormMode, Link, QuotaForm, ShellModel, TenantForm, Ten
 use crate::url::tenant_path;
 
 const NAME: Ask = Ask::new("name", "Name", "What people call it, for example Acme Search.");
-const SLUG: Ask = Ask::new("slug", "Identifier", "Used in links and by the API: a–z, 0–9 and hyphens, for example acme-search.").takes(Mode::Code);
-const TIER: Ask = Ask::new("tier", "Priority tier", "For example gold; tenants of a higher tier are served first.").optional();
+const SLUG: Ask =
+    Ask::new("slug", "Identifier", "Used in links and by the API: a–z, 0–9 and hyphens, for example acme-search.")
+        .takes(Mode::Code);
+const TIER: Ask =
+    Ask::new("tier", "Priority tier", "For example gold; tenants of a higher tier are served first.").optional();
 const COST_CENTRE: Ask = Ask::new("cost_centre", "Cost centre", "Where its use is booked.").optional();
 const OWNER: Ask = Ask::new("owner", "Owner team", "Who is asked when it uses more than its share.").optional();
 const POOL: Ask = Ask::new("pool", "Pool", "The pool the quota holds in.");
-const SLOTS: Ask = Ask::new("slots", "Most slots", "A whole number; leave empty to remove the quota.").optional().takes(Mode::Whole);
-const EFFECTIVE: Ask = Ask::new("effective", "In force from", "A time such as 2026-11-28 00:00 in the zone of this page; empty is now.").optional().takes(Mode::Code);
+const SLOTS: Ask =
+    Ask::new("slots", "Most slots", "A whole number; leave empty to remove the quota.").optional().takes(Mode::Whole);
+const EFFECTIVE: Ask =
+    Ask::new("effective", "In force from", "A time such as 2026-11-28 00:00 in the zone of this page; empty is now.")
+        .optional()
+        .takes(Mode::Code);
 
 /// `/tenants/new` and `/tenants/{tenant}/edit`
 pub fn tenant_form(shell: &ShellModel, model: &TenantFormModel) -> AnyView {
     let back = Link { label: "Tenants".into(), href: "/tenants".into() };
     let (heading, crumbs, action, cancel, version) = match &model.mode {
-        FormMode::New => {
-            ("New tenant".to_owned(), vec![back], "/tenants/new".to_owned(), "/tenants".to_owned(), None)
-        }
+        FormMode::New => ("New tenant".to_owned(), vec![back], "/tenants/new".to_owned(), "/tenants".to_owned(), None),
         FormMode::Edit { subject, version } => {
             let path = tenant_path(&subject.slug);
             let tenant = Link { label: subject.name.clone(), href: path.clone() };

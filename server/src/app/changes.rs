@@ -1,5 +1,6 @@
 //! Change events, read and recorded.
 
+use super::pools::named_otherwise;
 use super::window::Window;
 use super::{App, Result};
 use crate::clock;
@@ -44,7 +45,7 @@ impl App {
         let mut rows = Vec::new();
         for (slug, mut change) in changes {
             if let Some(slug) = slug {
-                change.pool = Some(super::pools::find(&mut tx, &slug).await?.key);
+                change.pool = Some(super::pools::find(&mut tx, &slug).await.map_err(|error| named_otherwise("pool", error))?.key);
             }
             rows.push((clock::uuid(), change));
         }

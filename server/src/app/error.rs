@@ -17,8 +17,13 @@ pub struct Problem {
     pub expected: String,
 }
 
+/// What a sentence such as `has 121 characters, expected 1 to 120` expects: its last part, or all of it.
+fn expectation(sentence: &str) -> &str {
+    sentence.rsplit_once("expected ").map_or(sentence, |(_, expected)| expected)
+}
+
 impl Problem {
-    /// A problem with what was found and what was expected.
+    /// A problem with what was found and what was expected; of a whole sentence only its expectation is kept.
     pub fn new(field: impl Into<String>, found: impl AsRef<str>, expected: impl Into<String>) -> Self {
         const LONGEST: usize = 80;
         let found = found.as_ref();
@@ -26,7 +31,14 @@ impl Problem {
         if cut.len() < found.len() {
             cut.push('…');
         }
-        Self { field: field.into(), found: cut, expected: expected.into() }
+        Self { field: field.into(), found: cut, expected: expectation(&expected.into()).to_owned() }
+    }
+
+    /// A problem of which only a sentence is known, such as `is 1, expected at least 5`.
+    pub fn told(field: impl Into<String>, sentence: &str) -> Self {
+        let found = sentence.rsplit_once("expected ").map_or("", |(found, _)| found);
+        let found = found.trim_end_matches([' ', ',', ':']);
+        Self::new(field, found.strip_prefix("is ").unwrap_or(found), sentence)
     }
 }
 
@@ -84,8 +96,8 @@ impl AppError {
     }
 
     /// A range that cannot be accepted.
-    pub fn range(field: &str, error: &RangeError) -> Self {
-        Self::Invalid(vec![Problem { field: field.into(), found: String::new(), expected: error.to_string() }])
+    pub fn range(field: &str, found: &str, error: &RangeError) -> Self {
+        Self::invalid(field, found, error.to_string())
     }
 }
 
@@ -97,7 +109,7 @@ impl From<StoreError> for AppError {
         match error {
             StoreError::Taken { .. } | StoreError::Stale { .. } => Self::Conflict(error.to_string()),
             StoreError::Invalid { field, problem } => {
-                Self::Invalid(vec![Problem { field: field.into(), found: String::new(), expected: problem }])
+                Self::Invalid(vec![Problem::told(field, &problem)])
             }
             StoreError::Damaged { .. } | StoreError::Database(_) => Self::Internal(error.to_string()),
         }
@@ -107,5 +119,20 @@ impl From<StoreError> for AppError {
 impl From<sqlx::Error> for AppError {
     fn from(error: sqlx::Error) -> Self {
         StoreError::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_is_not_told_twice() {
+        let name = Problem::new("name", "", "has 0 characters, expected 1 to 120");
+        assert_eq!(name.to_string(), "name: expected 1 to 120");
+        let most = Problem::told("max_slots", "is 1, expected at least min_slots 5");
+        assert_eq!(most.to_string(), "max_slots: found \"1\", expected at least min_slots 5");
+        let bare = Problem::told("slots", "expected 0 to 10,000,000");
+        assert_eq!((bare.found.as_str(), bare.expected.as_str()), ("", "0 to 10,000,000"));
     }
 }

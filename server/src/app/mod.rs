@@ -3,8 +3,8 @@
 
 pub mod demo;
 mod error;
-//pub mod import;
-//pub mod ingest;
+pub mod import;
+pub mod ingest;
 pub mod changes;
 pub mod jobs;
 pub mod overview;
@@ -29,12 +29,14 @@ pub struct App {
     pub db: Db,
     /// Sums that many pages ask for and that change slowly.
     pub(crate) money: Arc<overview::MoneyCache>,
+    /// Pools and tenants as live samples name them.
+    pub(crate) catalog: Arc<ingest::CatalogCache>,
 }
 
 impl App {
     /// Use cases over a database.
     pub fn new(db: Db) -> Self {
-        Self { db, money: Arc::default() }
+        Self { db, money: Arc::default(), catalog: Arc::default() }
     }
 
     /// The organisation's settings.

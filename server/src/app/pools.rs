@@ -11,7 +11,7 @@ use headroom_domain::occupancy::Sums;
 use headroom_domain::pool::{MAX_LABELS, MAX_SERVICES, effective};
 use headroom_domain::range::rfc3339;
 use headroom_domain::series::{Series, Step, ceil, floor};
-use headroom_domain::slug::check_name;
+use headroom_domain::slug::{Slug, check_name};
 use headroom_domain::{DAY_MS, EARLIEST_MS, HOUR_MS, LATEST_MS, MAX_SLOTS, Millis};
 use headroom_store::audit::{self, Actor, Entry};
 use headroom_store::change::Change;
@@ -23,6 +23,11 @@ use headroom_store::usage::{self, Wanted};
 use headroom_store::{change, current, organisation, pool, quota, reservation, signal, tenant};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
+
+/// Longest endpoint of a service, in characters.
+const MAX_ENDPOINT: usize = 200;
+/// Highest price of a slot for an hour: a million of the currency.
+const MAX_UNIT_COST_MICROS: i64 = 1_000_000_000_000;
 
 /// A pool in the list, with what it looks like now.
 #[derive(Debug, Clone)]
@@ -304,7 +309,7 @@ impl App {
     pub async fn set_quota(&self, actor: &Actor, pool_slug: &str, tenant_slug: &str, slots: Option<i32>) -> Result<()> {
         let mut tx = self.db.pages.begin().await?;
         let found = find(&mut tx, pool_slug).await?;
-        let tenant = super::tenants::find(&mut tx, tenant_slug).await?;
+        let tenant = super::tenants::find(&mut tx, tenant_slug).await.map_err(|error| named_otherwise("tenant", error))?;
         let before = quota::list(&mut tx, Some(&[found.key]), Some(&[tenant.key])).await?.remove(&(found.key, tenant.key));
         quota::set(&mut tx, found.key, tenant.key, slots).await?;
         let value = |slots: Option<i32>| slots.map(|slots| serde_json::json!({ "tenant": tenant_slug, "slots": slots }));
@@ -357,21 +362,35 @@ fn now_of(pool: Pool, current: Option<Current>, steps: &[CapacityStep], now: Mil
 }
 
 pub(super) async fn find(conn: &mut PgConnection, slug: &str) -> Result<Pool> {
-    if let Some(found) = pool::by_slug(conn, slug).await? {
+    if Slug::parse(slug).is_ok()
+        && let Some(found) = pool::by_slug(conn, slug).await?
+    {
         return Ok(found);
     }
     Err(missing(conn, slug).await?)
 }
 
+/// A former name inside a request is a value to correct; only the subject of a request is redirected.
+pub(super) fn named_otherwise(field: &str, error: AppError) -> AppError {
+    match error {
+        AppError::Moved { what, slug, to } => AppError::invalid(field, slug, format!("the {what}'s present name {to:?}")),
+        other => other,
+    }
+}
+
 async fn find_for_update(conn: &mut PgConnection, slug: &str) -> Result<Pool> {
-    if let Some(found) = pool::by_slug_for_update(conn, slug).await? {
+    if Slug::parse(slug).is_ok()
+        && let Some(found) = pool::by_slug_for_update(conn, slug).await?
+    {
         return Ok(found);
     }
     Err(missing(conn, slug).await?)
 }
 
 async fn missing(conn: &mut PgConnection, slug: &str) -> Result<AppError> {
-    if let Some(to) = pool::renamed(conn, slug).await? {
+    if Slug::parse(slug).is_ok()
+        && let Some(to) = pool::renamed(conn, slug).await?
+    {
         return Ok(AppError::Moved { what: "pool", slug: slug.into(), to });
     }
     Ok(not_found("pool", slug, &pool::keys(conn).await?))
@@ -401,6 +420,19 @@ async fn record(
     Ok(())
 }
 
+/// What is wrong with the labels of a pool or tenant.
+pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if labels.len() > MAX_LABELS {
+        problems.push(Problem::new("labels", labels.len().to_string(), format!("at most {MAX_LABELS}")));
+    }
+    let fits = |text: &str, most: usize| text.chars().count() <= most && !text.contains('\0');
+    for (key, value) in labels.iter().filter(|(key, value)| key.is_empty() || !fits(key, 63) || !fits(value, 200)) {
+        problems.push(Problem::new("labels", format!("{key}={value}"), "a key of 1 to 63 and a value of at most 200 characters"));
+    }
+    problems
+}
+
 fn check(fields: &PoolFields) -> Result<()> {
     let mut problems = Vec::new();
     if let Err(expected) = check_name(&fields.name) {
@@ -414,14 +446,7 @@ fn check(fields: &PoolFields) -> Result<()> {
     if !zones::is_known(&fields.zone) {
         problems.push(Problem::new("zone", &fields.zone, "an IANA zone such as Europe/Berlin, or UTC"));
     }
-    if fields.labels.len() > MAX_LABELS {
-        problems.push(Problem::new("labels", fields.labels.len().to_string(), format!("at most {MAX_LABELS}")));
-    }
-    for (key, value) in &fields.labels {
-        if key.is_empty() || key.chars().count() > 63 || value.chars().count() > 200 {
-            problems.push(Problem::new("labels", format!("{key}={value}"), "a key of 1 to 63 and a value of at most 200 characters"));
-        }
-    }
+    problems.extend(check_labels(&fields.labels));
     if fields.services.len() > MAX_SERVICES {
         problems.push(Problem::new("services", fields.services.len().to_string(), format!("at most {MAX_SERVICES}")));
     }
@@ -429,15 +454,35 @@ fn check(fields: &PoolFields) -> Result<()> {
         if let Err(expected) = check_name(&service.service) {
             problems.push(Problem::new("services", &service.service, expected));
         }
+        if service.endpoint.chars().count() > MAX_ENDPOINT || service.endpoint.contains('\0') {
+            problems.push(Problem::new("services", &service.endpoint, format!("an endpoint of at most {MAX_ENDPOINT} characters")));
+        }
     }
     for (field, text, most) in [("owner", &fields.owner, 120), ("description", &fields.description, 500)] {
         if text.chars().count() > most || text.chars().any(|c| c == '\0') {
             problems.push(Problem::new(field, text, format!("at most {most} characters")));
         }
     }
+    let runbook = &fields.runbook_url;
+    let is_web = runbook.starts_with("http://") || runbook.starts_with("https://");
+    if !runbook.is_empty() && (!is_web || runbook.chars().count() > 2000 || runbook.contains('\0')) {
+        problems.push(Problem::new("runbook_url", runbook, "an http or https address of at most 2,000 characters"));
+    }
+    if let Some(cost) = fields.unit_cost_micros.filter(|cost| !(0..=MAX_UNIT_COST_MICROS).contains(cost)) {
+        problems.push(Problem::new("unit_cost_micros", cost.to_string(), "0 to 1,000,000 of the currency"));
+    }
+    if let Some(ms) = fields.feed_period_ms.filter(|ms| !(1_000..=86_400_000).contains(ms)) {
+        problems.push(Problem::new("feed_period_ms", ms.to_string(), "1 s to 24 h"));
+    }
+    if let Some(days) = fields.retention_days.filter(|days| !(1..=36_500).contains(days)) {
+        problems.push(Problem::new("retention_days", days.to_string(), "1 to 36,500 days"));
+    }
+    if let Some((min, max)) = fields.min_slots.zip(fields.max_slots).filter(|(min, max)| min > max) {
+        problems.push(Problem::new("max_slots", max.to_string(), format!("at least min_slots {min}")));
+    }
     for (field, place) in [("region", &fields.region), ("stamp", &fields.stamp)] {
         if let Some(place) = place
-            && let Err(error) = headroom_domain::slug::Slug::parse(place)
+            && let Err(error) = Slug::parse(place)
         {
             problems.push(Problem::new(field, place, error.to_string()));
         }
@@ -457,7 +502,7 @@ fn check_step(step: &CapacityStep) -> Result<()> {
     if !(EARLIEST_MS..=LATEST_MS - DAY_MS).contains(&step.from_ms) {
         problems.push(Problem::new("effective", rfc3339(step.from_ms), "an instant from 1970 to 2199"));
     }
-    if step.reason.chars().count() > 500 {
+    if step.reason.chars().count() > 500 || step.reason.contains('\0') {
         problems.push(Problem::new("reason", &step.reason, "at most 500 characters"));
     }
     if problems.is_empty() { Ok(()) } else { Err(AppError::Invalid(problems)) }

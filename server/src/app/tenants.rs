@@ -1,14 +1,14 @@
 //! Tenants: the list, one tenant, and every change to it.
 
 use super::overview::FRESH_MS;
-use super::pools::{TenantUse, promised_now, uses};
+use super::pools::{TenantUse, check_labels, promised_now, uses};
 use super::trend::{Subject, Trend, trend};
 use super::window::{Window, not_found};
 use super::{App, AppError, Problem, Result};
 use crate::clock;
 use headroom_domain::fairness::{Wish, fair_shares};
 use headroom_domain::occupancy::Sums;
-use headroom_domain::slug::check_name;
+use headroom_domain::slug::{Slug, check_name};
 use headroom_domain::{LATEST_MS, Millis};
 use headroom_store::audit::{self, Actor, Entry};
 use headroom_store::history::{ALL_POOLS, ALL_TENANTS};
@@ -102,10 +102,19 @@ impl App {
         let promised = promised_now(conn, None, Some(&[key]), window.now_ms).await?;
         let values: HashMap<i32, current::Current> =
             current::list(conn, None, Some(&[key])).await?.into_iter().map(|c| (c.pool, c)).collect();
-        let sums = uses(conn, window, Wanted { pools: window.pool_keys(), tenants: Some(vec![key, ALL_TENANTS]) }).await?;
+        let used = uses(conn, window, Wanted { pools: window.pool_keys(), tenants: Some(vec![key]) }).await?;
+        let used_pools: Vec<i32> = used.keys().map(|(pool, _)| *pool).collect();
+        let sums = uses(conn, window, Wanted { pools: Some(used_pools), tenants: None }).await?;
+        let weights: HashMap<i32, i32> = tenant::list(conn, true).await?.into_iter().map(|t| (t.key, t.fields.weight)).collect();
         let mut pools = Vec::new();
         for ((pool_key, _), own) in sums.iter().filter(|((_, tenant), _)| *tenant == key) {
             let whole = sums.get(&(*pool_key, ALL_TENANTS)).copied().unwrap_or_default();
+            let beside: i64 = sums
+                .iter()
+                .filter(|((pool, tenant), s)| pool == pool_key && *tenant != ALL_TENANTS && s.occupied_slot_ms > 0)
+                .map(|((_, tenant), _)| i64::from(weights.get(tenant).copied().unwrap_or(1)))
+                .sum();
+            let capacity = WideSums::share(whole.capacity_slot_ms, whole.observed_ms);
             let (slug, title) = name(*pool_key);
             pools.push(TenantUse {
                 slug,
@@ -113,7 +122,7 @@ impl App {
                 used: values.get(pool_key).filter(|c| c.at_ms >= window.now_ms - FRESH_MS).map(|c| c.occupied.into()),
                 quota: quotas.get(&(*pool_key, key)).map(|q| q.slots.into()),
                 reserved: promised.get(&(*pool_key, key)).copied(),
-                fair_share: None,
+                fair_share: capacity.filter(|_| beside > 0).map(|c| c * f64::from(found.fields.weight) / beside as f64),
                 sums: *own,
                 share: WideSums::share(own.occupied_slot_ms, whole.occupied_slot_ms),
             });
@@ -262,21 +271,27 @@ async fn tenants(conn: &mut PgConnection, window: &Window, archived: bool) -> Re
 }
 
 pub(super) async fn find(conn: &mut PgConnection, slug: &str) -> Result<Tenant> {
-    if let Some(found) = tenant::by_slug(conn, slug).await? {
+    if Slug::parse(slug).is_ok()
+        && let Some(found) = tenant::by_slug(conn, slug).await?
+    {
         return Ok(found);
     }
     Err(missing(conn, slug).await?)
 }
 
 async fn find_for_update(conn: &mut PgConnection, slug: &str) -> Result<Tenant> {
-    if let Some(found) = tenant::by_slug_for_update(conn, slug).await? {
+    if Slug::parse(slug).is_ok()
+        && let Some(found) = tenant::by_slug_for_update(conn, slug).await?
+    {
         return Ok(found);
     }
     Err(missing(conn, slug).await?)
 }
 
 async fn missing(conn: &mut PgConnection, slug: &str) -> Result<AppError> {
-    if let Some(to) = tenant::renamed(conn, slug).await? {
+    if Slug::parse(slug).is_ok()
+        && let Some(to) = tenant::renamed(conn, slug).await?
+    {
         return Ok(AppError::Moved { what: "tenant", slug: slug.into(), to });
     }
     Ok(not_found("tenant", slug, &tenant::keys(conn).await?))
@@ -313,5 +328,6 @@ fn check(fields: &TenantFields) -> Result<()> {
     if !(1..=headroom_domain::tenant::MAX_WEIGHT).contains(&fields.weight) {
         problems.push(Problem::new("weight", fields.weight.to_string(), "1 to 10,000"));
     }
+    problems.extend(check_labels(&fields.labels));
     if problems.is_empty() { Ok(()) } else { Err(AppError::Invalid(problems)) }
 }

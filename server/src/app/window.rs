@@ -4,7 +4,7 @@ use super::{App, AppError, Problem, Result};
 use crate::zones;
 use headroom_domain::localtime::ZoneSlice;
 use headroom_domain::range;
-use headroom_domain::slug::nearest;
+use headroom_domain::slug::{Slug, nearest};
 use headroom_domain::{DAY_MS, Millis};
 use headroom_store::{organisation, pool, tenant};
 use sqlx::PgConnection;
@@ -145,13 +145,13 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
     let mut problems: Vec<Problem> = Vec::new();
     let mut notices: Vec<String> = Vec::new();
 
-    let default_span = now_ms - range::instant(default_from, now_ms).map_err(|e| AppError::range("from", &e))?;
+    let default_span = now_ms - range::instant(default_from, now_ms).map_err(|e| AppError::range("from", default_from, &e))?;
     let mut end = |field: &str, raw: &Option<String>, default: &str| -> (String, Option<Millis>) {
         let raw = raw.as_deref().filter(|text| !text.is_empty()).unwrap_or(default);
         match range::instant(raw, now_ms) {
             Ok(at) => (raw.to_owned(), Some(at)),
             Err(error) => {
-                problems.push(Problem { field: field.into(), found: String::new(), expected: error.to_string() });
+                problems.push(Problem::new(field, raw, error.to_string()));
                 (raw.to_owned(), None)
             }
         }
@@ -161,7 +161,7 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
     let resolved = from.zip(to).and_then(|(from, to)| match range::check(from, to) {
         Ok(()) => Some((from_raw.clone(), to_raw.clone(), from, to)),
         Err(error) => {
-            problems.push(Problem { field: "from".into(), found: String::new(), expected: error.to_string() });
+            problems.push(Problem::new("from", format!("{from_raw} to {to_raw}"), error.to_string()));
             None
         }
     });
@@ -192,8 +192,8 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
             problems.push(Problem::new(field, format!("{} names", named.len()), format!("at most {MAX_NAMED}")));
         }
     }
-    let mut pools = named(&asked.pools, pool::keys_of(conn, &bounded(&asked.pools)).await?, "pool", &mut problems);
-    let tenants = named(&asked.tenants, tenant::keys_of(conn, &bounded(&asked.tenants)).await?, "tenant", &mut problems);
+    let mut pools = named(&asked.pools, pool::keys_of(conn, &slugs(&asked.pools)).await?, "pool", &mut problems);
+    let tenants = named(&asked.tenants, tenant::keys_of(conn, &slugs(&asked.tenants)).await?, "tenant", &mut problems);
     let known_stamps = organisation::stamps(conn).await?;
     let (stamps, unknown): (Vec<String>, Vec<String>) = bounded(&asked.stamps).into_iter().partition(|s| known_stamps.contains(s));
     problems.extend(unknown.iter().map(|slug| Problem::new("stamp", slug, "a stamp that exists")));
@@ -220,9 +220,9 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
             _ => "It was left out.".to_owned(),
         };
         notices.push(if problem.found.is_empty() {
-            format!("{}: {}. {instead}", problem.field, problem.expected)
+            format!("{}: expected {}. {instead}", problem.field, problem.expected)
         } else {
-            format!("{}: \u{201c}{}\u{201d} is unknown, expected {}. {instead}", problem.field, problem.found, problem.expected)
+            format!("{}: found \u{201c}{}\u{201d}, expected {}. {instead}", problem.field, problem.found, problem.expected)
         });
     }
     Ok(Window {
@@ -243,6 +243,11 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
 
 fn bounded(slugs: &[String]) -> Vec<String> {
     slugs.iter().filter(|s| !s.is_empty()).take(MAX_NAMED).cloned().collect()
+}
+
+/// Those that can name anything: PostgreSQL refuses some of the others, such as a NUL, as text.
+fn slugs(asked: &[String]) -> Vec<String> {
+    bounded(asked).into_iter().filter(|text| Slug::parse(text).is_ok()).collect()
 }
 
 fn named(

@@ -1,6 +1,6 @@
 //! `headroom demo`.
 
-use super::serve::{Serve, until_told_to_stop};
+use super::serve::{Serve, Stop};
 use super::{Place, plain};
 use crate::demo::{World, send};
 use anyhow::Result;
@@ -30,6 +30,7 @@ impl Demo {
         let listener = self.serve.listener().await?;
         let open = place.open().await?;
         let world = self.install(&open.app).await?;
+        let mut stop = Stop::listen()?;
         let server = self.serve.start(&open, listener).await?;
         let address = server.address;
         let sender = (!self.quiet).then(|| tokio::spawn(send(world, address)));
@@ -38,7 +39,7 @@ impl Demo {
         {
             println!("first page after {:.1} s; open http://{address}/overview", started.elapsed().as_secs_f64());
         }
-        until_told_to_stop().await?;
+        stop.asked().await;
         if let Some(sender) = sender {
             sender.abort();
         }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serve the dashboard and the API.
 #[derive(Debug, Args)]
@@ -28,8 +28,9 @@ impl Serve {
         let listener = self.listener().await?;
         let open = place.open().await?;
         check_clock(&open.app, self.test_clock).await?;
+        let mut stop = Stop::listen()?;
         let server = self.start(&open, listener).await?;
-        until_told_to_stop().await?;
+        stop.asked().await;
         tracing::info!("stopping");
         server.stop().await;
         open.postgres.stop().await;
@@ -69,12 +70,23 @@ async fn check_clock(app: &App, allowed: bool) -> Result<()> {
     Ok(())
 }
 
-/// Waits for an interrupt or a request to end.
-pub(super) async fn until_told_to_stop() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
+/// An interrupt or a request to end. It counts from the moment this is made, so it is made before the server says that it
+/// is ready: whoever asks right after that gets an orderly end too.
+#[derive(Debug)]
+pub(super) struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    pub(super) fn listen() -> Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    Ok(())
+
+    pub(super) async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

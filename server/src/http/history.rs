@@ -160,9 +160,10 @@ pub struct UsageParams {
 pub async fn usage(State(state): State<AppState>, headers: HeaderMap, Query(params): Query<UsageParams>) -> Result<Response, ApiError> {
     let now = state.app.now().await?;
     let end = |field: &str, text: &Option<String>| {
-        text.as_deref().filter(|t| !t.is_empty()).map(|t| range::instant(t, now).map_err(|e| AppError::range(field, &e))).transpose()
+        text.as_deref().filter(|t| !t.is_empty()).map(|t| range::instant(t, now).map_err(|e| AppError::range(field, t, &e))).transpose()
     };
-    let by: By = params.by.as_deref().unwrap_or("pool").parse().map_err(|e: String| AppError::Invalid(vec![Problem::new("by", "", e)]))?;
+    let by = params.by.as_deref().unwrap_or("pool");
+    let by: By = by.parse().map_err(|e: String| AppError::invalid("by", by, e))?;
     let wants_csv = match params.format.as_deref() {
         Some("csv") => true,
         Some("json") => false,
@@ -357,16 +358,19 @@ pub async fn record(State(state): State<AppState>, Json(body): Json<Vec<ChangeBo
     let mut problems = Vec::new();
     let mut parsed = Vec::new();
     for (i, c) in body.into_iter().enumerate() {
-        let at = range::instant(&c.at, now).map_err(|e| problems.push(Problem { field: format!("{i}.at"), found: String::new(), expected: e.to_string() }));
-        let kind = c.kind.parse::<ChangeKind>().map_err(|e| problems.push(Problem { field: format!("{i}.kind"), found: String::new(), expected: e }));
+        let at = range::instant(&c.at, now).map_err(|e| problems.push(Problem::new(format!("{i}.at"), &c.at, e.to_string())));
+        let kind = c.kind.parse::<ChangeKind>().map_err(|e| problems.push(Problem::new(format!("{i}.kind"), &c.kind, e)));
         if c.title.is_empty() || c.title.chars().count() > 300 || c.title.contains('\0') {
             problems.push(Problem::new(format!("{i}.title"), &c.title, "1 to 300 characters"));
         }
-        if !(c.url.is_empty() || ((c.url.starts_with("http://") || c.url.starts_with("https://")) && c.url.len() <= 2000)) {
+        if !(c.url.is_empty() || ((c.url.starts_with("http://") || c.url.starts_with("https://")) && c.url.len() <= 2000 && !c.url.contains('\0'))) {
             problems.push(Problem::new(format!("{i}.url"), &c.url, "an http or https address of at most 2,000 characters"));
         }
-        if c.source.is_empty() || c.source.chars().count() > 120 || c.actor.chars().count() > 120 {
+        if c.source.is_empty() || c.source.chars().count() > 120 || c.source.contains('\0') {
             problems.push(Problem::new(format!("{i}.source"), &c.source, "1 to 120 characters"));
+        }
+        if c.actor.chars().count() > 120 || c.actor.contains('\0') {
+            problems.push(Problem::new(format!("{i}.actor"), &c.actor, "at most 120 characters"));
         }
         if let (Ok(at_ms), Ok(kind)) = (at, kind) {
             parsed.push((c.pool, Change { at_ms, kind, pool: None, title: c.title, url: c.url, source: c.source, actor: c.actor }));

@@ -13,7 +13,11 @@ pub mod tenants;
 
 pub(crate) use crate::state::AppState;
 use axum::Router;
-use axum::http::StatusCode;
+use axum::extract::Request;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post, put};
 use error::ApiError;
 use headroom_store::audit::Actor;
@@ -49,11 +53,52 @@ pub fn router() -> Router<AppState> {
         .method_not_allowed_fallback(wrong_method)
 }
 
-async fn no_such_route(uri: axum::http::Uri) -> ApiError {
+/// Makes every answer of the API whole: a bare refusal by a layer (too large, too slow) becomes a problem,
+/// and a redirect to a renamed thing keeps what was asked of it.
+pub async fn complete(request: Request, next: Next) -> Response {
+    let uri = request.uri().clone();
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if !uri.path().starts_with("/api/") {
+        return response;
+    }
+    if status == StatusCode::PERMANENT_REDIRECT {
+        let location = response.headers().get(LOCATION).and_then(|l| l.to_str().ok());
+        if let Some(full) = location.and_then(|l| HeaderValue::try_from(with_rest(l, &uri)).ok()) {
+            response.headers_mut().insert(LOCATION, full);
+        }
+    }
+    let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/problem+json"));
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (word, detail) = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "the body is larger than this route takes; nothing was changed"),
+        StatusCode::SERVICE_UNAVAILABLE => ("deadline", "there was no answer in time; try again shortly"),
+        _ => ("refused", "the request was refused"),
+    };
+    ApiError::new(status, word, detail).into_response()
+}
+
+/// The part of an address behind `/api/v1/NOUN/SLUG`, put behind the thing's new address.
+fn with_rest(location: &str, uri: &Uri) -> String {
+    let mut full = location.to_owned();
+    if let Some(rest) = uri.path().splitn(6, '/').nth(5) {
+        full.push('/');
+        full.push_str(rest);
+    }
+    if let Some(query) = uri.query() {
+        full.push('?');
+        full.push_str(query);
+    }
+    full
+}
+
+async fn no_such_route(uri: Uri) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "no-such-route", format!("{} is not part of the API; /api/v1/openapi.json lists what is", uri.path()))
 }
 
-async fn wrong_method(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {
+async fn wrong_method(method: axum::http::Method, uri: Uri) -> ApiError {
     let detail = format!("{} does not answer {method}; /api/v1/openapi.json lists what it answers", uri.path());
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
 }

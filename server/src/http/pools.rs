@@ -238,7 +238,7 @@ impl PoolIn {
                 if let Some(word) = self.$field {
                     match word.parse() {
                         Ok(parsed) => $into = parsed,
-                        Err(expected) => problems.push(Problem { field: stringify!($field).into(), found: String::new(), expected }),
+                        Err(expected) => problems.push(Problem::new(stringify!($field), &word, expected)),
                     }
                 }
             };
@@ -388,7 +388,7 @@ pub async fn capacity(State(state): State<AppState>, Path(slug): Path<String>) -
 pub async fn set_capacity(State(state): State<AppState>, Path(slug): Path<String>, Json(body): Json<CapacityIn>) -> Result<Json<Vec<CapacityOut>>, ApiError> {
     let now = state.app.now().await?;
     let from_ms = match &body.effective {
-        Some(text) => range::instant(text, now).map_err(|e| AppError::range("effective", &e))?,
+        Some(text) => range::instant(text, now).map_err(|e| AppError::range("effective", text, &e))?,
         None => now,
     };
     let step = CapacityStep {
@@ -398,7 +398,12 @@ pub async fn set_capacity(State(state): State<AppState>, Path(slug): Path<String
         reason: body.reason,
         actor: API_ACTOR.name.clone(),
     };
-    state.app.set_capacity(&API_ACTOR, &slug, &step).await?;
+    // A new pool's `capacity` is the `slots` of this request.
+    let renamed = |p: Problem| if p.field == "capacity" { Problem { field: "slots".into(), ..p } } else { p };
+    state.app.set_capacity(&API_ACTOR, &slug, &step).await.map_err(|error| match error {
+        AppError::Invalid(problems) => AppError::Invalid(problems.into_iter().map(renamed).collect()),
+        other => other,
+    })?;
     capacity(State(state), Path(slug)).await
 }
 

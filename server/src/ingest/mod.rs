@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod cells;
 pub mod coverage;
 pub mod lines;
+pub mod live;
 pub mod object;
 pub mod occupancy;
 pub mod report;

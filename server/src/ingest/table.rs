@@ -117,7 +117,7 @@ impl Columns {
             Some(near) => format!("a known column, perhaps {near} (known: {known}{signals})"),
             None => format!("a known column ({known}{signals})"),
         };
-        Wrong::new("header", name, expected)
+        Wrong::new("column", name, expected)
     }
 }
 
@@ -412,7 +412,7 @@ mod tests {
         let refused = |text: &[u8]| open(text).unwrap_err().to_string();
         assert_eq!(
             refused(b"pool,ts,ocupied\n"),
-            "line 1, header: found \"ocupied\", expected a known column, perhaps occupied (known: pool, ts, occupied, signal:NAME)"
+            "line 1, column: found \"ocupied\", expected a known column, perhaps occupied (known: pool, ts, occupied, signal:NAME)"
         );
         assert!(refused(b"pool;ts;occupied\n").contains("separated by commas"));
         assert!(refused(b"pool,pool\n").contains("each column once"));

@@ -14,7 +14,7 @@ use leptos::prelude::AnyView;
 /// The cookie that carries a sentence over a redirect.
 pub const FLASH: &str = "hr_flash";
 /// Seconds after which a page may be asked for again when the database is away.
-const RETRY_AFTER_S: u64 = 5;
+pub const RETRY_AFTER_S: u64 = 5;
 
 /// A page of a status.
 pub fn page(shell: &ShellModel, status: StatusCode, view: impl FnOnce() -> AnyView) -> Response {

@@ -59,8 +59,10 @@ pub async fn post(State(state): State<AppState>, visit: Visit, posted: Posted) -
     if matches!(posted.get("shortcuts"), "on" | "off") {
         cookies.push(("hr_keys", posted.get("shortcuts").to_owned()));
     }
-    // Only a path of our own: `//elsewhere` and `https://...` are other sites.
-    let back = Some(posted.get("back")).filter(|b| b.starts_with('/') && !b.starts_with("//") && !b.contains('\\') && !b.contains(['\r', '\n']));
+    // Only a path of our own: `//elsewhere` and `https://...` are other sites, and browsers read
+    // `/\elsewhere` and a path with tabs or line breaks in it as the former.
+    let is_ours = |back: &str| back.starts_with('/') && !back.starts_with("//") && !back.contains(|c: char| c == '\\' || c.is_control());
+    let back = Some(posted.get("back")).filter(|back| is_ours(back));
     let mut response = match back {
         Some(back) => done(back, ""),
         None => done("/me", "Preferences saved."),

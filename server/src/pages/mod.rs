@@ -86,6 +86,10 @@ pub async fn problem_pages(State(_): State<AppState>, visit: Visit, request: Req
     if !is_page || !wants_html || is_html || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    let model = answer::blank(status, String::new());
-    answer::status_page(&visit, if status == StatusCode::REQUEST_TIMEOUT { StatusCode::SERVICE_UNAVAILABLE } else { status }, &model).into_response()
+    let mut model = answer::blank(status, String::new());
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        model.retry_after_s = Some(answer::RETRY_AFTER_S);
+        model.retry_href = visit.reads.then(|| visit.address.clone());
+    }
+    answer::status_page(&visit, status, &model)
 }

@@ -13,16 +13,21 @@ use crate::state::AppState;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use headroom_domain::accumulate::SignalPoint;
 use headroom_domain::occupancy::slot_hours;
+use headroom_domain::series::{Bucket, boundaries, chart_step};
 use headroom_domain::{HOUR_MS, Millis};
 use headroom_frontend::model::{
-    CapacityRow, EventKind, EventRow, FilterSet, Money, Named, PanelState, Peak, PoolHead, PoolHistory, PoolModel, PoolPolicy,
+    CapacityRow, ChartModel, EventKind, EventRow, FilterSet, Money, Named, PanelState, Peak, PoolHead, PoolHistory, PoolModel, PoolPolicy,
     PoolTab, PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, UnitCost,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 use headroom_store::audit::Recorded;
+use std::collections::BTreeMap;
 
 const COLUMNS: [&str; 6] = ["tenant", "used", "quota", "share", "slot-hours", "rejected"];
+/// Most points of the half-width charts.
+const BESIDE_POINTS: usize = 240;
 /// Rows of changes under the charts.
 const CHANGES: usize = 20;
 
@@ -151,15 +156,22 @@ async fn trend(state: &AppState, visit: &Visit, shell: &ShellModel, window: &Win
         figure::csv_href(visit, shell, "occupancy"),
     );
     let total = d.trend.total();
+    // The charts beside the first one are half as wide: fewer points say the same and load faster.
+    let step_ms = chart_step(window.span_ms(), BESIDE_POINTS).max(d.trend.series.step_ms);
+    let edges = boundaries(d.trend.series.start_ms, window.to_ms, step_ms, &window.zone);
+    let buckets = d.trend.series.buckets(&edges);
+    let step = headroom_domain::format::duration(step_ms);
     let rejections = (total.claims > 0).then(|| {
         let frame = figure::frame("rejections", "Claims", window, &notes);
-        figure::model(
-            &charts::claims(&frame, &d.trend.buckets),
-            &[Variant::Compact, Variant::Medium, Variant::Wide],
+        let chart = figure::model(
+            &charts::claims(&frame, &buckets),
+            &[Variant::Compact, Variant::Medium],
             format!("claims per {step}, and how many waited or were rejected"),
-            d.trend.step_ms,
+            step_ms,
             figure::csv_href(visit, shell, "rejections"),
-        )
+        );
+        // Its letters are those of the first chart, whose list explains them.
+        ChartModel { annotations: Vec::new(), ..chart }
     });
     let mut signals = Vec::new();
     for signal in state.app.pool_signals(d.now.pool.key).await? {
@@ -170,14 +182,15 @@ async fn trend(state: &AppState, visit: &Visit, shell: &ShellModel, window: &Win
         let id = format!("signal-{}", signal.name.replace('_', "-"));
         let title = signal.name.replace('_', " ");
         let frame = figure::frame(&id, &title, window, &notes);
-        let samples = samples(window, d, &points);
-        signals.push(figure::model(
+        let samples = samples(window, &buckets, &points);
+        let chart = figure::model(
             &charts::signal(&frame, &title, &signal.unit, &samples),
             &[Variant::Compact, Variant::Medium],
             if signal.unit.is_empty() { format!("average per {step}") } else { format!("average per {step}, {}", signal.unit) },
-            d.trend.step_ms,
+            step_ms,
             figure::csv_href(visit, shell, &id),
-        ));
+        );
+        signals.push(ChartModel { annotations: Vec::new(), ..chart });
     }
     Ok(PoolTrend {
         occupancy,
@@ -189,13 +202,12 @@ async fn trend(state: &AppState, visit: &Visit, shell: &ShellModel, window: &Win
 }
 
 /// An extra signal in the buckets of the pool's own curve.
-fn samples(window: &Window, d: &PoolDetail, points: &std::collections::BTreeMap<Millis, headroom_domain::accumulate::SignalPoint>) -> Vec<SignalSample> {
-    d.trend
-        .buckets
+fn samples(window: &Window, buckets: &[Bucket], points: &BTreeMap<Millis, SignalPoint>) -> Vec<SignalSample> {
+    buckets
         .iter()
         .filter(|b| b.from_ms < window.now_ms)
         .map(|b| {
-            let mut all: Option<headroom_domain::accumulate::SignalPoint> = None;
+            let mut all: Option<SignalPoint> = None;
             for (_, point) in points.range(b.from_ms..b.to_ms) {
                 all = Some(all.map_or(*point, |mut sum| {
                     sum.add(point);

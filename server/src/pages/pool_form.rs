@@ -165,7 +165,8 @@ async fn refused(state: &AppState, visit: &Visit, mode: FormMode, posted: &Poste
     for problem in &mut problems {
         match problem.field.as_str() {
             "capacity" => problem.field = "slots".into(),
-            "feed_period" => problem.field = "feed_period_s".into(),
+            "feed_period_ms" => problem.field = "feed_period_s".into(),
+            "unit_cost_micros" => problem.field = "unit_cost".into(),
             "version" => sentence = Some(problem.to_string()),
             _ => {}
         }
@@ -292,7 +293,7 @@ fn read(posted: &Posted, before: Option<&PoolFields>, problems: &mut Vec<Problem
     let slug = if slug_text.is_empty() {
         Some(Slug::from_name(&name, "pool"))
     } else {
-        Slug::parse(slug_text).map_err(|e| problems.push(Problem { field: "slug".into(), found: String::new(), expected: e.to_string() })).ok()
+        Slug::parse(slug_text).map_err(|e| problems.push(Problem::new("slug", slug_text, e.to_string()))).ok()
     };
     macro_rules! word {
         ($field:literal, $default:expr) => {{
@@ -300,7 +301,7 @@ fn read(posted: &Posted, before: Option<&PoolFields>, problems: &mut Vec<Problem
             if text.is_empty() {
                 Some($default)
             } else {
-                text.parse().map_err(|expected| problems.push(Problem { field: $field.into(), found: String::new(), expected })).ok()
+                text.parse().map_err(|expected: String| problems.push(Problem::new($field, text, expected))).ok()
             }
         }};
     }

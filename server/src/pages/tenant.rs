@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::occupancy::Sums;
 use headroom_domain::range::rfc3339;
+use headroom_domain::series::{Bucket, Series};
 use headroom_frontend::model::{
     EventRow, FilterSet, MeterRow, MeterSums, Metric, Named, PanelState, QuotaRow, ShellModel, StatCard, TenantHistory, TenantMetering,
     TenantModel, TenantShare, TenantTab,
@@ -79,7 +80,7 @@ fn model(shell: &ShellModel, d: &TenantDetail, tab: TenantTab) -> TenantModel {
         fair_share: d.now.fair_share,
         fair_share_rule: d.now.fair_share.map_or_else(
             || "unknown: it used nothing in this window".into(),
-            |share| format!("its weight {} among all tenants that used anything: {share:.0} slots of the capacity", f.weight),
+            |share| format!("its weight {} among all tenants that used anything: {} slots of the capacity", f.weight, headroom_domain::format::count(share.round() as i64)),
         ),
         cards: cards(shell, d),
         tab,
@@ -113,7 +114,7 @@ fn cards(shell: &ShellModel, d: &TenantDetail) -> Vec<StatCard> {
         unknown_because: d.now.used.is_none().then(|| "no pool told of it in the last 5 min".into()),
         previous: d.now.mean_used,
         basis: format!("average of {}", shell.filters.window()),
-        spark: figure::spark(series, |s| (s.observed_ms > 0).then(|| s.occupied_slot_ms as f64)),
+        spark: used_spark(series),
         ..card(Metric::UsedNow)
     };
     let quota = StatCard {
@@ -121,7 +122,9 @@ fn cards(shell: &ShellModel, d: &TenantDetail) -> Vec<StatCard> {
         value: list.quota_use,
         unknown_because: list.quota_use.is_none().then(|| "it has no quota, or nothing is known about now".into()),
         detail: d.now.quota.map(|q| format!("of {}", headroom_domain::format::count(q))).unwrap_or_default(),
-        spark: figure::spark(series, |s| (s.observed_ms > 0).then(|| s.occupied_slot_ms as f64)),
+        previous: d.now.mean_used.zip(d.now.quota.filter(|q| *q > 0)).map(|(used, quota)| used / quota as f64),
+        basis: format!("average of {}", shell.filters.window()),
+        spark: used_spark(series),
         ..card(Metric::QuotaUse)
     };
     let fair = StatCard {
@@ -143,31 +146,46 @@ fn cards(shell: &ShellModel, d: &TenantDetail) -> Vec<StatCard> {
     vec![used, quota, fair, rejected]
 }
 
+/// Slots used on average, over time; the last point may still be filling and is left out.
+fn used_spark(series: &Series) -> Vec<Option<f64>> {
+    let whole = &series.points[..series.points.len().saturating_sub(1)];
+    let per = whole.len().div_ceil(60).max(1);
+    whole
+        .chunks_exact(per)
+        .map(|part| {
+            let seen: Vec<&Sums> = part.iter().filter(|p| p.observed_ms > 0).collect();
+            let used: i64 = seen.iter().map(|p| p.occupied_slot_ms).sum();
+            headroom_domain::occupancy::ratio(used, seen.len() as i64 * series.step_ms)
+        })
+        .collect()
+}
+
 fn share(visit: &Visit, shell: &ShellModel, window: &Window, d: &TenantDetail) -> TenantShare {
     let step = headroom_domain::format::duration(d.trend.step_ms);
     let frame = figure::frame("usage", "Slots used", window, &[]);
-    // Its own slots are the subject; the pools' capacity would flatten them to a line at the bottom.
-    let own: Vec<_> = d
-        .trend
-        .buckets
-        .iter()
-        .map(|b| {
-            let wall = headroom_domain::series::floor(b.to_ms - b.from_ms, 1).max(1);
-            let seen = if b.sums.observed_ms > 0 { wall } else { 0 };
-            let sums = Sums { observed_ms: seen, capacity_slot_ms: 0, max_occupied: 0, ..b.sums };
-            headroom_domain::series::Bucket { sums, least: None, peak: None, ..*b }
-        })
-        .collect();
+    let mut spec = charts::slots(&frame, &d.trend.buckets.iter().map(own_slots).collect::<Vec<_>>());
+    // Its own slots are the subject: the pools' capacity would flatten them to a line at the bottom,
+    // and its peaks in several pools fall at different instants.
+    spec.lines.retain(|line| line.name != "Capacity");
+    for line in &mut spec.lines {
+        line.envelope = None;
+    }
     let usage = figure::model(
-        &charts::slots(&frame, &own),
+        &spec,
         &[Variant::Compact, Variant::Medium, Variant::Wide],
         format!("average per {step} over all pools in scope, with what is reserved"),
         d.trend.step_ms,
         figure::csv_href(visit, shell, "usage"),
     );
+    let mut heatmap = figure::heat("when", "When it uses most", window, &d.trend, figure::csv_href(visit, shell, "heatmap"), false);
+    let highest = heatmap.rows.iter().flat_map(|r| &r.cells).filter_map(|c| c.peak).fold(0.0, f64::max);
+    if highest > 0.0 {
+        heatmap.scale = (0.0, highest);
+    }
+    heatmap.subtitle = format!("highest part of its pools' capacity in that hour, {}", window.zone.name());
     TenantShare {
         usage,
-        heatmap: figure::heat("when", "When it uses most", window, &d.trend, figure::csv_href(visit, shell, "heatmap"), false),
+        heatmap,
         pools: d.pools.iter().map(use_row).collect(),
         quotas: d
             .quotas
@@ -181,6 +199,13 @@ fn share(visit: &Visit, shell: &ShellModel, window: &Window, d: &TenantDetail) -
             PanelState::Ready
         },
     }
+}
+
+/// A bucket whose averages are over the wall clock: several pools are observed at once, so their
+/// observed time would count each moment several times.
+fn own_slots(b: &Bucket) -> Bucket {
+    let observed_ms = if b.sums.observed_ms > 0 { b.to_ms - b.from_ms } else { 0 };
+    Bucket { sums: Sums { observed_ms, max_occupied: 0, ..b.sums }, least: None, peak: None, ..*b }
 }
 
 fn meter(sums: &Sums) -> MeterSums {

@@ -96,6 +96,7 @@ pub async fn quota(State(state): State<AppState>, Path(slug): Path<String>, visi
         Err(error) => {
             let error = match error {
                 AppError::NotFound { what: "pool", slug, .. } => AppError::invalid("pool", slug, "a pool that exists"),
+                AppError::Moved { what: "pool", slug, to } => AppError::invalid("pool", slug, format!("its present name {to:?}")),
                 other => other,
             };
             let (status, problems, sentence) = split(error);
@@ -133,7 +134,7 @@ fn read(posted: &Posted, before: Option<&TenantFields>, problems: &mut Vec<Probl
         text => match Slug::parse(text) {
             Ok(slug) => slug,
             Err(error) => {
-                problems.push(Problem { field: "slug".into(), found: String::new(), expected: error.to_string() });
+                problems.push(Problem::new("slug", text, error.to_string()));
                 return None;
             }
         },

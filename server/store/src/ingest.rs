@@ -129,18 +129,24 @@ pub struct Pending {
     pub data: Vec<u8>,
 }
 
-/// Takes up to `limit` waiting batches out of the queue, in the transaction that rolls them up.
-pub async fn take_pending(conn: &mut PgConnection, limit: i64) -> Result<Vec<Pending>> {
+/// Takes waiting batches out of the queue, in the transaction that rolls them up: at most `batches`, and
+/// no more once they hold `rows` rows. Of two that take at once, the deletion decides who has which.
+pub async fn take_pending(conn: &mut PgConnection, batches: i64, rows: i64) -> Result<Vec<Pending>> {
     Ok(sqlx::query_as(
-        "WITH taken AS (
-             DELETE FROM occ_pending WHERE (day, source_id, seq) IN (
-                 SELECT day, source_id, seq FROM occ_pending ORDER BY day, source_id, seq LIMIT $1 FOR UPDATE)
+        "WITH waiting AS (
+             SELECT p.day, p.source_id, p.seq, r.n FROM occ_pending p JOIN occ_raw r USING (day, source_id, seq)
+             ORDER BY p.day, p.source_id, p.seq LIMIT $1),
+         counted AS (
+             SELECT day, source_id, seq, sum(n) OVER (ORDER BY day, source_id, seq) - n AS before FROM waiting),
+         taken AS (
+             DELETE FROM occ_pending WHERE (day, source_id, seq) IN (SELECT day, source_id, seq FROM counted WHERE before < $2)
              RETURNING day, source_id, seq)
          SELECT r.day, r.source_id, r.seq, r.codec, r.data
          FROM taken JOIN occ_raw AS r USING (day, source_id, seq)
          ORDER BY r.ts_min, r.source_id, r.seq",
     )
-    .bind(limit)
+    .bind(batches)
+    .bind(rows)
     .fetch_all(conn)
     .await?)
 }

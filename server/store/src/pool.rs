@@ -169,14 +169,14 @@ fn meaning(error: sqlx::Error, fields: &PoolFields) -> StoreError {
         },
         Some("pool_min_range") => StoreError::Invalid { field: "min_slots", problem: "expected 0 to 10,000,000".into() },
         Some("pool_max_range") => StoreError::Invalid { field: "max_slots", problem: "expected 0 to 10,000,000".into() },
-        Some("pool_cost_range") => StoreError::Invalid { field: "unit_cost", problem: "expected 0 to 1,000,000".into() },
+        Some("pool_cost_range") => StoreError::Invalid { field: "unit_cost_micros", problem: "expected 0 to 1,000,000 of the currency".into() },
         Some("pool_runbook_form") => {
             StoreError::Invalid { field: "runbook_url", problem: "expected an http or https address of at most 2,000 characters".into() }
         }
         Some("pool_description_form") => {
             StoreError::Invalid { field: "description", problem: "expected at most 500 characters".into() }
         }
-        Some("pool_feed_range") => StoreError::Invalid { field: "feed_period", problem: "expected 1 s to 24 h".into() },
+        Some("pool_feed_range") => StoreError::Invalid { field: "feed_period_ms", problem: "expected 1 s to 24 h".into() },
         _ => error.into(),
     }
 }

@@ -58,3 +58,11 @@ pub async fn list(conn: &mut PgConnection, pool: Option<i32>) -> Result<Vec<Sign
     .fetch_all(conn)
     .await?)
 }
+
+/// Signals of some pools.
+pub async fn of_pools(conn: &mut PgConnection, pools: &[i32]) -> Result<Vec<Signal>> {
+    Ok(sqlx::query_as("SELECT pool_id, signal, name, unit, kind FROM pool_signal WHERE pool_id = ANY($1) ORDER BY pool_id, signal")
+        .bind(pools)
+        .fetch_all(conn)
+        .await?)
+}
