@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bench;
 pub mod browser;
+pub mod client;
 pub mod database;
 pub mod service;
 pub mod source;

@@ -35,7 +35,8 @@ struct Suite {
 impl Suite {
     async fn start() -> Result<Self> {
         let database = world::demo().await?;
-        let service = Service::start(&["serve", "--database-url", database.url()])?;
+        // Without jobs nothing changes while a test looks.
+        let service = Service::start(&["serve", "--no-jobs", "--database-url", database.url()])?;
         let browser = Browser::start().await?;
         let (pool, tenant) = (first_link(&service, "/pools").await?, first_link(&service, "/tenants").await?);
         let paths = ROUTES.iter().flat_map(|route| sample_paths(route, &pool, &tenant)).collect();
@@ -44,6 +45,19 @@ impl Suite {
 
     async fn open(&self, path: &str) -> Result<()> {
         self.browser.open(&self.service.at(path)).await
+    }
+
+    /// The same pages over a week that is past: what they show does not depend on when they are opened.
+    async fn paths_with_fixed_range(&self) -> Result<Vec<String>> {
+        const DAY_MS: i64 = 86_400_000;
+        let now = headroom_store::now(&mut self.database.connect().await?).await?;
+        let midnight = now - now.rem_euclid(DAY_MS);
+        let (from, to) = (rfc3339(midnight - 8 * DAY_MS), rfc3339(midnight - DAY_MS));
+        let with_range = |path: &String| {
+            let joint = if path.contains('?') { '&' } else { '?' };
+            format!("{path}{joint}from={from}&to={to}")
+        };
+        Ok(self.paths.iter().map(with_range).collect())
     }
 
     /// Ends everything, then says what was wrong.
@@ -65,10 +79,17 @@ async fn first_link(service: &Service, list: &str) -> Result<String> {
     slug.map(str::to_owned).with_context(|| format!("{list} links to nothing"))
 }
 
+/// An instant as it is written in a URL.
+fn rfc3339(at_ms: i64) -> String {
+    let at = chrono::DateTime::from_timestamp_millis(at_ms).unwrap_or_default();
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
 /// A name for a screenshot.
 fn file_name(path: &str, width: u32, scheme: Scheme) -> String {
     let page: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    format!("{}-{width}-{}", page.trim_matches('-'), scheme.name())
+    let page = page.trim_matches('-');
+    format!("{}-{width}-{}", if page.is_empty() { "home" } else { page }, scheme.name())
 }
 
 #[tokio::test]
@@ -204,15 +225,16 @@ fn difference(before: &str, after: &str) -> String {
 
 #[tokio::test]
 async fn every_page_is_complete_without_scripts() -> Result<()> {
-    /// What a reader gets: words of the main part, without what ticks.
-    const WORDS: &str = "
+    /// What a reader gets: the words of the main part, without what ticks and without the instant at which the page was made.
+    const CONTENT: &str = "
         const main = document.querySelector('main').cloneNode(true);
         main.querySelectorAll('[data-ticks]').forEach((element) => element.remove());
+        const words = main.textContent.replace(/generated \\S+ \\S+/g, 'generated').replace(/\\s+/g, ' ').trim();
         const rows = document.querySelectorAll('main tbody tr').length;
         const dead = [...document.querySelectorAll('main button, header button')]
-            .filter((button) => button.type !== 'submit' && !button.form && button.checkVisibility())
+            .filter((button) => button.type !== 'submit' && button.checkVisibility({ visibilityProperty: true }))
             .map((button) => button.outerHTML.slice(0, 120));
-        return { words: main.textContent.replace(/\\s+/g, ' ').trim(), rows, dead };";
+        return { words, rows, dead };";
     #[derive(Deserialize)]
     struct Content {
         words: String,
@@ -222,14 +244,14 @@ async fn every_page_is_complete_without_scripts() -> Result<()> {
     let suite = Suite::start().await?;
     let mut faults = Vec::new();
     let mut rows = 0;
-    for path in &suite.paths {
+    for path in suite.paths_with_fixed_range().await? {
         suite.browser.scripts(false).await?;
-        suite.open(path).await?;
-        let without: Content = suite.browser.evaluate(WORDS).await?;
+        suite.open(&path).await?;
+        let without: Content = suite.browser.evaluate(CONTENT).await?;
         suite.browser.scripts(true).await?;
-        suite.open(path).await?;
+        suite.open(&path).await?;
         suite.browser.wait_until_awake().await.with_context(|| path.clone())?;
-        let with: Content = suite.browser.evaluate(WORDS).await?;
+        let with: Content = suite.browser.evaluate(CONTENT).await?;
         if without.words != with.words {
             faults.push(format!("{path}: {}", difference(&without.words, &with.words)));
         }
@@ -242,6 +264,55 @@ async fn every_page_is_complete_without_scripts() -> Result<()> {
         faults.push("no page has a table row".to_owned());
     }
     suite.finish(faults).await
+}
+
+#[tokio::test]
+async fn a_link_says_the_same_in_another_zone_and_without_cookies() -> Result<()> {
+    const WORDS: &str = "
+        document.querySelectorAll('[data-ticks]').forEach((element) => element.remove());
+        return document.querySelector('main').innerText.replace(/generated \\S+ \\S+/g, 'generated');";
+    let suite = Suite::start().await?;
+    let mut faults = Vec::new();
+    for path in suite.paths_with_fixed_range().await? {
+        let link = format!("{path}&tz=America/New_York");
+        suite.browser.zone("Asia/Kolkata").await?;
+        // Preferences of another person.
+        for (name, value) in [("hr_tz", "Asia/Tokyo"), ("hr_density", "compact")] {
+            let cookie = json!({ "name": name, "value": value, "url": suite.service.url() });
+            suite.browser.cdp("Network.setCookie", cookie).await?;
+        }
+        suite.open(&link).await?;
+        let theirs: String = suite.browser.evaluate(WORDS).await?;
+        suite.browser.forget().await?;
+        suite.browser.zone("Pacific/Auckland").await?;
+        suite.open(&link).await?;
+        let ours: String = suite.browser.evaluate(WORDS).await?;
+        // The page of preferences shows whose they are.
+        if theirs != ours && !path.starts_with("/me") {
+            faults.push(format!("{link}: {}", difference(&theirs, &ours)));
+        }
+    }
+    suite.finish(faults).await
+}
+
+#[tokio::test]
+async fn back_returns_to_each_state() -> Result<()> {
+    const STATE: &str = "return [location.search, document.querySelector('main').innerText.length > 0, scrollY]";
+    let suite = Suite::start().await?;
+    let queries = ["?range=7d", "?range=30d", "?range=30d&tz=UTC"];
+    for query in queries {
+        suite.open(&format!("/pools{query}")).await?;
+        suite.browser.evaluate::<()>("scrollTo(0, 120)").await?;
+    }
+    for query in queries.iter().rev().skip(1) {
+        suite.browser.client().back().await?;
+        let (search, filled, scrolled): (String, bool, f64) = suite.browser.evaluate(STATE).await?;
+        let can_scroll: bool =
+            suite.browser.evaluate("return document.documentElement.scrollHeight >= innerHeight + 120").await?;
+        assert_eq!(search, *query);
+        assert!(filled && (!can_scroll || (scrolled - 120.0).abs() < 1.0), "{query}: scrolled to {scrolled}");
+    }
+    suite.finish(Vec::new()).await
 }
 
 #[tokio::test]

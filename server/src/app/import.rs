@@ -5,18 +5,18 @@
 //! tenants it needs and checks that no other history covers the same time. What fails leaves
 //! nothing; what was killed goes on or starts anew when it is repeated; what is done is not done again.
 
-//mod changes;
+mod changes;
 mod input;
-//mod intervals;
+mod intervals;
 mod occupancy;
 mod progress;
 mod run;
 mod swf;
 mod world;
 
-//pub use changes::{ChangesOptions, import_changes};
+pub use changes::{ChangesOptions, import_changes};
 pub use input::Source;
-//pub use intervals::{IntervalsOptions, import_intervals};
+pub use intervals::{IntervalsOptions, import_intervals};
 pub use occupancy::{OccupancyOptions, import_occupancy};
 pub use progress::{Bar, Progress, Silent};
 pub use swf::{By, SwfOptions, import_swf};

@@ -5,9 +5,10 @@ use crate::ingest::aggregate::{Known, Promises};
 use crate::ingest::live::{self, Catalog, Envelope, Judged, Verdict};
 use headroom_domain::reservation::Reservation;
 use headroom_domain::{LATEST_MS, Millis};
-use headroom_store::ingest::{Accepted, Batch};
 use headroom_store::partition::{self, Cut};
-use headroom_store::{StoreError, ingest, pool, reservation, signal, tenant};
+use headroom_store::import::{Name, Noun};
+use headroom_store::ingest::{Accepted, Batch};
+use headroom_store::{StoreError, import, ingest, pool, reservation, signal};
 use serde::Serialize;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
@@ -66,14 +67,16 @@ impl App {
     pub async fn accept_batch(&self, form: Form, body: Vec<u8>) -> Result<Receipt> {
         let mut conn = self.db.ingest.acquire().await?;
         let now = headroom_store::now(&mut conn).await?;
-        let catalog = self.catalog(&mut conn).await?;
         let hash = hash(&form, &body);
-        let judging = catalog.clone();
-        // Judging ten thousand rows takes milliseconds: too long for a thread that serves others.
-        let read = tokio::task::spawn_blocking(move || read(form, &body, now, &judging))
-            .await
-            .map_err(|e| AppError::Internal(format!("judging a batch: {e}")))?;
-        let Read { source, seq, mut judged } = read?;
+        let (mut catalog, remembered) = self.catalog(&mut conn).await?;
+        let input = Arc::new((form, body));
+        let mut judgement = judge(&input, now, &catalog).await?;
+        if remembered && judgement.judged.unknown {
+            // What is unknown may have been made a moment ago, and a verdict is for ever.
+            catalog = self.load_catalog(&mut conn).await?;
+            judgement = judge(&input, now, &catalog).await?;
+        }
+        let Read { source, seq, mut judged } = judgement;
         let numbers = number_signals(&mut conn, &catalog, &mut judged).await?;
 
         let mut tx = sqlx::Connection::begin(&mut *conn).await?;
@@ -121,13 +124,18 @@ impl App {
         Ok(found.map(|(seq, at)| (seq, at.map(|at| at.timestamp_millis()))))
     }
 
-    async fn catalog(&self, conn: &mut PgConnection) -> Result<Arc<Catalog>> {
+    /// What is known, and whether it was remembered.
+    async fn catalog(&self, conn: &mut PgConnection) -> Result<(Arc<Catalog>, bool)> {
         if let Ok(known) = self.catalog.known.lock()
             && let Some((since, catalog)) = known.as_ref()
             && since.elapsed() < CATALOG_FOR
         {
-            return Ok(catalog.clone());
+            return Ok((catalog.clone(), true));
         }
+        Ok((self.load_catalog(conn).await?, false))
+    }
+
+    async fn load_catalog(&self, conn: &mut PgConnection) -> Result<Arc<Catalog>> {
         let catalog = Arc::new(load_catalog(conn).await?);
         if let Ok(mut known) = self.catalog.known.lock() {
             *known = Some((Instant::now(), catalog.clone()));
@@ -136,14 +144,24 @@ impl App {
     }
 }
 
-/// Reads pools, tenants, capacity, promises and signals.
+/// Judging ten thousand rows takes milliseconds: too long for a thread that serves others.
+async fn judge(input: &Arc<(Form, Vec<u8>)>, now: Millis, catalog: &Arc<Catalog>) -> Result<Read> {
+    let (input, catalog) = (Arc::clone(input), Arc::clone(catalog));
+    tokio::task::spawn_blocking(move || read(&input.0, &input.1, now, &catalog))
+        .await
+        .map_err(|e| AppError::Internal(format!("judging a batch: {e}")))?
+}
+
+/// Reads pools, tenants (each also under its former names), capacity, promises and signals.
 pub async fn load_catalog(conn: &mut PgConnection) -> Result<Catalog> {
-    let pools = pool::keys(conn).await?;
-    let tenants = tenant::keys(conn).await?;
+    let pools = import::names(conn, Noun::Pool, None).await?;
+    let tenants = import::names(conn, Noun::Tenant, None).await?;
     let now = headroom_store::now(conn).await?;
     let known = known(conn, None, now - 2 * live::LATE_MS).await?;
     let signals = signal::list(conn, None).await?.into_iter().map(|s| ((s.pool_id, s.name), s.signal)).collect();
-    let by_slug = |list: Vec<(i32, String)>| list.into_iter().map(|(key, slug)| (slug.into_bytes(), key)).collect();
+    let by_slug = |names: Vec<Name>| {
+        names.into_iter().filter(|name| !name.archived).map(|name| (name.slug.into_bytes(), name.key)).collect()
+    };
     Ok(Catalog { pools: by_slug(pools), tenants: by_slug(tenants), known, signals })
 }
 
@@ -174,7 +192,7 @@ fn hash(form: &Form, body: &[u8]) -> Vec<u8> {
     hasher.finalize().as_bytes()[..16].to_vec()
 }
 
-fn read(form: Form, body: &[u8], now: Millis, catalog: &Catalog) -> Result<Read> {
+fn read(form: &Form, body: &[u8], now: Millis, catalog: &Catalog) -> Result<Read> {
     let (source, seq, judged) = match form {
         Form::Json => {
             let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|e| {
@@ -187,9 +205,9 @@ fn read(form: Form, body: &[u8], now: Millis, catalog: &Catalog) -> Result<Read>
         }
         Form::Ndjson { source, seq, step_ms } => {
             let lines = || body.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-            let step_ms = check(&source, seq, step_ms, lines().count())?;
+            let step_ms = check(source, *seq, *step_ms, lines().count())?;
             let judged = live::judge(lines(), step_ms, now, catalog);
-            (source, seq, judged)
+            (source.clone(), *seq, judged)
         }
     };
     Ok(Read { source, seq, judged })

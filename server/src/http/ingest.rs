@@ -4,9 +4,8 @@ use super::AppState;
 use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query};
 use crate::app::AppError;
-use crate::app::ingest::{accept_batch, source_state, unreadable};
-use crate::ingest::live::{Batch, Envelope, Rejection, decode_json, decode_ndjson};
-use axum::body::{Body, Bytes, to_bytes};
+use crate::app::ingest::{Form, Receipt};
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
@@ -86,23 +85,6 @@ pub struct OccupancyBatch {
     rows: Vec<OccupancyRow>,
 }
 
-/// What became of a batch. When it is answered it is on disk.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct OccupancyVerdict {
-    /// The sender.
-    source: String,
-    /// Its counter.
-    seq: i64,
-    /// True if it had been accepted before; the verdict is the one given then.
-    replayed: bool,
-    /// Rows that count.
-    accepted: u32,
-    /// Rows that do not.
-    rejected_count: u32,
-    /// Which and why, the first 10,000.
-    rejected: Vec<Rejection>,
-}
-
 /// Send live samples.
 #[utoipa::path(
     post,
@@ -111,7 +93,7 @@ pub struct OccupancyVerdict {
     params(Sender),
     request_body(content((OccupancyBatch = "application/json"), (String = "application/x-ndjson"))),
     responses(
-        (status = 200, description = "accepted, durable; a verdict for every row", body = OccupancyVerdict),
+        (status = 200, description = "accepted, durable; a verdict for every row", body = Receipt),
         (status = 409, description = "the number was used for another batch", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "the body is too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "the body's encoding is not known", body = ProblemBody, content_type = "application/problem+json"),
@@ -124,50 +106,39 @@ pub async fn occupancy(
     Query(sender): Query<Sender>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<OccupancyVerdict>, ApiError> {
+) -> Result<Json<Receipt>, ApiError> {
     let packed = is_packed(&headers)?;
     let ndjson = is_ndjson(&headers);
     let limit = if packed { MAX_PACKED_BYTES } else { MAX_BODY_BYTES };
     let body = to_bytes(body, limit).await.map_err(|_| too_large(limit))?;
-    // A large batch takes a while to read; the thread that serves others must not wait for it.
-    let read = tokio::task::spawn_blocking(move || read(body, packed, ndjson, &sender))
-        .await
-        .map_err(|e| AppError::Internal(format!("reading a batch: {e}")))?;
-    let (batch, hash) = read?;
-    let envelope = batch.envelope.clone();
-    let receipt = accept_batch(&state.app.db.ingest, batch, hash).await?;
+    let form = form(ndjson, sender)?;
+    let body = if packed {
+        // A large body takes a while to unpack; the thread that serves others must not wait for it.
+        let unpacked = tokio::task::spawn_blocking(move || unpack(&body));
+        unpacked.await.map_err(|e| AppError::Internal(format!("unpacking a batch: {e}")))??
+    } else {
+        body.into()
+    };
+    let receipt = state.app.accept_batch(form, body).await?;
     if !receipt.replayed && receipt.accepted > 0 {
         state.samples.notify_one();
     }
-    metrics::counter!("headroom_ingest_rows_total", "verdict" => "accepted").increment(receipt.accepted.into());
-    metrics::counter!("headroom_ingest_rows_total", "verdict" => "rejected").increment(receipt.rejected.total.into());
-    Ok(Json(OccupancyVerdict {
-        source: envelope.source,
-        seq: envelope.seq,
-        replayed: receipt.replayed,
-        accepted: receipt.accepted,
-        rejected_count: receipt.rejected.total,
-        rejected: receipt.rejected.listed,
-    }))
+    if !receipt.replayed {
+        metrics::counter!("headroom_ingest_rows_total", "verdict" => "accepted").increment(receipt.accepted as u64);
+        metrics::counter!("headroom_ingest_rows_total", "verdict" => "rejected").increment(receipt.rejected as u64);
+    }
+    Ok(Json(receipt))
 }
 
-fn read(body: Bytes, packed: bool, ndjson: bool, sender: &Sender) -> Result<(Batch, blake3::Hash), ApiError> {
-    let body = if packed { unpack(&body)? } else { body.into() };
-    let wrong = |wrong| ApiError::from(unreadable(wrong));
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&body);
-    let batch = if ndjson {
-        let (Some(source), Some(seq)) = (&sender.source, sender.seq) else {
-            let detail = "NDJSON has no room for its sender: state ?source=NAME&seq=NUMBER in the address";
-            return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "sender", detail));
-        };
-        // The step shapes what the rows mean and stands outside of the body.
-        hasher.update(&sender.step_ms.unwrap_or_default().to_le_bytes());
-        decode_ndjson(Envelope::new(source, seq, sender.step_ms).map_err(wrong)?, &body)
-    } else {
-        decode_json(&body)
+fn form(ndjson: bool, sender: Sender) -> Result<Form, ApiError> {
+    if !ndjson {
+        return Ok(Form::Json);
+    }
+    let Sender { source: Some(source), seq: Some(seq), step_ms } = sender else {
+        let detail = "NDJSON has no room for its sender: state ?source=NAME&seq=NUMBER in the address";
+        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "sender", detail));
     };
-    Ok((batch.map_err(wrong)?, hasher.finalize()))
+    Ok(Form::Ndjson { source, seq, step_ms })
 }
 
 fn unpack(body: &[u8]) -> Result<Vec<u8>, ApiError> {
@@ -236,7 +207,7 @@ pub struct SourceState {
     )
 )]
 pub async fn source(State(state): State<AppState>, Path(source): Path<String>) -> Result<Json<SourceState>, ApiError> {
-    let Some((last_seq, last_ms)) = source_state(&state.app.db.pages, &source).await? else {
+    let Some((last_seq, last_ms)) = state.app.last_seq(&source).await? else {
         return Err(AppError::NotFound { what: "source", slug: source.chars().take(120).collect(), suggestion: None }.into());
     };
     Ok(Json(SourceState { source, last_seq, last_at: last_ms.map(rfc3339) }))

@@ -59,6 +59,14 @@ impl Promises {
         self.steps[..self.steps.partition_point(|step| step.0 <= at)].last().map_or(&[], |step| &step.1)
     }
 
+    /// What holds within `[from, to)`, cut to it: (start, end, slots by tenant).
+    pub fn within(&self, from: Millis, to: Millis) -> Vec<(Millis, Millis, &[(i32, i64)])> {
+        let ends = self.steps.iter().skip(1).map(|step| step.0).chain([Millis::MAX]);
+        let steps = self.steps.iter().zip(ends);
+        let cut = steps.map(|((start, held), end)| ((*start).max(from), end.min(to), held.as_slice()));
+        cut.filter(|(start, end, held)| start < end && !held.is_empty()).collect()
+    }
+
     /// Whether there is none at all.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
@@ -212,6 +220,8 @@ mod tests {
         assert_eq!(promises.at(50), [(1, 4), (2, 5)]);
         assert_eq!(promises.at(99), [(1, 4), (2, 3)]);
         assert_eq!(promises.at(100), [(2, 3)]);
+        let within = promises.within(55, 70);
+        assert_eq!(within, [(55, 60, &[(1, 4), (2, 5)][..]), (60, 70, &[(1, 4), (2, 3)][..])]);
     }
 
     #[test]

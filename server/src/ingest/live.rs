@@ -3,7 +3,7 @@
 //! A row is accepted or it is rejected with its place, field, what was found and what was expected.
 //! Rows of one pool and instant belong together: they become one reading.
 
-use super::aggregate::{Grouped, Known, Sample};
+use super::aggregate::{Grouped, Known, QUEUED_SIGNAL, Sample};
 use super::cells::{self, signed_milli};
 use super::object;
 use super::occupancy::{self, POOL, TENANT, TS, Values, instant, values};
@@ -12,9 +12,11 @@ use super::table::{Cells, Row};
 use headroom_domain::accumulate::Counters;
 use headroom_domain::packed::{PackedError, pack_columns, unpack_columns};
 use headroom_domain::{HOUR_MS, MINUTE_MS, Millis};
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 
 /// Most rows of one batch.
 pub const MAX_ROWS: usize = 100_000;
@@ -40,8 +42,30 @@ pub struct Envelope<'a> {
     #[serde(default)]
     pub step_ms: Option<i64>,
     /// The rows, unread.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "bounded_rows")]
     pub rows: Vec<&'a RawValue>,
+}
+
+/// Rows, cut apart, at most [`MAX_ROWS`]: a small body can hold a great many empty ones.
+fn bounded_rows<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'a RawValue>, D::Error> {
+    struct Bounded;
+    impl<'de> Visitor<'de> for Bounded {
+        type Value = Vec<&'de RawValue>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MAX_ROWS} rows")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Self::Value, A::Error> {
+            let mut out = Vec::new();
+            while let Some(row) = rows.next_element()? {
+                if out.len() == MAX_ROWS {
+                    return Err(A::Error::custom(format!("more than {MAX_ROWS} rows, send them in several batches")));
+                }
+                out.push(row);
+            }
+            Ok(out)
+        }
+    }
+    deserializer.deserialize_seq(Bounded)
 }
 
 /// Why a row was rejected.
@@ -113,12 +137,15 @@ pub struct Judged {
     pub verdicts: Vec<Verdict>,
     /// How many were not.
     pub rejected: usize,
+    /// Whether something was rejected that a newer catalog might know.
+    pub unknown: bool,
 }
 
 impl Judged {
     /// Records a rejected row.
     pub fn reject(&mut self, verdict: Verdict) {
         self.rejected += 1;
+        self.unknown |= matches!(verdict.field.as_str(), "pool" | "tenant" | "capacity");
         if self.verdicts.len() < MAX_VERDICTS {
             self.verdicts.push(verdict);
         }
@@ -208,6 +235,10 @@ fn agree(mut numbered: Vec<(usize, Accepted)>, catalog: &Catalog, judged: &mut J
             judged.signals.retain(|s| s.row != row);
             judged.reject(Verdict::of(row, wrong));
             end -= 1;
+        }
+        if let Some(queued) = grouped.queued.filter(|_| start < end) {
+            let row = numbered[start].0;
+            judged.signals.push(SignalValue { row, pool, name: QUEUED_SIGNAL.into(), at, milli: queued * 1000 });
         }
         start = end;
     }
@@ -360,6 +391,24 @@ mod tests {
             &format!(r#"{{"pool":"a","tenant":"t","ts_ms":{at},"occupied":5,"duration_ms":20000}}"#),
         ]);
         assert_eq!((judged.rows.len(), judged.verdicts[0].row, judged.verdicts[0].field.as_str()), (1, 2, "duration_ms"));
+    }
+
+    #[test]
+    fn waiting_claims_are_kept_as_a_signal_of_the_pool() {
+        let at = NOW - 1000;
+        let judged = judged(&[
+            &format!(r#"{{"pool":"a","ts_ms":{at},"occupied":5,"queued":7}}"#),
+            &format!(r#"{{"pool":"a","tenant":"t","ts_ms":{at},"occupied":5,"queued":4}}"#),
+        ]);
+        let signals: Vec<_> = judged.signals.iter().map(|s| (s.pool, s.name.as_str(), s.at, s.milli)).collect();
+        assert_eq!(signals, [(1, "queued", at, 7000)]);
+    }
+
+    #[test]
+    fn a_body_cannot_hold_more_rows_than_a_batch() {
+        let many = format!(r#"{{"source":"s","seq":1,"rows":[{}]}}"#, vec!["{}"; MAX_ROWS + 1].join(","));
+        let problem = serde_json::from_str::<Envelope<'_>>(&many).expect_err("too many");
+        assert!(problem.to_string().starts_with("more than 100000 rows"), "{problem}");
     }
 
     fn any_row() -> impl Strategy<Value = Accepted> {

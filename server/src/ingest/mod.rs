@@ -2,7 +2,9 @@
 
 pub mod aggregate;
 pub mod cells;
+pub mod changes;
 pub mod coverage;
+pub mod intervals;
 pub mod lines;
 pub mod live;
 pub mod object;

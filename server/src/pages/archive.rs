@@ -4,10 +4,10 @@ use super::PAGE_ACTOR;
 use super::answer::{done, failure, page};
 use super::form::Posted;
 use super::shell::{Spec, shell};
-use super::visit::Visit;
+use super::visit::{Named as Slug, Visit};
 use crate::app::AppError;
 use crate::state::AppState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::format;
@@ -15,7 +15,7 @@ use headroom_frontend::model::{ArchiveModel, ArchiveNoun, FilterSet, Named};
 use headroom_frontend::{pages, routes::RailEntry};
 
 /// GET `/pools/{pool}/archive`.
-pub async fn pool(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit) -> Response {
+pub async fn pool(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
     let outcome = async {
         let pool = state.app.pool(&slug).await?;
         let title = format!("Archive {}", pool.fields.name);
@@ -50,7 +50,7 @@ pub async fn pool(State(state): State<AppState>, Path(slug): Path<String>, visit
 }
 
 /// POST `/pools/{pool}/archive`.
-pub async fn archive_pool(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit, posted: Posted) -> Response {
+pub async fn archive_pool(State(state): State<AppState>, Slug(slug): Slug, visit: Visit, posted: Posted) -> Response {
     let restore = posted.get("restore") == "1";
     match state.app.archive_pool(&PAGE_ACTOR, &slug, !restore).await {
         Ok(()) if restore => done(&format!("/pools/{slug}"), &format!("Pool {slug} is in use again.")),
@@ -60,7 +60,7 @@ pub async fn archive_pool(State(state): State<AppState>, Path(slug): Path<String
 }
 
 /// GET `/tenants/{tenant}/archive`.
-pub async fn tenant(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit) -> Response {
+pub async fn tenant(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
     let outcome = async {
         let tenant = state.app.tenant(&slug).await?;
         let title = format!("Archive {}", tenant.fields.name);
@@ -87,7 +87,7 @@ pub async fn tenant(State(state): State<AppState>, Path(slug): Path<String>, vis
 }
 
 /// POST `/tenants/{tenant}/archive`.
-pub async fn archive_tenant(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit, posted: Posted) -> Response {
+pub async fn archive_tenant(State(state): State<AppState>, Slug(slug): Slug, visit: Visit, posted: Posted) -> Response {
     let restore = posted.get("restore") == "1";
     match state.app.archive_tenant(&PAGE_ACTOR, &slug, !restore).await {
         Ok(()) if restore => done(&format!("/tenants/{slug}"), &format!("Tenant {slug} is in use again.")),

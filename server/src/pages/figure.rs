@@ -214,6 +214,22 @@ pub fn spark(series: &Series, value: impl Fn(&headroom_domain::occupancy::Sums) 
     series.points.chunks(per).map(|part| value(&part.iter().sum())).collect()
 }
 
+/// Rows of a timeline as CSV.
+pub fn events_csv(shell: &ShellModel, name: &str, events: &[EventRow]) -> Response {
+    let text = |cell: &Option<String>| Cell::Text(cell.clone().unwrap_or_default());
+    let rows = events.iter().map(|e| {
+        vec![
+            Cell::Own(rfc3339(e.at_ms)),
+            Cell::Own(local(shell, e.at_ms)),
+            Cell::Own(e.kind.word().to_owned()),
+            Cell::Text(e.text.clone()),
+            text(&e.actor),
+            text(&e.href),
+        ]
+    });
+    csv(shell, name, &["at_utc", "at_local", "kind", "text", "actor", "url"], rows)
+}
+
 /// A change as a row of a timeline.
 pub fn event(change: &Change) -> EventRow {
     EventRow {

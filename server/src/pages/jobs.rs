@@ -1,6 +1,7 @@
 //! `/jobs`: what runs in the background.
 
-use super::answer::{failure, page};
+use super::answer::{Cell, csv, failure, page};
+use super::figure::local;
 use super::shell::{Spec, shell};
 use super::table::Asked;
 use super::visit::Visit;
@@ -11,7 +12,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::Millis;
-use headroom_frontend::model::{FilterSet, JobOutcome, JobRun, JobsModel, PanelState, ScheduledJob};
+use headroom_domain::range::rfc3339;
+use headroom_frontend::model::{FilterSet, JobOutcome, JobRun, JobsModel, PanelState, ScheduledJob, ShellModel};
 use headroom_frontend::{pages, routes::RailEntry};
 use headroom_store::import::Import;
 use headroom_store::job::Run;
@@ -39,10 +41,13 @@ pub async fn get(State(state): State<AppState>, visit: Visit) -> Response {
             });
         }
         let imports = state.app.imports().await?;
-        let mut runs: Vec<JobRun> = all.iter().filter(|r| r.outcome.as_deref() != Some("nothing")).map(run).collect();
+        let mut runs: Vec<JobRun> = all.iter().filter(|r| is_told(r)).map(run).collect();
         runs.extend(imports.iter().map(|i| import(i, window.now_ms)));
         runs.retain(|r| asked.matches(&[&r.name, &r.message]));
         runs.sort_by_key(|r| -r.started_ms);
+        if visit.csv().is_some() {
+            return Ok(runs_csv(&shell, &runs));
+        }
         let total = runs.len();
         let model = JobsModel {
             scheduled,
@@ -59,6 +64,35 @@ pub async fn get(State(state): State<AppState>, visit: Visit) -> Response {
     match outcome.await {
         Ok(response) => response,
         Err(error) => failure(&state.app, &visit, error).await,
+    }
+}
+
+fn runs_csv(shell: &ShellModel, runs: &[JobRun]) -> Response {
+    let rows = runs.iter().map(|r| {
+        vec![
+            Cell::Text(r.name.clone()),
+            Cell::Own(rfc3339(r.started_ms)),
+            Cell::Own(local(shell, r.started_ms)),
+            Cell::Own(r.outcome.word().to_owned()),
+            Cell::Int(r.duration_ms),
+            Cell::Int(r.done),
+            Cell::Own(r.unit.clone()),
+            Cell::Text(r.message.clone()),
+        ]
+    });
+    let header = ["name", "started_utc", "started_local", "outcome", "duration_ms", "done", "unit", "message"];
+    csv(shell, "jobs", &header, rows)
+}
+
+/// Whether a run stands in the list of runs: those of jobs that run every few seconds would bury
+/// everything else, so of them only failures do; the schedule above shows their newest.
+fn is_told(r: &Run) -> bool {
+    const SELDOM_MS: Millis = 60_000;
+    let frequent = SCHEDULE.iter().any(|s| s.name == r.job && s.period_ms < SELDOM_MS);
+    match r.outcome.as_deref() {
+        Some("nothing") => false,
+        Some("failed") => true,
+        _ => !frequent,
     }
 }
 

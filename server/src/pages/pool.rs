@@ -4,13 +4,13 @@ use super::answer::{Cell, csv, failure, page};
 use super::figure;
 use super::shell::{Spec, shell};
 use super::table::Asked;
-use super::visit::Visit;
+use super::visit::{Named as Slug, Visit};
 use crate::app::pools::{PoolDetail, TenantUse};
 use crate::app::trend::peak;
 use crate::app::window::Window;
 use crate::charts::{self, SignalSample, Variant};
 use crate::state::AppState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::accumulate::SignalPoint;
@@ -32,7 +32,7 @@ const BESIDE_POINTS: usize = 240;
 const CHANGES: usize = 20;
 
 /// GET.
-pub async fn get(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit) -> Response {
+pub async fn get(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
     match answer(&state, &visit, &slug).await {
         Ok(response) => response,
         Err(error) => failure(&state.app, &visit, error).await,
@@ -72,7 +72,13 @@ async fn answer(state: &AppState, visit: &Visit, slug: &str) -> crate::app::Resu
             PoolTab::Tenants(tab)
         }
         Some("policy") => PoolTab::Policy(Box::new(policy(state, &window, &detail).await?)),
-        Some("history") => PoolTab::History(history(state, &own, &shell, &detail).await?),
+        Some("history") => {
+            let (tab, all) = history(state, &own, &shell, &detail).await?;
+            if visit.csv().is_some() {
+                return Ok(figure::events_csv(&shell, &format!("{slug}-history"), &all));
+            }
+            PoolTab::History(tab)
+        }
         _ => {
             let tab = trend(state, &own, &shell, &window, &detail).await?;
             let name = |what: &str| format!("{slug}-{what}");
@@ -368,7 +374,12 @@ fn changed(before: &serde_json::Value, after: &serde_json::Value) -> String {
     if differing.is_empty() { "nothing changed".into() } else { differing.join(", ") }
 }
 
-async fn history(state: &AppState, visit: &Visit, shell: &ShellModel, d: &PoolDetail) -> crate::app::Result<PoolHistory> {
+async fn history(
+    state: &AppState,
+    visit: &Visit,
+    shell: &ShellModel,
+    d: &PoolDetail,
+) -> crate::app::Result<(PoolHistory, Vec<EventRow>)> {
     let mut asked = Asked::read(visit, &["time"], "time", true);
     asked.descending = true;
     let mut events: Vec<EventRow> = d.changes.iter().map(figure::event).collect();
@@ -381,5 +392,6 @@ async fn history(state: &AppState, visit: &Visit, shell: &ShellModel, d: &PoolDe
     } else {
         PanelState::Ready
     };
-    Ok(PoolHistory { events: events.drain(asked.page(total)).collect(), table: asked.state(visit, shell, total), state: panel })
+    let tab = PoolHistory { events: events[asked.page(total)].to_vec(), table: asked.state(visit, shell, total), state: panel };
+    Ok((tab, events))
 }

@@ -4,11 +4,11 @@ use super::PAGE_ACTOR;
 use super::answer::{done, failure, page};
 use super::form::{Posted, error_of, number, wall_time};
 use super::shell::{Spec, shell};
-use super::visit::Visit;
+use super::visit::{Named as InPath, Visit};
 use crate::app::{AppError, Problem};
 use crate::state::AppState;
 use crate::zones;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::pool::{PoolKind, Properties, Service};
@@ -52,7 +52,7 @@ pub async fn create(State(state): State<AppState>, visit: Visit, posted: Posted)
 }
 
 /// GET `/pools/{pool}/edit`.
-pub async fn edit(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit) -> Response {
+pub async fn edit(State(state): State<AppState>, InPath(slug): InPath, visit: Visit) -> Response {
     let found = async {
         let pool = state.app.pool(&slug).await?;
         let (_, window) = shell(&state.app, &visit, spec("Edit")).await?;
@@ -75,7 +75,7 @@ pub async fn edit(State(state): State<AppState>, Path(slug): Path<String>, visit
 }
 
 /// POST `/pools/{pool}/edit`.
-pub async fn update(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit, posted: Posted) -> Response {
+pub async fn update(State(state): State<AppState>, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
     let before = match state.app.pool(&slug).await {
         Ok(pool) => pool,
         Err(error) => return failure(&state.app, &visit, error).await,
@@ -94,7 +94,7 @@ pub async fn update(State(state): State<AppState>, Path(slug): Path<String>, vis
 }
 
 /// POST `/pools/{pool}/capacity`.
-pub async fn capacity(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit, posted: Posted) -> Response {
+pub async fn capacity(State(state): State<AppState>, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
     let before = match state.app.pool(&slug).await {
         Ok(pool) => pool,
         Err(error) => return failure(&state.app, &visit, error).await,

@@ -38,7 +38,9 @@ pub async fn shell(app: &App, visit: &Visit, spec: Spec<'_>) -> Result<(ShellMod
     url.pools = if spec.honoured.pool { visit.all("pool").into_iter().filter(|s| named(&window.pools, s)).collect() } else { known(&window.pools) };
     url.tenants = visit.all("tenant").into_iter().filter(|s| named(&window.tenants, s)).collect();
     url.stamps.clone_from(&window.stamps);
-    if window.from_raw != visit.get("from").unwrap_or(&window.from_raw) {
+    // A range that was refused is not carried on to the next page.
+    let was_taken = |key: &str, raw: &str| visit.get(key).is_none_or(|asked| asked == raw);
+    if !was_taken("from", &window.from_raw) || !was_taken("to", &window.to_raw) {
         (url.from, url.to) = (None, None);
     }
     if visit.get("tz").is_some_and(|tz| tz != window.zone.name()) {

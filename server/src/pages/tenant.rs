@@ -6,12 +6,12 @@ use super::pool::{edit, reservation_row, use_row};
 use super::shell::{Spec, shell};
 use super::table::Asked;
 use super::tenants::row;
-use super::visit::Visit;
+use super::visit::{Named as Slug, Visit};
 use crate::app::tenants::TenantDetail;
 use crate::app::window::Window;
 use crate::charts::{self, Variant};
 use crate::state::AppState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::occupancy::Sums;
@@ -24,7 +24,7 @@ use headroom_frontend::model::{
 use headroom_frontend::{pages, routes::RailEntry};
 
 /// GET.
-pub async fn get(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit) -> Response {
+pub async fn get(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
     match answer(&state, &visit, &slug).await {
         Ok(response) => response,
         Err(error) => failure(&state.app, &visit, error).await,
@@ -53,7 +53,13 @@ async fn answer(state: &AppState, visit: &Visit, slug: &str) -> crate::app::Resu
             }
             TenantTab::Metering(tab)
         }
-        Some("history") => TenantTab::History(history(state, &own, &shell, slug).await?),
+        Some("history") => {
+            let (tab, all) = history(state, &own, &shell, slug).await?;
+            if visit.csv().is_some() {
+                return Ok(figure::events_csv(&shell, &format!("{slug}-history"), &all));
+            }
+            TenantTab::History(tab)
+        }
         _ => {
             let tab = share(&own, &shell, &window, &detail);
             match visit.csv() {
@@ -263,7 +269,12 @@ fn meter_csv(shell: &ShellModel, slug: &str, rows: &[MeterRow]) -> Response {
     csv(shell, &format!("{slug}-metering"), &header, rows)
 }
 
-async fn history(state: &AppState, visit: &Visit, shell: &ShellModel, slug: &str) -> crate::app::Result<TenantHistory> {
+async fn history(
+    state: &AppState,
+    visit: &Visit,
+    shell: &ShellModel,
+    slug: &str,
+) -> crate::app::Result<(TenantHistory, Vec<EventRow>)> {
     let asked = Asked::read(visit, &["time"], "time", true);
     let mut events: Vec<EventRow> = state.app.audit_of("tenant", slug).await?.iter().map(edit).collect();
     events.retain(|e| asked.matches(&[&e.text, e.actor.as_deref().unwrap_or_default()]));
@@ -273,5 +284,6 @@ async fn history(state: &AppState, visit: &Visit, shell: &ShellModel, slug: &str
     } else {
         PanelState::Ready
     };
-    Ok(TenantHistory { events: events.drain(asked.page(total)).collect(), table: asked.state(visit, shell, total), state: panel })
+    let tab = TenantHistory { events: events[asked.page(total)].to_vec(), table: asked.state(visit, shell, total), state: panel };
+    Ok((tab, events))
 }

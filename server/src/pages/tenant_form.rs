@@ -5,10 +5,10 @@ use super::answer::{done, failure, page};
 use super::form::{Posted, number};
 use super::pool_form::{split, version};
 use super::shell::{Spec, shell};
-use super::visit::Visit;
+use super::visit::{Named as InPath, Visit};
 use crate::app::{AppError, Problem};
 use crate::state::AppState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::slug::Slug;
@@ -40,7 +40,7 @@ pub async fn create(State(state): State<AppState>, visit: Visit, posted: Posted)
 }
 
 /// GET `/tenants/{tenant}/edit`.
-pub async fn edit(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit) -> Response {
+pub async fn edit(State(state): State<AppState>, InPath(slug): InPath, visit: Visit) -> Response {
     match state.app.tenant(&slug).await {
         Ok(tenant) => show(&state, &visit, StatusCode::OK, mode(&tenant), filled(&tenant.fields), QuotaForm::default(), None).await,
         Err(error) => failure(&state.app, &visit, error).await,
@@ -48,7 +48,7 @@ pub async fn edit(State(state): State<AppState>, Path(slug): Path<String>, visit
 }
 
 /// POST `/tenants/{tenant}/edit`.
-pub async fn update(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit, posted: Posted) -> Response {
+pub async fn update(State(state): State<AppState>, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
     let before = match state.app.tenant(&slug).await {
         Ok(tenant) => tenant,
         Err(error) => return failure(&state.app, &visit, error).await,
@@ -66,7 +66,7 @@ pub async fn update(State(state): State<AppState>, Path(slug): Path<String>, vis
 }
 
 /// POST `/tenants/{tenant}/quota`.
-pub async fn quota(State(state): State<AppState>, Path(slug): Path<String>, visit: Visit, posted: Posted) -> Response {
+pub async fn quota(State(state): State<AppState>, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
     let before = match state.app.tenant(&slug).await {
         Ok(tenant) => tenant,
         Err(error) => return failure(&state.app, &visit, error).await,

@@ -1,7 +1,7 @@
 //! What a browser asked for: path, query, cookies. Read without ever refusing: a page answers any address.
 
 use crate::app::window::Asked;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::{ACCEPT, COOKIE, HOST};
 use axum::http::request::Parts;
 use headroom_frontend::model::{Compare, Density, Theme};
@@ -122,5 +122,22 @@ impl<S: Sync> FromRequestParts<S> for Visit {
             cookies,
             accepts_csv: header(ACCEPT).starts_with("text/csv"),
         })
+    }
+}
+
+/// The name in a path such as `/pools/{pool}`. One that is no text (bad percent-encoding) is a name
+/// that nothing has.
+#[derive(Debug, Clone)]
+pub struct Named(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let name = RawPathParams::from_request_parts(parts, state)
+            .await
+            .ok()
+            .and_then(|params| params.iter().next().map(|(_, value)| value.to_owned()));
+        Ok(Self(name.unwrap_or_else(|| char::REPLACEMENT_CHARACTER.to_string())))
     }
 }

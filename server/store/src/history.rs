@@ -5,6 +5,7 @@
 //! of pieces. The total over pools (`pool 0`) and a tenant's total over pools (`pool 0`, its key)
 //! are series like any other, from five minutes (total) or hours (tenants) up.
 
+use crate::copy::CopyRows;
 use crate::{Result, StoreError, timestamp};
 use chrono::{DateTime, Utc};
 use headroom_domain::accumulate::{Accumulated, BLOCK_MINUTES, SeriesKey, SignalPoint};
@@ -84,6 +85,168 @@ pub async fn merge(conn: &mut PgConnection, part: i32, acc: Accumulated) -> Resu
     merge_days(conn, part, days, &latency_days).await?;
     merge_signals(conn, part, acc.signals).await?;
     Ok(merged)
+}
+
+/// How far a part has been written: what lies beyond needs no look at what is there.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// Newest hour by pool; of [`ALL_POOLS`] the newest of any.
+    newest: BTreeMap<i32, Millis>,
+}
+
+impl Written {
+    /// How far a part was written by an earlier process.
+    pub async fn load(conn: &mut PgConnection, part: i32) -> Result<Self> {
+        let rows: Vec<(i32, DateTime<Utc>)> = sqlx::query_as(
+            "SELECT pool_id, max(start_at) FROM occ_1m_imported WHERE part = $1 AND tenant_id = 0 GROUP BY pool_id",
+        )
+        .bind(part)
+        .fetch_all(conn)
+        .await?;
+        let mut written = Self::default();
+        for (pool, hour) in rows {
+            written.note(pool, hour.timestamp_millis());
+        }
+        Ok(written)
+    }
+
+    fn note(&mut self, pool: i32, hour: Millis) {
+        for pool in [pool, ALL_POOLS] {
+            let newest = self.newest.entry(pool).or_insert(hour);
+            *newest = hour.max(*newest);
+        }
+    }
+
+    fn is_new_hour(&self, pool: i32, hour: Millis) -> bool {
+        self.newest.get(&pool).is_none_or(|newest| hour > *newest)
+    }
+
+    fn is_new_day(&self, pool: i32, day: Millis) -> bool {
+        self.newest.get(&pool).is_none_or(|newest| day > floor(*newest, DAY_MS))
+    }
+}
+
+/// Adds accumulated minutes to a part that one process writes from its beginning, mostly in order of
+/// time: like [`merge`], but what is new for certain is copied in without looking for it first.
+///
+/// When the caller's transaction fails, `written` is not true any more: load it again.
+pub async fn append(conn: &mut PgConnection, part: i32, acc: Accumulated, written: &mut Written) -> Result<Merged> {
+    assert!(part != LIVE, "live history has several writers and is merged");
+    let Accumulated { hours: blocks, latency, signals } = acc;
+    let mut minutes = CopyRows::new(5);
+    let mut old_minutes: BTreeMap<Key, Vec<Sums>> = BTreeMap::new();
+    let mut fives = Fives { rows: CopyRows::new(5), old: BTreeMap::new(), part };
+    let mut five_totals: BTreeMap<Key, Vec<Sums>> = BTreeMap::new();
+    let mut hours: BTreeMap<Key, Vec<Sums>> = BTreeMap::new();
+    let mut days: BTreeMap<Key, Sums> = BTreeMap::new();
+    let mut of_day: Option<(Key, Vec<Sums>)> = None;
+    let mut merged = Merged { hours: blocks.len(), days: 0 };
+    let mut now_written = written.clone();
+    // Blocks come by series and time, so a day of five minutes is complete when the next one begins.
+    for ((key, hour), block) in blocks {
+        now_written.note(key.pool, hour);
+        let day = floor(hour, DAY_MS);
+        let hour_of_day = ((hour - day) / HOUR_MS) as usize;
+        let mut five = [Sums::default(); 12];
+        for (sums, part) in five.iter_mut().zip(block.chunks_exact(5)) {
+            *sums = part.iter().sum();
+        }
+        let total: Sums = five.iter().sum();
+        if written.is_new_hour(key.pool, hour) {
+            minutes.row().int(key.pool).int(key.tenant).instant(hour).int(part).bytes(&pack_sums(&*block));
+        } else {
+            old_minutes.insert((key, hour), block.to_vec());
+        }
+        if of_day.as_ref().is_none_or(|(held, _)| *held != (key, day))
+            && let Some(complete) = of_day.replace(((key, day), vec![Sums::default(); FIVE_MINUTES_A_DAY]))
+        {
+            fives.add(complete, written);
+        }
+        if let Some((_, points)) = &mut of_day {
+            points[hour_of_day * 12..][..12].copy_from_slice(&five);
+        }
+        // A total over pools has no maximum of its own: the pools' maxima fall at different instants.
+        let without_max = |sums: &Sums| Sums { max_occupied: 0, ..*sums };
+        let of_pools = SeriesKey { pool: ALL_POOLS, tenant: key.tenant };
+        if key.tenant == ALL_TENANTS {
+            let all = five_totals.entry((of_pools, day)).or_insert_with(|| vec![Sums::default(); FIVE_MINUTES_A_DAY]);
+            add_points(all, hour_of_day * 12, &five.each_ref().map(without_max));
+        }
+        for (series, sums) in [(key, total), (of_pools, without_max(&total))] {
+            hours.entry((series, day)).or_insert_with(|| vec![Sums::default(); HOURS_A_DAY])[hour_of_day].add(&sums);
+            days.entry((series, day)).or_default().add(&sums);
+        }
+    }
+    for complete in of_day.into_iter().chain(five_totals) {
+        fives.add(complete, written);
+    }
+    let mut latency_days: BTreeMap<Key, Sketch> = BTreeMap::new();
+    let mut latency_hours: BTreeMap<Key, BTreeMap<usize, Sketch>> = BTreeMap::new();
+    for ((pool, hour), sketch) in latency {
+        let day = floor(hour, DAY_MS);
+        let key = (SeriesKey { pool, tenant: ALL_TENANTS }, day);
+        latency_days.entry(key).or_default().merge(&sketch);
+        latency_hours.entry(key).or_default().insert(((hour - day) / HOUR_MS) as usize, sketch);
+        hours.entry(key).or_insert_with(|| vec![Sums::default(); HOURS_A_DAY]);
+        days.entry(key).or_default();
+    }
+    merged.days = days.len();
+
+    let (new_hours, old_hours): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        hours.into_iter().partition(|((series, day), _)| written.is_new_day(series.pool, *day));
+    let mut hour_rows = CopyRows::new(6);
+    for ((series, day), points) in &new_hours {
+        let sketches = latency_hours.get(&(*series, *day)).map(write_sketches);
+        let row = hour_rows.row().int(series.pool).int(series.tenant).instant(*day).int(part);
+        row.bytes(&pack_sums(points)).optional(sketches.as_deref());
+    }
+    let (new_days, old_days): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        days.into_iter().partition(|((series, day), _)| written.is_new_day(series.pool, *day));
+    let mut day_rows = CopyRows::new(16);
+    for ((series, day), sums) in &new_days {
+        let row = day_rows.row().int(series.pool).int(series.tenant).instant(*day).int(part);
+        for field in sums.to_fields() {
+            row.bigint(field);
+        }
+        row.optional(latency_days.get(&(*series, *day)).map(Sketch::to_bytes).as_deref());
+    }
+
+    minutes.send(&mut *conn, "COPY occ_1m_imported (pool_id, tenant_id, start_at, part, points) FROM STDIN (FORMAT binary)").await?;
+    fives.rows.send(&mut *conn, "COPY occ_5m_imported (pool_id, tenant_id, start_at, part, points) FROM STDIN (FORMAT binary)").await?;
+    hour_rows.send(&mut *conn, "COPY occ_1h (pool_id, tenant_id, start_at, part, points, latency) FROM STDIN (FORMAT binary)").await?;
+    day_rows
+        .send(
+            &mut *conn,
+            "COPY occ_1d (pool_id, tenant_id, start_at, part, capacity_slot_ms, occupied_slot_ms, reserved_slot_ms,
+                 reserved_idle_slot_ms, observed_ms, saturated_ms, max_occupied, claims, rejections, waited, queue_ms, latency)
+             FROM STDIN (FORMAT binary)",
+        )
+        .await?;
+    merge_points(conn, Step::Minute, part, old_minutes).await?;
+    merge_points(conn, Step::FiveMinutes, part, fives.old).await?;
+    merge_hours(conn, part, old_hours, &latency_hours).await?;
+    merge_days(conn, part, old_days, &latency_days).await?;
+    merge_signals(conn, part, signals).await?;
+    *written = now_written;
+    Ok(merged)
+}
+
+/// Days of five minutes: packed at once where they are new, kept to be merged where they are not.
+struct Fives {
+    rows: CopyRows,
+    old: BTreeMap<Key, Vec<Sums>>,
+    part: i32,
+}
+
+impl Fives {
+    fn add(&mut self, ((series, day), points): (Key, Vec<Sums>), written: &Written) {
+        if written.is_new_day(series.pool, day) {
+            let row = self.rows.row().int(series.pool).int(series.tenant).instant(day).int(self.part);
+            row.bytes(&pack_sums(&points));
+        } else {
+            self.old.insert((series, day), points);
+        }
+    }
 }
 
 fn add_points(into: &mut [Sums], at: usize, points: &[Sums]) {

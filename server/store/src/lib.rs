@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod change;
+mod copy;
 pub mod current;
 mod error;
 pub mod history;

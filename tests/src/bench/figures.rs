@@ -120,9 +120,12 @@ pub fn short(value: f64) -> String {
     }
 }
 
-/// The value in the middle; 0 for none.
+/// The value in the middle, or between the two in the middle; 0 for none.
 pub fn median(values: &[f64]) -> f64 {
-    percentile(values, 50.0)
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
+    f64::midpoint(at(sorted.len().saturating_sub(1) / 2), at(sorted.len() / 2))
 }
 
 /// The least value that `percent` of the values do not exceed; 0 for none.
@@ -146,7 +149,7 @@ mod tests {
     fn percentiles_are_values_that_occurred() {
         let values = [5.0, 1.0, 4.0, 2.0, 3.0];
         assert_eq!((median(&values), percentile(&values, 95.0), percentile(&values, 0.0)), (3.0, 5.0, 1.0));
-        assert_eq!(median(&[]), 0.0);
+        assert_eq!((median(&[]), median(&[1.0, 4.0])), (0.0, 2.5));
     }
 
     #[test]

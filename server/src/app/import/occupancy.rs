@@ -4,7 +4,7 @@
 //! from the start, which rebuilds all that was in memory, and writes from where the last piece ended.
 
 use super::input::{Input, Source};
-use super::run::{self, BLOCKS_PER_PIECE, Begun, Piece, Run};
+use super::run::{self, BLOCKS_PER_PIECE, Begun, MOST_BLOCKS_PER_PIECE, Piece, Run};
 use super::world::{Create, Resume, World};
 use super::{End, ImportError, Progress, Report, Result};
 use crate::ingest::aggregate::{Grouped, QUEUED_SIGNAL, Sample};
@@ -15,7 +15,7 @@ use crate::ingest::table::{Columns, Format, Row, Table};
 use headroom_domain::accumulate::Accumulator;
 use headroom_domain::range::rfc3339;
 use headroom_domain::slug::Slug;
-use headroom_domain::{EARLIEST_MS, LATEST_MS, MINUTE_MS, Millis};
+use headroom_domain::{DAY_MS, EARLIEST_MS, HOUR_MS, LATEST_MS, MINUTE_MS, Millis};
 use sqlx::PgPool;
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -357,6 +357,7 @@ impl Reader {
         }
         if values.at != self.at || self.held.is_empty() {
             self.close_instant()?;
+            self.write_before(values.at)?;
             self.at = values.at;
             self.instants += 1;
         }
@@ -455,10 +456,16 @@ impl Reader {
         held.clear();
         signals.clear();
         (self.held, self.held_signals) = (held, signals);
-        if self.acc.blocks() >= BLOCKS_PER_PIECE {
-            self.send()?;
-        }
         Ok(())
+    }
+
+    /// Writes what has accumulated if it is enough and the next instant begins something new: what is
+    /// cut in the middle of a day or hour is read back and written again.
+    fn write_before(&mut self, next: Millis) -> Result<()> {
+        let begins = |unit: Millis| next.div_euclid(unit) != self.at.div_euclid(unit);
+        let (blocks, most) = (self.acc.blocks(), MOST_BLOCKS_PER_PIECE);
+        let enough = (blocks >= BLOCKS_PER_PIECE && begins(DAY_MS)) || (blocks >= most / 2 && begins(HOUR_MS)) || blocks >= most;
+        if enough { self.send() } else { Ok(()) }
     }
 
     /// Adds the rows of one pool at one instant; false if none of them goes with what is there.

@@ -7,6 +7,7 @@ use headroom_domain::accumulate::Accumulated;
 use headroom_domain::pool::{PoolKind, Properties};
 use headroom_domain::slug::Slug;
 use headroom_domain::{HOUR_MS, Millis};
+use headroom_store::history::Written;
 use headroom_store::import::{Import, Noun};
 use headroom_store::pool::{CapacityStep, PoolFields};
 use headroom_store::{history, import, pool, signal};
@@ -15,8 +16,11 @@ use sqlx::{Connection, PgConnection, PgPool};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Hour blocks (5 kB each) that are gathered before they are written.
+/// Hour blocks (5 kB each) that are gathered before they are written: about 45 MB. Where writing in
+/// the middle of a day or hour would cost more, up to [`MOST_BLOCKS_PER_PIECE`].
 pub(super) const BLOCKS_PER_PIECE: usize = 8_192;
+/// See [`BLOCKS_PER_PIECE`]: a day of 1,200 series, or an hour of 60,000, at most 350 MB.
+pub(super) const MOST_BLOCKS_PER_PIECE: usize = 64_000;
 /// How often, and how far apart, the lock is asked for: a process that was killed a moment ago
 /// may not have let go of it yet.
 const LOCK_TRIES: u32 = 20;
@@ -91,6 +95,7 @@ pub(super) enum Begun {
 pub(super) struct Run {
     pub(super) conn: PgConnection,
     pub(super) import: Import,
+    written: Written,
 }
 
 /// What was imported before, if this was.
@@ -108,7 +113,7 @@ fn report_of(import: &Import) -> Report {
 /// Starts an import, takes up one that was left half-way, or finds it done.
 pub(super) async fn begin(db: &PgPool, kind: &'static str, content_key: &str, source_name: &str) -> Result<Begun> {
     let mut conn = db.acquire().await?.detach();
-    headroom_store::import::long_work(&mut conn).await?;
+    import::long_work(&mut conn).await?;
     for _ in 0..LOCK_TRIES {
         let import = import::begin(&mut conn, kind, content_key, source_name).await?;
         if import.is_done() {
@@ -118,7 +123,10 @@ pub(super) async fn begin(db: &PgPool, kind: &'static str, content_key: &str, so
             // What was read before the lock may have changed before it was ours.
             match import::find(&mut conn, content_key).await? {
                 Some(import) if import.is_done() => return Ok(Begun::Done(report_of(&import))),
-                Some(import) => return Ok(Begun::Running(Run { conn, import })),
+                Some(import) => {
+                    let written = Written::load(&mut conn, import.part).await?;
+                    return Ok(Begun::Running(Run { conn, import, written }));
+                }
                 None => import::unlock(&mut conn, import.part).await?,
             }
         }
@@ -135,6 +143,7 @@ impl Run {
         history::remove_part(&mut tx, self.import.part).await?;
         import::progress(&mut tx, self.import.part, 0, 0, 0, None).await?;
         tx.commit().await?;
+        self.written = Written::default();
         Ok(())
     }
 
@@ -146,7 +155,7 @@ impl Run {
     /// Writes a piece.
     pub(super) async fn write(&mut self, piece: Piece) -> Result<()> {
         let mut tx = self.conn.begin().await?;
-        history::merge(&mut tx, self.import.part, piece.acc).await?;
+        history::append(&mut tx, self.import.part, piece.acc, &mut self.written).await?;
         import::progress(
             &mut tx,
             self.import.part,

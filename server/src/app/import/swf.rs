@@ -76,7 +76,7 @@ impl FromStr for By {
 }
 
 /// Most tenants that may be told apart in one import.
-pub const MAX_TENANTS: usize = 10_000;
+pub(super) const MAX_TENANTS: usize = 10_000;
 
 /// How a log is imported.
 #[derive(Debug, Clone)]

@@ -1,0 +1,158 @@
+//! History: how fast it comes in, how fast it is asked for, how much room it takes, how fast it is on a screen.
+//!
+//! | part | measured | beside |
+//! |---|---|---|
+//! | 1 `import` | rows/s of `headroom import occupancy` | COPY of the same file into a bare table |
+//! | 2 `ingest` | rows/s of `POST /api/v1/ingest/occupancy` | COPY of the same rows, as many connections |
+//! | 3 `queries` | a trend and a ranking through HTTP | Prometheus with the same samples |
+//! | 4 `import`, `queries` | bytes of a stored sample | the heap of the copied table |
+//! | 5 `overview` | the time of `/overview` with 10,000 pools | |
+//! | 6 `transfer` | the bytes of its first load in a browser | |
+
+mod import;
+mod ingest;
+mod overview;
+mod queries;
+mod transfer;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::figures::{Goal, Pair, Report, short};
+use super::place::{self, Place};
+use crate::service::program;
+use crate::workspace::root;
+
+/// Bytes of a stored sample ÷ bytes of a copied row.
+const GOAL_BYTES: Goal = Goal::AtMost(0.25);
+
+/// What to measure, and how much of it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Little data and fewer rounds: minutes in place of half an hour.
+    pub quick: bool,
+    /// Only these parts; all if empty.
+    pub only: Vec<u8>,
+}
+
+impl Options {
+    fn wants(&self, part: u8) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// Times that things are done in turn; medians are taken over them.
+    fn rounds(&self) -> usize {
+        if self.quick { 2 } else { 3 }
+    }
+}
+
+/// Measures. A part that cannot be measured says why, and the others go on.
+pub async fn run(options: &Options) -> Result<String> {
+    let mut report = Report::default();
+    about(&mut report)?;
+    if options.wants(1) || (options.wants(4) && !options.wants(3)) {
+        outcome("import", import::measure(options, &mut report).await, &mut report);
+    }
+    if options.wants(2) {
+        outcome("ingest", ingest::measure(options, &mut report).await, &mut report);
+    }
+    if options.wants(3) {
+        outcome("queries", queries::measure(options, &mut report).await, &mut report);
+    }
+    if options.wants(5) {
+        outcome("overview", overview::measure(options, &mut report).await, &mut report);
+    }
+    if options.wants(6) {
+        outcome("transfer", transfer::measure(&mut report).await, &mut report);
+    }
+    report.note(format!("load average at the end: {}; {:.0} s in all", load()?, report.seconds()));
+    Ok(report.summary())
+}
+
+fn outcome(part: &str, result: Result<()>, report: &mut Report) {
+    if let Err(error) = result {
+        report.note(format!("{part}: not measured: {error:#}"));
+    }
+}
+
+/// What was measured where.
+fn about(report: &mut Report) -> Result<()> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(root()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
+    let changed = git(&["status", "--porcelain"]).is_some_and(|changes| !changes.is_empty());
+    let changed = if changed { ", with changes" } else { "" };
+    let binary = program()?;
+    let built = if binary.components().any(|part| part.as_os_str() == "release") { "release" } else { "NOT a release" };
+    report.note(format!("commit {commit}{changed}; {built} build {}", binary.display()));
+    report.note(format!("{} processors; load average at the start: {}", processors(), load()?));
+    if built != "release" {
+        report.note("figures of a build without optimisation say nothing");
+    }
+    Ok(())
+}
+
+fn processors() -> usize {
+    available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn load() -> Result<String> {
+    let text = fs::read_to_string("/proc/loadavg").context("cannot read the load average")?;
+    Ok(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
+}
+
+/// A folder for files that PostgreSQL's user can read.
+fn folder() -> Result<tempfile::TempDir> {
+    crate::service::data_dir()
+}
+
+/// One address, asked for by one client: seconds until the last byte was there, and the bytes.
+async fn timed(client: &reqwest::Client, url: &str) -> Result<(f64, Vec<u8>)> {
+    let start = Instant::now();
+    let answer = client.get(url).send().await.with_context(|| format!("no answer from {url}"))?;
+    let status = answer.status();
+    let body = answer.bytes().await.with_context(|| format!("no whole answer from {url}"))?;
+    let seconds = start.elapsed().as_secs_f64();
+    ensure!(status.is_success(), "{url} says {status}: {}", String::from_utf8_lossy(&body));
+    Ok((seconds, body.to_vec()))
+}
+
+/// A client with one connection that asks for nothing compressed.
+fn plain_client() -> Result<reqwest::Client> {
+    const LIMIT: Duration = Duration::from_mins(5);
+    Ok(reqwest::Client::builder().gzip(false).pool_max_idle_per_host(1).timeout(LIMIT).build()?)
+}
+
+/// Prints what history weighs for each imported row beside a row of the copied table.
+async fn bytes_a_row(place: &Place, name: &str, rows: u64, bare: f64, report: &mut Report) -> Result<()> {
+    let mut connection = place.connect().await?;
+    place::settle(&mut connection).await?;
+    let sizes = place::history_bytes(&mut connection).await?;
+    let total: i64 = sizes.iter().map(|(_, bytes)| bytes).sum();
+    let parts = sizes.iter().map(|(table, bytes)| format!("{table} {}B", short(*bytes as f64))).collect::<Vec<_>>();
+    report.note(format!("history of {rows} rows: {}", parts.join(", ")));
+    let pair = Pair {
+        measured: total as f64 / rows as f64,
+        peer: bare,
+        peer_name: "heap of COPY",
+        unit: "B/row",
+    };
+    report.ratio(name, pair, GOAL_BYTES);
+    Ok(())
+}
+
+/// Where a file of rows is, and what is in it.
+#[derive(Debug)]
+struct Rows {
+    file: PathBuf,
+    count: u64,
+    /// Occupied slot-milliseconds of the pools' own rows.
+    occupied_slot_ms: i64,
+}

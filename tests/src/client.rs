@@ -1,0 +1,128 @@
+//! A small HTTP client that shows a test exactly what the service answered: no redirect is followed, no answer is
+//! unpacked, no status is an error.
+
+use anyhow::{Context, Result, ensure};
+use http::{HeaderMap, Method};
+use serde_json::Value;
+
+/// What the service answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Method and address, for messages.
+    pub asked: String,
+    /// Status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body as text; what is no UTF-8 is replaced.
+    pub body: String,
+}
+
+impl Answer {
+    /// A header's text; empty if it is absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Fails unless the status is this one, showing the beginning of the body.
+    pub fn expect(self, status: u16) -> Result<Self> {
+        let start: String = self.body.chars().take(600).collect();
+        ensure!(self.status == status, "{}: expected {status}, found {}: {start}", self.asked, self.status);
+        Ok(self)
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_str(&self.body).with_context(|| format!("{}: the body is no JSON: {}", self.asked, self.body))
+    }
+
+    /// The problem (RFC 9457) of a refused request: of this status, and whole.
+    pub fn problem(&self, status: u16) -> Result<Value> {
+        let this = self.clone().expect(status)?;
+        ensure!(
+            this.header("content-type") == "application/problem+json",
+            "{}: an error is a problem, found {}: {}",
+            this.asked,
+            this.header("content-type"),
+            this.body
+        );
+        let problem = this.json()?;
+        for member in ["type", "title", "detail"] {
+            let text = problem[member].as_str().unwrap_or_default();
+            ensure!(!text.is_empty(), "{}: the problem has no {member}: {problem}", this.asked);
+        }
+        ensure!(problem["status"] == status, "{}: the problem says another status: {problem}", this.asked);
+        Ok(problem)
+    }
+
+    /// The rows of a CSV, header first.
+    pub fn csv(&self) -> Result<Vec<Vec<String>>> {
+        ensure!(self.header("content-type").starts_with("text/csv"), "{}: no CSV: {}", self.asked, self.body);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(self.body.as_bytes());
+        let rows = reader.records().map(|row| Ok(row?.iter().map(str::to_owned).collect()));
+        rows.collect::<Result<_>>().with_context(|| format!("{}: the CSV cannot be read", self.asked))
+    }
+}
+
+/// A client of one service.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Client {
+    /// A client of the service at an address without a slash at its end.
+    pub fn new(base: &str) -> Result<Self> {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_gzip().build()?;
+        Ok(Self { http, base: base.to_owned() })
+    }
+
+    /// Reads as a program does.
+    pub async fn get(&self, path: &str) -> Result<Answer> {
+        self.send(Method::GET, path, &[], None).await
+    }
+
+    /// Reads as a browser does.
+    pub async fn page(&self, path: &str) -> Result<Answer> {
+        self.send(Method::GET, path, &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")], None).await
+    }
+
+    /// Sends JSON.
+    pub async fn json(&self, method: Method, path: &str, body: &Value) -> Result<Answer> {
+        self.send(method, path, &[("content-type", "application/json")], Some(body.to_string().into_bytes())).await
+    }
+
+    /// Sends a form as a browser does from a page of the service.
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Result<Answer> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
+            ("origin", self.base.as_str()),
+        ];
+        self.send(Method::POST, path, &headers, Some(body.into_bytes())).await
+    }
+
+    /// Sends anything.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer> {
+        let asked = format!("{method} {}", path.chars().take(200).collect::<String>());
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let response = request.send().await.with_context(|| format!("{asked}: no answer"))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.bytes().await.with_context(|| format!("{asked}: the answer is cut"))?;
+        Ok(Answer { asked, status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+}
