@@ -314,7 +314,10 @@ mod tests {
     #[test]
     fn a_reading_is_split_exactly_at_minutes() {
         let mut acc = Accumulator::default();
-        acc.reading(1, &Reading { at: 59_500, duration_ms: 10_000, capacity: 4, occupied: Some(3), ..Reading::default() });
+        acc.reading(
+            1,
+            &Reading { at: 59_500, duration_ms: 10_000, capacity: 4, occupied: Some(3), ..Reading::default() },
+        );
         let m = minutes(&mut acc, POOL);
         assert_eq!(m[&0].occupied_slot_ms, 1_500);
         assert_eq!(m[&60_000].occupied_slot_ms, 28_500);
@@ -339,7 +342,10 @@ mod tests {
     #[test]
     fn above_capacity_is_kept() {
         let mut acc = Accumulator::default();
-        acc.reading(1, &Reading { at: 0, duration_ms: 60_000, capacity: 100, occupied: Some(104), ..Reading::default() });
+        acc.reading(
+            1,
+            &Reading { at: 0, duration_ms: 60_000, capacity: 100, occupied: Some(104), ..Reading::default() },
+        );
         let m = minutes(&mut acc, POOL);
         assert_eq!((m[&0].max_occupied, m[&0].saturated_ms, m[&0].occupancy()), (104, 60_000, Some(1.04)));
     }
@@ -371,8 +377,10 @@ mod tests {
                 shuffled.swap(i, (state >> 33) as usize % n);
             }
             let (mut a, mut b) = (Accumulator::default(), Accumulator::default());
-            all.iter().for_each(|r| a.reading(1, r));
-            shuffled.iter().for_each(|r| b.reading(1, r));
+            for (one, other) in all.iter().zip(&shuffled) {
+                a.reading(1, one);
+                b.reading(1, other);
+            }
             let (a, b) = (minutes(&mut a, POOL), minutes(&mut b, POOL));
             prop_assert_eq!(&a, &b);
             let expected: i64 = all.iter().map(|r| r.occupied() * r.duration_ms).sum();

@@ -16,12 +16,14 @@ pub struct Wish {
 /// capacity. Source: max-min fairness with weights (Bertsekas and Gallager, "Data Networks", 6.5.2).
 pub fn fair_shares(capacity: f64, wishes: &[Wish]) -> Vec<f64> {
     let mut shares = vec![0.0; wishes.len()];
-    let mut open: Vec<usize> = (0..wishes.len()).filter(|&i| wishes[i].weight > 0.0 && wishes[i].demand > 0.0).collect();
+    let mut open: Vec<usize> =
+        (0..wishes.len()).filter(|&i| wishes[i].weight > 0.0 && wishes[i].demand > 0.0).collect();
     let mut left = capacity.max(0.0);
     while !open.is_empty() && left > 0.0 {
         let weights: f64 = open.iter().map(|&i| wishes[i].weight).sum();
         let level = left / weights;
-        let (full, rest): (Vec<usize>, Vec<usize>) = open.iter().partition(|&&i| wishes[i].demand <= level * wishes[i].weight);
+        let (full, rest): (Vec<usize>, Vec<usize>) =
+            open.iter().partition(|&&i| wishes[i].demand <= level * wishes[i].weight);
         if full.is_empty() {
             for &i in &rest {
                 shares[i] = level * wishes[i].weight;

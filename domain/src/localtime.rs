@@ -66,18 +66,11 @@ impl ZoneSlice {
         let mut offsets: Vec<i32> = self.transitions.iter().map(|t| t.offset_s).collect();
         offsets.sort_unstable();
         offsets.dedup();
-        let found = offsets
-            .iter()
-            .map(|offset| wall - i64::from(*offset) * 1000)
-            .filter(|utc| self.local(*utc) == local)
-            .min();
+        let found =
+            offsets.iter().map(|offset| wall - i64::from(*offset) * 1000).filter(|utc| self.local(*utc) == local).min();
         found.ok_or_else(|| {
             let near = wall - i64::from(self.offset_at(wall).0) * 1000;
-            self.transitions
-                .iter()
-                .map(|t| t.utc_ms)
-                .min_by_key(|jump| jump.abs_diff(near))
-                .unwrap_or(near)
+            self.transitions.iter().map(|t| t.utc_ms).min_by_key(|jump| jump.abs_diff(near)).unwrap_or(near)
         })
     }
 
@@ -115,7 +108,11 @@ impl ZoneSlice {
         let sign = if offset < 0 { '\u{2212}' } else { '+' };
         let span = TimeDelta::seconds(i64::from(offset.abs()));
         let minutes = span.num_minutes() % 60;
-        if minutes == 0 { format!("UTC{sign}{}", span.num_hours()) } else { format!("UTC{sign}{}:{minutes:02}", span.num_hours()) }
+        if minutes == 0 {
+            format!("UTC{sign}{}", span.num_hours())
+        } else {
+            format!("UTC{sign}{}:{minutes:02}", span.num_hours())
+        }
     }
 }
 
@@ -126,7 +123,9 @@ mod tests {
 
     /// Europe/Berlin in 2026: +1 until 29 Mar 01:00 UTC, +2 until 25 Oct 01:00 UTC.
     fn berlin() -> ZoneSlice {
-        let at = |m, d| NaiveDate::from_ymd_opt(2026, m, d).unwrap().and_hms_opt(1, 0, 0).unwrap().and_utc().timestamp_millis();
+        let at = |m, d| {
+            NaiveDate::from_ymd_opt(2026, m, d).unwrap().and_hms_opt(1, 0, 0).unwrap().and_utc().timestamp_millis()
+        };
         ZoneSlice::new(
             "Europe/Berlin",
             vec![

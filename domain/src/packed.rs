@@ -57,9 +57,7 @@ pub fn pack_sums(points: &[Sums]) -> Vec<u8> {
 pub fn unpack_sums(bytes: &[u8], n: usize) -> Result<Vec<Sums>, PackedError> {
     let mut rows = vec![[0_i64; FIELDS]; n];
     let mut reader = Reader::new(bytes)?;
-    for field in 0..FIELDS {
-        reader.column(n, |at, value| rows[at][field] = value)?;
-    }
+    (0..FIELDS).try_for_each(|field| reader.column(n, |at, value| rows[at][field] = value))?;
     reader.finish()?;
     Ok(rows.into_iter().map(Sums::from_fields).collect())
 }

@@ -61,7 +61,8 @@ pub fn instant(text: &str, now: Millis) -> Result<Millis, RangeError> {
             if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(not_a_time());
             }
-            let count: i64 = digits.parse().map_err(|_| RangeError::OutOfScale { found: text.chars().take(60).collect() })?;
+            let count: i64 =
+                digits.parse().map_err(|_| RangeError::OutOfScale { found: text.chars().take(60).collect() })?;
             now.saturating_sub(count.saturating_mul(unit_ms))
         }
     } else {
@@ -112,7 +113,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_named() {
-        for text in ["yesterdy", "now-", "now-d", "now+1d", "now-1y", "now--1d", "", "now-1é", "2026-13-01T00:00:00Z"] {
+        for text in ["yesterdy", "now-", "now-d", "now+1d", "now-1y", "now--1d", "", "now-1é", "2026-13-01T00:00:00Z"]
+        {
             assert!(matches!(instant(text, NOW), Err(RangeError::NotATime { .. })), "{text}");
         }
         for text in ["now-99999999999999999999d", "now-30000d", "9999-01-01T00:00:00Z"] {

@@ -15,9 +15,9 @@ pub struct Holder {
 /// Whether a partition that ends at `end_ms` may be dropped: every pool in it must have newer
 /// samples by more than it wants kept. `least_days` is kept whatever a pool says.
 pub fn may_drop(end_ms: Millis, holders: &[Holder], least_days: i32) -> bool {
-    holders.iter().all(|h| {
-        h.keep_days.is_some_and(|days| end_ms <= h.newest_ms - i64::from(days.max(least_days)) * DAY_MS)
-    })
+    holders
+        .iter()
+        .all(|h| h.keep_days.is_some_and(|days| end_ms <= h.newest_ms - i64::from(days.max(least_days)) * DAY_MS))
 }
 
 #[cfg(test)]

@@ -151,11 +151,7 @@ const CHART_STEPS_MIN: [i64; 12] = [1, 5, 10, 15, 30, 60, 120, 180, 240, 360, 72
 
 /// The step, in milliseconds, that shows a span in at most `most` points.
 pub fn chart_step(span_ms: Millis, most: usize) -> Millis {
-    CHART_STEPS_MIN
-        .into_iter()
-        .map(|m| m * MINUTE_MS)
-        .find(|step| span_ms / step <= most as i64)
-        .unwrap_or(DAY_MS)
+    CHART_STEPS_MIN.into_iter().map(|m| m * MINUTE_MS).find(|step| span_ms / step <= most as i64).unwrap_or(DAY_MS)
 }
 
 /// Bucket boundaries over `[from, to]` with a step: whole steps counted from local midnight, so
@@ -209,9 +205,20 @@ mod tests {
 
     #[test]
     fn boundaries_follow_local_days() {
-        let zone = ZoneSlice::new("x", vec![crate::localtime::Transition { utc_ms: 0, offset_s: 5 * 3600 + 1800, abbr: "IST".into() }]);
+        let zone = ZoneSlice::new(
+            "x",
+            vec![crate::localtime::Transition { utc_ms: 0, offset_s: 5 * 3600 + 1800, abbr: "IST".into() }],
+        );
         let edges = boundaries(10 * DAY_MS, 12 * DAY_MS, DAY_MS, &zone);
-        assert_eq!(edges, [10 * DAY_MS, 10 * DAY_MS + 18 * HOUR_MS + 30 * MINUTE_MS, 11 * DAY_MS + 18 * HOUR_MS + 30 * MINUTE_MS, 12 * DAY_MS]);
+        assert_eq!(
+            edges,
+            [
+                10 * DAY_MS,
+                10 * DAY_MS + 18 * HOUR_MS + 30 * MINUTE_MS,
+                11 * DAY_MS + 18 * HOUR_MS + 30 * MINUTE_MS,
+                12 * DAY_MS
+            ]
+        );
     }
 
     #[test]

@@ -66,7 +66,9 @@ impl Slug {
             }
         }
         let slug = slug.trim_end_matches('-');
-        Self::parse(slug).unwrap_or_else(|_| Self(format!("{fallback}-{}", slug.chars().take(40).collect::<String>()).trim_end_matches('-').into()))
+        Self::parse(slug).unwrap_or_else(|_| {
+            Self(format!("{fallback}-{}", slug.chars().take(40).collect::<String>()).trim_end_matches('-').into())
+        })
     }
 
     /// The text.

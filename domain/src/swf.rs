@@ -220,7 +220,9 @@ impl Header {
             "TimeZoneString" => keep(&mut self.zone, words()),
             "MaxProcs" => keep(&mut self.max_procs, number().filter(|n| (1..=MAX_SLOTS).contains(n))),
             "MaxNodes" => keep(&mut self.max_nodes, number().filter(|n| (1..=MAX_SLOTS).contains(n))),
-            "UnixStartTime" => keep(&mut self.unix_start_s, number().filter(|n| (0..=crate::LATEST_MS / 1000).contains(n))),
+            "UnixStartTime" => {
+                keep(&mut self.unix_start_s, number().filter(|n| (0..=crate::LATEST_MS / 1000).contains(n)));
+            }
             _ => {}
         }
     }

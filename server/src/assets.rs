@@ -29,7 +29,6 @@ pub fn url(logical: &str) -> Option<&'static str> {
 }
 
 /// Answers `GET /assets/{*path}`.
-#[expect(clippy::unused_async, reason = "axum's handlers are async functions")]
 pub async fn serve(uri: Uri, headers: HeaderMap) -> Response<Body> {
     let Some(asset) = ASSETS.iter().find(|asset| asset.url == uri.path()) else {
         return not_found();

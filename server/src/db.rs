@@ -78,6 +78,6 @@ fn pool(options: &PgConnectOptions, class: &Class) -> PgPool {
     PgPoolOptions::new()
         .max_connections(class.connections)
         .acquire_timeout(class.wait)
-        .idle_timeout(Duration::from_secs(600))
+        .idle_timeout(Duration::from_mins(10))
         .connect_lazy_with(options)
 }

@@ -65,7 +65,7 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// Starts jobs and the listener.
-pub async fn start(db: Db, listener: TcpListener, with_jobs: bool) -> std::io::Result<Server> {
+pub fn start(db: Db, listener: TcpListener, with_jobs: bool) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let cancel = CancellationToken::new();
     let samples = Arc::new(Notify::new());
@@ -120,7 +120,8 @@ async fn guard(request: Request, next: Next) -> Response {
     let status = response.status();
     let elapsed = started.elapsed();
     metrics::histogram!("http_request_duration_seconds", "route" => route.clone()).record(elapsed.as_secs_f64());
-    metrics::counter!("http_requests_total", "route" => route.clone(), "status" => status.as_u16().to_string()).increment(1);
+    metrics::counter!("http_requests_total", "route" => route.clone(), "status" => status.as_u16().to_string())
+        .increment(1);
     if status.is_server_error() {
         tracing::warn!(%method, route, status = status.as_u16(), duration_ms = elapsed.as_millis(), %id, "request failed");
     } else {
@@ -142,7 +143,8 @@ async fn guard(request: Request, next: Next) -> Response {
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+    let text =
+        panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
     tracing::error!(panic = text.unwrap_or_default(), "a request panicked");
     http::error::ApiError::from(crate::app::AppError::Internal("a request panicked".into())).into_response()
 }

@@ -60,7 +60,11 @@ pub fn slice(name: &str, from: Millis, to: Millis) -> Option<ZoneSlice> {
             while high - low > 1000 {
                 let middle = low + (high - low) / 2;
                 let there = transition(zone, middle);
-                if (there.offset_s, &there.abbr) == (before.offset_s, &before.abbr) { low = middle } else { high = middle }
+                if (there.offset_s, &there.abbr) == (before.offset_s, &before.abbr) {
+                    low = middle;
+                } else {
+                    high = middle;
+                }
             }
             transitions.push(transition(zone, high / 1000 * 1000));
         }

@@ -46,7 +46,8 @@ fn wrong_field(answer: &Answer) -> Result<(String, String, String)> {
     let problem = answer.problem(422)?;
     let errors = problem["errors"].as_array().with_context(|| format!("no fields are named: {problem}"))?;
     ensure!(errors.len() == 1, "one field is wrong, named are {problem}");
-    let text = |member: &str| errors[0][member].as_str().map(str::to_owned).with_context(|| format!("no {member}: {problem}"));
+    let text =
+        |member: &str| errors[0][member].as_str().map(str::to_owned).with_context(|| format!("no {member}: {problem}"));
     Ok((text("field")?, text("found")?, text("expected")?))
 }
 
@@ -180,7 +181,8 @@ async fn several_wrong_fields_are_all_named() -> Result<()> {
     let world = World::empty().await?;
     let body = json!({ "slug": "p", "capacity": 1, "name": "", "zone": "Nowhere", "owner": "x".repeat(200) });
     let problem = world.client.json(Method::POST, "/api/v1/pools", &body).await?.problem(422)?;
-    let mut fields: Vec<&str> = problem["errors"].as_array().into_iter().flatten().filter_map(|e| e["field"].as_str()).collect();
+    let mut fields: Vec<&str> =
+        problem["errors"].as_array().into_iter().flatten().filter_map(|e| e["field"].as_str()).collect();
     fields.sort_unstable();
     assert_eq!(fields, ["name", "owner", "zone"]);
     assert!(problem["detail"].as_str().unwrap_or_default().contains("3 fields"), "{problem}");
@@ -321,7 +323,10 @@ async fn a_tenant_is_made_changed_and_listed() -> Result<()> {
     let change = json!({ "version": 1, "tier": "silver" });
     let path = "/api/v1/tenants/acme-search";
     let changed = world.client.json(Method::PATCH, path, &change).await?.expect(200)?.json()?;
-    assert_eq!((&changed["tier"], &changed["owner"], &changed["version"]), (&json!("silver"), &json!("search"), &json!(2)));
+    assert_eq!(
+        (&changed["tier"], &changed["owner"], &changed["version"]),
+        (&json!("silver"), &json!("search"), &json!(2))
+    );
     world.client.json(Method::PATCH, path, &change).await?.problem(409)?;
     let taken = json!({ "slug": "acme-search" });
     world.client.json(Method::POST, "/api/v1/tenants", &taken).await?.problem(409)?;
@@ -337,7 +342,9 @@ async fn a_quota_is_set_changed_and_removed() -> Result<()> {
     world.pool("render", 10).await?;
     world.tenant("acme").await?;
     let put = async |body: Value| world.client.json(Method::PUT, "/api/v1/pools/render/quotas", &body).await;
-    let quota = async || Ok::<_, anyhow::Error>(world.client.get("/api/v1/tenants/acme").await?.expect(200)?.json()?["quota"].clone());
+    let quota = async || {
+        Ok::<_, anyhow::Error>(world.client.get("/api/v1/tenants/acme").await?.expect(200)?.json()?["quota"].clone())
+    };
     put(json!({ "tenant": "acme", "slots": 7 })).await?.expect(204)?;
     assert_eq!(quota().await?, 7);
     put(json!({ "tenant": "acme", "slots": 9 })).await?.expect(204)?;
@@ -404,7 +411,8 @@ async fn with_history(world: &World) -> Result<()> {
     let mut history = Accumulator::default();
     for hour in 0..48 {
         let at = MONDAY_MS + hour * HOUR_MS;
-        let tenant = |tenant, occupied, reserved| TenantReading { tenant, occupied, reserved, ..TenantReading::default() };
+        let tenant =
+            |tenant, occupied, reserved| TenantReading { tenant, occupied, reserved, ..TenantReading::default() };
         let reading = |capacity, tenants| Reading { at, duration_ms: HOUR_MS, capacity, tenants, ..Reading::default() };
         history.reading(render, &reading(100, vec![tenant(acme, 10 + hour, 20), tenant(zeta, 5, 0)]));
         history.reading(batch, &reading(50, vec![tenant(zeta, 50, 0)]));
@@ -421,7 +429,12 @@ async fn usage_is_the_same_as_json_as_csv_and_on_the_command_line() -> Result<()
     with_history(&world).await?;
 
     let rows = world.client.get("/api/v1/usage?by=tenant").await?.expect(200)?.json()?;
-    let render_acme = &rows.as_array().into_iter().flatten().find(|r| r["pool"] == "render" && r["tenant"] == "acme").context("a row")?;
+    let render_acme = &rows
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|r| r["pool"] == "render" && r["tenant"] == "acme")
+        .context("a row")?;
     let slots: i64 = (0..48).map(|hour| 10 + hour).sum();
     assert_eq!(render_acme["occupied_slot_ms"], slots * HOUR_MS);
     assert_eq!(render_acme["capacity_slot_ms"], 100 * 48 * HOUR_MS, "the capacity is the pool's");
@@ -434,7 +447,10 @@ async fn usage_is_the_same_as_json_as_csv_and_on_the_command_line() -> Result<()
         for range in ["", "&from=2026-03-02T00:00:00Z&to=2026-03-03T00:00:00Z"] {
             let query = format!("by={by}{range}");
             let csv = world.client.get(&format!("/api/v1/usage?{query}&format=csv")).await?.expect(200)?;
-            let accepted = world.client.send(Method::GET, &format!("/api/v1/usage?{query}"), &[("accept", "text/csv")], None).await?;
+            let accepted = world
+                .client
+                .send(Method::GET, &format!("/api/v1/usage?{query}"), &[("accept", "text/csv")], None)
+                .await?;
             assert_eq!(csv.body, accepted.body, "the header asks for the same CSV");
             let json = world.client.get(&format!("/api/v1/usage?{query}")).await?.expect(200)?.json()?;
             let lines = csv.csv()?;
@@ -459,7 +475,12 @@ async fn usage_is_the_same_as_json_as_csv_and_on_the_command_line() -> Result<()
         }
     }
     // One pool of two, to the minute.
-    let rows = world.client.get("/api/v1/usage?pool=render&from=2026-03-02T01:30:00Z&to=2026-03-02T01:31:00Z").await?.expect(200)?.json()?;
+    let rows = world
+        .client
+        .get("/api/v1/usage?pool=render&from=2026-03-02T01:30:00Z&to=2026-03-02T01:31:00Z")
+        .await?
+        .expect(200)?
+        .json()?;
     assert_eq!(rows[0]["occupied_slot_ms"], 16 * 60_000);
     assert_eq!(rows.as_array().map(Vec::len), Some(1));
     Ok(())
@@ -471,13 +492,18 @@ async fn usage_between_stored_steps_names_the_two_nearest() -> Result<()> {
     with_history(&world).await?;
     for (query, field, nearest) in [
         ("from=2026-03-02T10:00:30Z", "from", ["2026-03-02T10:00:00Z", "2026-03-02T10:01:00Z"]),
-        ("from=2026-03-02T00:00:00Z&to=2026-03-02T10:00:00.500Z", "to", ["2026-03-02T10:00:00Z", "2026-03-02T10:01:00Z"]),
+        (
+            "from=2026-03-02T00:00:00Z&to=2026-03-02T10:00:00.500Z",
+            "to",
+            ["2026-03-02T10:00:00Z", "2026-03-02T10:01:00Z"],
+        ),
         ("by=day&from=2026-03-02T10:00:00Z", "from", ["2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"]),
     ] {
         let (said, _, expected) = wrong_field(&world.client.get(&format!("/api/v1/usage?{query}")).await?)?;
         assert_eq!(said, field, "{query}");
         assert!(nearest.iter().all(|at| expected.contains(at)), "{query}: {expected}");
-        let arguments: Vec<String> = query.split('&').flat_map(|p| p.split_once('=')).map(|(k, v)| format!("--{k}={v}")).collect();
+        let arguments: Vec<String> =
+            query.split('&').flat_map(|p| p.split_once('=')).map(|(k, v)| format!("--{k}={v}")).collect();
         let mut all = vec!["usage", "--database-url", world.database.url()];
         all.extend(arguments.iter().map(String::as_str));
         let said = run(&all)?;
@@ -506,7 +532,8 @@ async fn a_curve_comes_at_the_step_that_was_asked_for() -> Result<()> {
     with_history(&world).await?;
     let day = "from=2026-03-02T00:00:00Z&to=2026-03-03T00:00:00Z";
     for (step, step_ms) in [("1m", 60_000), ("5m", 300_000), ("1h", HOUR_MS)] {
-        let curve = world.client.get(&format!("/api/v1/pools/render/trend?{day}&step={step}")).await?.expect(200)?.json()?;
+        let curve =
+            world.client.get(&format!("/api/v1/pools/render/trend?{day}&step={step}")).await?.expect(200)?.json()?;
         assert_eq!((&curve["start"], &curve["step_ms"]), (&json!("2026-03-02T00:00:00Z"), &json!(step_ms)));
         let occupied = curve["occupied"].as_array().context("points")?;
         assert_eq!(occupied.len() as i64, DAY_MS / step_ms);
@@ -517,7 +544,12 @@ async fn a_curve_comes_at_the_step_that_was_asked_for() -> Result<()> {
     let after = "from=2026-03-03T23:00:00Z&to=2026-03-04T01:00:00Z";
     let curve = world.client.get(&format!("/api/v1/pools/render/trend?{after}&step=1h")).await?.json()?;
     assert_eq!(curve["occupied"], json!([62.0, null]));
-    let one = world.client.get(&format!("/api/v1/pools/render/trend?{day}&step=1h&tenant=zeta")).await?.expect(200)?.json()?;
+    let one = world
+        .client
+        .get(&format!("/api/v1/pools/render/trend?{day}&step=1h&tenant=zeta"))
+        .await?
+        .expect(200)?
+        .json()?;
     assert_eq!(one["occupied"][7], 5.0, "one tenant's part");
     assert_eq!(wrong_field(&world.client.get(&format!("/api/v1/pools/render/trend?{day}&step=7m")).await?)?.0, "step");
     let year = world.client.get("/api/v1/pools/render/trend?from=now-399d&step=1m").await?;
@@ -531,7 +563,10 @@ async fn a_curve_comes_at_the_step_that_was_asked_for() -> Result<()> {
     assert_eq!((&top[0]["tenant"], &top[1]["tenant"]), (&json!("zeta"), &json!("acme")));
     assert_eq!(top[0]["slot_hours"], 55.0 * 24.0);
     let heat = world.client.get(&format!("/api/v1/heatmap?{day}&tz=UTC")).await?.expect(200)?.json()?;
-    assert!(heat["peak"][0][5].is_number() && heat["peak"][1][5].is_null(), "Monday was observed, Tuesday was not asked for: {heat}");
+    assert!(
+        heat["peak"][0][5].is_number() && heat["peak"][1][5].is_null(),
+        "Monday was observed, Tuesday was not asked for: {heat}"
+    );
     Ok(())
 }
 
@@ -567,9 +602,12 @@ async fn a_question_that_makes_no_sense_is_refused_and_never_breaks_anything() -
         world.client.get(path).await?.problem(status)?;
     }
     assert_eq!(world.client.get("/api/v1/pools/rendr").await?.problem(404)?["suggestion"], "render");
-    for (method, path) in
-        [(Method::DELETE, "/api/v1/overview"), (Method::POST, "/api/v1/usage"), (Method::PUT, "/api/v1/pools"), (Method::POST, "/healthz")]
-    {
+    for (method, path) in [
+        (Method::DELETE, "/api/v1/overview"),
+        (Method::POST, "/api/v1/usage"),
+        (Method::PUT, "/api/v1/pools"),
+        (Method::POST, "/healthz"),
+    ] {
         world.client.send(method, path, &[], None).await?.problem(405)?;
     }
     assert!(!world.service.log().contains("panicked"), "{}", world.service.log());
@@ -608,9 +646,19 @@ async fn every_route_of_the_description_answers() -> Result<()> {
             let body = operation.get("requestBody").map(|_| b"{}".to_vec());
             let headers = if body.is_some() { &[("content-type", "application/json")][..] } else { &[] };
             let answer = world.client.send(method.clone(), &filled, headers, body).await?;
-            let said: Vec<u16> = operation["responses"].as_object().into_iter().flatten().filter_map(|(s, _)| s.parse().ok()).collect();
-            assert!(answer.status < 500 && answer.status != 405, "{method} {filled}: {} {}", answer.status, answer.body);
-            assert!(said.contains(&answer.status) || answer.status == 400, "{method} {filled} answers {}, said are {said:?}", answer.status);
+            let said: Vec<u16> =
+                operation["responses"].as_object().into_iter().flatten().filter_map(|(s, _)| s.parse().ok()).collect();
+            assert!(
+                answer.status < 500 && answer.status != 405,
+                "{method} {filled}: {} {}",
+                answer.status,
+                answer.body
+            );
+            assert!(
+                said.contains(&answer.status) || answer.status == 400,
+                "{method} {filled} answers {}, said are {said:?}",
+                answer.status
+            );
             if answer.status == 404 {
                 // Only a source that never sent may be missing.
                 assert!(path.contains("{source}"), "{method} {filled}: {}", answer.body);
@@ -680,7 +728,9 @@ async fn many_at_once_are_all_answered() -> Result<()> {
     let changes = futures::future::join_all((0..10).map(|i| {
         let client = world.client.clone();
         async move {
-            client.json(Method::PATCH, "/api/v1/pools/render", &json!({ "version": 1, "owner": format!("team-{i}") })).await
+            client
+                .json(Method::PATCH, "/api/v1/pools/render", &json!({ "version": 1, "owner": format!("team-{i}") }))
+                .await
         }
     }))
     .await;

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use flate2::read::GzDecoder;
-use headroom_server::app::import::{By, End, Progress, Report, Silent, Source, SwfOptions, import_swf, list_imports, undo_import};
+use headroom_server::app::import::{
+    By, End, Progress, Report, Silent, Source, SwfOptions, import_swf, list_imports, undo_import,
+};
 use headroom_store::usage::{Wanted, WideSums, sums};
 use headroom_tests::database::Database;
 use headroom_tests::service::command;
@@ -53,7 +55,11 @@ impl Log {
             return None;
         };
         let folder = PathBuf::from(data).join(self.folder);
-        let found = std::fs::read_dir(&folder).ok()?.flatten().map(|e| e.path()).find(|p| p.to_string_lossy().ends_with(".swf.gz"));
+        let found = std::fs::read_dir(&folder)
+            .ok()?
+            .flatten()
+            .map(|e| e.path())
+            .find(|p| p.to_string_lossy().ends_with(".swf.gz"));
         if found.is_none() {
             println!("SKIPPED: {} holds no .swf.gz", folder.display());
         }
@@ -121,7 +127,8 @@ async fn import(db: &PgPool, log: &Log, options: &SwfOptions) -> Result<Report> 
 /// Exact sums for all time by tenant slug; the pool's own under "".
 async fn stored(db: &PgPool, pool: &str) -> Result<HashMap<String, WideSums>> {
     let mut conn = db.acquire().await?;
-    let key: i32 = sqlx::query_scalar("select pool_id from pool where slug = $1").bind(pool).fetch_one(&mut *conn).await?;
+    let key: i32 =
+        sqlx::query_scalar("select pool_id from pool where slug = $1").bind(pool).fetch_one(&mut *conn).await?;
     let slugs: Vec<(i32, String)> = sqlx::query_as("select tenant_id, slug from tenant").fetch_all(&mut *conn).await?;
     let slugs: HashMap<i32, String> = slugs.into_iter().collect();
     let wanted = Wanted { pools: Some(vec![key]), tenants: None };
@@ -132,8 +139,21 @@ async fn stored(db: &PgPool, pool: &str) -> Result<HashMap<String, WideSums>> {
 /// Everything that an import may write, as text that changes when it does.
 async fn fingerprint(db: &PgPool) -> Result<String> {
     let mut out = String::new();
-    for table in ["import", "pool", "tenant", "pool_capacity", "pool_newest", "occ_1m", "occ_5m", "occ_1h", "occ_1d", "signal_5m"] {
-        let statement = format!("select count(*)::text || ' ' || coalesce(md5(string_agg(t::text, '' order by t::text)), '') from {table} t");
+    for table in [
+        "import",
+        "pool",
+        "tenant",
+        "pool_capacity",
+        "pool_newest",
+        "occ_1m",
+        "occ_5m",
+        "occ_1h",
+        "occ_1d",
+        "signal_5m",
+    ] {
+        let statement = format!(
+            "select count(*)::text || ' ' || coalesce(md5(string_agg(t::text, '' order by t::text)), '') from {table} t"
+        );
         let row: String = sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(db).await?;
         out.push_str(&format!("{table} {row}\n"));
     }
@@ -147,9 +167,16 @@ async fn exact(log: &Log) -> Result<()> {
     let report = import(&db, log, &SwfOptions::default()).await?;
 
     // What the product's issue says, to the slot-second.
-    ensure!(plain.jobs == log.jobs && plain.by_user.len() == log.users && plain.peak == log.peak, "the plain reading is off");
+    ensure!(
+        plain.jobs == log.jobs && plain.by_user.len() == log.users && plain.peak == log.peak,
+        "the plain reading is off"
+    );
     assert_eq!((report.jobs, report.tenants as usize, report.peak), (log.jobs, log.users, log.peak));
-    assert!(report.warnings.iter().any(|w| w.contains(&format!("{} of {} slots", log.peak, log.capacity))), "{:?}", report.warnings);
+    assert!(
+        report.warnings.iter().any(|w| w.contains(&format!("{} of {} slots", log.peak, log.capacity))),
+        "{:?}",
+        report.warnings
+    );
 
     let mut found = stored(&db, log.pool).await?;
     let total = found.remove("").context("the pool has a total")?;
@@ -182,7 +209,10 @@ async fn exact(log: &Log) -> Result<()> {
     // The same time twice, differently: refused, nothing left behind.
     let other = SwfOptions { by: By::Group, ..SwfOptions::default() };
     let refused = import(&db, log, &other).await.expect_err("covers the same time").to_string();
-    assert!(refused.contains(log.pool) && refused.contains("already has history from") && refused.contains("import 1"), "{refused}");
+    assert!(
+        refused.contains(log.pool) && refused.contains("already has history from") && refused.contains("import 1"),
+        "{refused}"
+    );
     assert_eq!(fingerprint(&db).await?, before);
 
     // Undone: no history, and then it may come again.
@@ -220,7 +250,8 @@ async fn the_largest_tenants_and_others_add_up_and_a_shifted_log_keeps_its_sums(
     let database = Database::create().await?;
     let db = PgPool::connect(database.url()).await?;
     let end = 1_795_248_000_000;
-    let options = SwfOptions { tenants: 5, end: Some(End::At(end)), pool: Some("shifted".into()), ..SwfOptions::default() };
+    let options =
+        SwfOptions { tenants: 5, end: Some(End::At(end)), pool: Some("shifted".into()), ..SwfOptions::default() };
     let report = import(&db, &NASA, &options).await?;
     let to = report.to_ms.context("an end")?;
     assert!(to <= end && end - to < 60_000, "ends in the minute asked for: {to}");
@@ -239,7 +270,8 @@ async fn kill_half_way(db: &PgPool, arguments: &[&str]) -> Result<bool> {
     let mut child = command(arguments)?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let deadline = Instant::now() + Duration::from_mins(2);
     loop {
-        let begun: Option<(String, i64)> = sqlx::query_as("select state, rows_done from import").fetch_optional(db).await?;
+        let begun: Option<(String, i64)> =
+            sqlx::query_as("select state, rows_done from import").fetch_optional(db).await?;
         match begun {
             Some((state, _)) if state == "done" => {
                 child.wait()?;
@@ -273,7 +305,8 @@ async fn killed_half_way_and_repeated_the_sums_are_the_same() -> Result<()> {
     let was_half_way = kill_half_way(&db, &["import", "swf", &path, "--database-url", database.url()]).await?;
     ensure!(was_half_way, "the import was done before it could be killed");
     // Nobody sees it: no pool, no tenant, no sums.
-    let seen: i64 = sqlx::query_scalar("select (select count(*) from pool) + (select count(*) from tenant)").fetch_one(&db).await?;
+    let seen: i64 =
+        sqlx::query_scalar("select (select count(*) from pool) + (select count(*) from tenant)").fetch_one(&db).await?;
     assert_eq!(seen, 0);
 
     let report = import(&db, &KTH, &SwfOptions::default()).await?;

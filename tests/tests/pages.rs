@@ -70,7 +70,8 @@ fn typed(html: &str, name: &str) -> Option<String> {
     }
     if tag.starts_with("<select") {
         let options = after.split_once("</select>")?.0;
-        let chosen = options.split("<option").find(|option| option.split('>').next().is_some_and(|o| o.contains("selected")))?;
+        let chosen =
+            options.split("<option").find(|option| option.split('>').next().is_some_and(|o| o.contains("selected")))?;
         return Some(unescape(between(chosen, "value=\"", "\"").first()?));
     }
     Some(unescape(between(rest_of_tag, "value=\"", "\"").first().copied().unwrap_or_default()))
@@ -86,7 +87,11 @@ fn whole_page(answer: &Answer) -> Result<()> {
     let html = &answer.body;
     let asked = &answer.asked;
     ensure!(answer.header("content-type") == "text/html; charset=utf-8", "{asked}: {}", answer.header("content-type"));
-    ensure!(html.starts_with("<!DOCTYPE html><html lang=\"en\""), "{asked} begins with {:?}", &html[..html.len().min(60)]);
+    ensure!(
+        html.starts_with("<!DOCTYPE html><html lang=\"en\""),
+        "{asked} begins with {:?}",
+        &html[..html.len().min(60)]
+    );
     ensure!(html.ends_with("</body></html>"), "{asked} is cut");
     let titles = between(html, "<title>", "</title>");
     ensure!(titles.len() == 1 && titles[0].ends_with(" · Headroom"), "{asked}: titles {titles:?}");
@@ -137,7 +142,8 @@ async fn a_world_without_anything_says_what_to_do() -> Result<()> {
             whole_page(&world.client.page(path).await?.expect(200)?)?;
         }
     }
-    assert!(world.client.page("/overview").await?.body.contains("href=\"/help#data-in\""));
+    assert!(world.client.page("/overview").await?.body.contains("href=\"/help#import\""));
+    assert!(world.client.page("/help").await?.body.contains("id=\"import\""), "the link leads to something");
     assert!(world.client.page("/pools").await?.body.contains("href=\"/pools/new\""));
     assert!(world.client.page("/tenants").await?.body.contains("href=\"/tenants/new\""));
     Ok(())
@@ -151,7 +157,16 @@ async fn an_address_that_leads_nowhere_offers_a_way_on() -> Result<()> {
     assert!(missed.body.contains("href=\"/pools/ingress-eu\""), "the nearest pool is offered");
     let missed = world.client.page("/tenants/acme-serch").await?.expect(404)?;
     assert!(missed.body.contains("href=\"/tenants/acme-search\""), "the nearest tenant is offered");
-    for path in ["/nothing", "/pools/nothing/at/all", "/pools/a b", "/pools/%00", "/tenants/%00/edit", "/pools/%FF%FE", "/pools/..%2F..", "/favicon.ico"] {
+    for path in [
+        "/nothing",
+        "/pools/nothing/at/all",
+        "/pools/a b",
+        "/pools/%00",
+        "/tenants/%00/edit",
+        "/pools/%FF%FE",
+        "/pools/..%2F..",
+        "/favicon.ico",
+    ] {
         whole_page(&world.client.page(path).await?.expect(404)?)?;
     }
     whole_page(&world.client.page(&format!("/overview?q={}", "x".repeat(17_000))).await?.expect(414)?)?;
@@ -191,7 +206,10 @@ async fn a_filter_that_makes_no_sense_is_left_out_and_named_once() -> Result<()>
         whole_page(&answer)?;
         let said = notices(&answer.body);
         assert_eq!(said.len(), usual + 1, "{query}: one notice: {said:?}");
-        assert!(said.iter().any(|notice| notice.starts_with(&format!("{parameter}: "))), "{query}: it names {parameter}: {said:?}");
+        assert!(
+            said.iter().any(|notice| notice.starts_with(&format!("{parameter}: "))),
+            "{query}: it names {parameter}: {said:?}"
+        );
         assert!(!answer.body.contains("<script>alert"), "{query}");
         assert!(answer.body.contains("href=\"/pools\""), "{query}: what was left out is not carried to the next page");
     }
@@ -235,14 +253,32 @@ async fn no_address_breaks_a_page() -> Result<()> {
         (0..1_000).map(|i| format!("pool=p{i}")).collect::<Vec<_>>().join("&"),
     ];
     let paths = [
-        "/overview", "/pools", "/pools?view=multiples", "/pools/ingress-eu", "/pools/ingress-eu?tab=tenants", "/pools/ingress-eu?tab=history",
-        "/tenants", "/tenants/acme-search", "/tenants/acme-search?tab=metering", "/search", "/jobs", "/me", "/help", "/pools/ingress-eu/edit",
+        "/overview",
+        "/pools",
+        "/pools?view=multiples",
+        "/pools/ingress-eu",
+        "/pools/ingress-eu?tab=tenants",
+        "/pools/ingress-eu?tab=history",
+        "/tenants",
+        "/tenants/acme-search",
+        "/tenants/acme-search?tab=metering",
+        "/search",
+        "/jobs",
+        "/me",
+        "/help",
+        "/pools/ingress-eu/edit",
     ];
     for path in paths {
         for query in &queries {
             let separator = if path.contains('?') { '&' } else { '?' };
             let answer = world.client.page(&format!("{path}{separator}{query}")).await?;
-            ensure!(answer.status == 200, "{}: {} {}", answer.asked, answer.status, answer.body.chars().take(300).collect::<String>());
+            ensure!(
+                answer.status == 200,
+                "{}: {} {}",
+                answer.asked,
+                answer.status,
+                answer.body.chars().take(300).collect::<String>()
+            );
         }
     }
     let log = world.service.log();
@@ -294,7 +330,11 @@ fn shown_again(answer: &Answer, fields: &[(&str, &str)], wrong: &str) -> Result<
         if ["kind", "sizing", "granting", "lifetime", "consistency", "on_loss"].contains(name) && *name == wrong {
             continue;
         }
-        ensure!(typed(html, name).as_deref() == Some(value.trim()), "{asked}: {name} was {value:?}, is {:?}", typed(html, name));
+        ensure!(
+            typed(html, name).as_deref() == Some(value.trim()),
+            "{asked}: {name} was {value:?}, is {:?}",
+            typed(html, name)
+        );
     }
     Ok(())
 }
@@ -332,7 +372,10 @@ async fn a_pool_is_made_and_changed_by_form() -> Result<()> {
     let fields = with(&GOOD_POOL, "version", &version);
     world.client.form("/pools/render/edit", &fields).await?.expect(303)?;
     let again = world.client.get("/api/v1/pools/render").await?.json()?;
-    assert_eq!((&again["services"], &again["labels"], &again["name"]), (&pool["services"], &pool["labels"], &pool["name"]));
+    assert_eq!(
+        (&again["services"], &again["labels"], &again["name"]),
+        (&pool["services"], &pool["labels"], &pool["name"])
+    );
 
     // A form that was opened before that change is refused, and keeps what was typed.
     let late = with(&fields, "owner", "somebody else");
@@ -388,7 +431,8 @@ async fn a_wrong_field_of_a_pool_is_marked_and_nothing_typed_is_lost() -> Result
 
     world.client.form("/pools/new", &GOOD_POOL).await?.expect(303)?;
     for (name, value) in wrong.into_iter().filter(|(name, _)| !["slots", "planned_down"].contains(name)) {
-        let fields: Vec<_> = GOOD_POOL.iter().filter(|(name, _)| !["slots", "planned_down"].contains(name)).copied().collect();
+        let fields: Vec<_> =
+            GOOD_POOL.iter().filter(|(name, _)| !["slots", "planned_down"].contains(name)).copied().collect();
         let fields = with(&with(&fields, "version", "1"), name, value);
         shown_again(&world.client.form("/pools/render/edit", &fields).await?, &fields, name)?;
     }
@@ -423,9 +467,12 @@ async fn a_wrong_field_of_a_pool_is_marked_and_nothing_typed_is_lost() -> Result
 async fn a_tenant_is_made_changed_and_given_a_quota_by_form() -> Result<()> {
     let world = World::empty().await?;
     world.make("pools", json!({ "slug": "render", "capacity": 10 })).await?;
-    let good = [("name", "Acme Search"), ("slug", "acme"), ("tier", "gold"), ("cost_centre", "cc-1"), ("owner", "search")];
+    let good =
+        [("name", "Acme Search"), ("slug", "acme"), ("tier", "gold"), ("cost_centre", "cc-1"), ("owner", "search")];
     let long = "x".repeat(121);
-    for (name, value) in [("name", ""), ("name", &long), ("slug", "A B"), ("tier", &long), ("cost_centre", &long), ("owner", &long)] {
+    for (name, value) in
+        [("name", ""), ("name", &long), ("slug", "A B"), ("tier", &long), ("cost_centre", &long), ("owner", &long)]
+    {
         let fields = with(&good, name, value);
         shown_again(&world.client.form("/tenants/new", &fields).await?, &fields, name)?;
     }
@@ -435,7 +482,11 @@ async fn a_tenant_is_made_changed_and_given_a_quota_by_form() -> Result<()> {
         let fields = with(&with(&good, "version", "1"), name, value);
         shown_again(&world.client.form("/tenants/acme/edit", &fields).await?, &fields, name)?;
     }
-    world.client.form("/tenants/acme/edit", &with(&with(&good, "version", "1"), "tier", "silver")).await?.expect(303)?;
+    world
+        .client
+        .form("/tenants/acme/edit", &with(&with(&good, "version", "1"), "tier", "silver"))
+        .await?
+        .expect(303)?;
     assert_eq!(world.client.get("/api/v1/tenants/acme").await?.json()?["tier"], "silver");
     world.client.form("/tenants/acme/edit", &with(&good, "version", "1")).await?.expect(409)?;
 
@@ -459,7 +510,11 @@ async fn archiving_asks_first_and_can_be_undone() -> Result<()> {
         let archive = format!("{path}/archive");
         let asked = world.client.page(&archive).await?.expect(200)?;
         assert!(asked.body.contains(&format!("action=\"{archive}\"")), "it is a form");
-        assert_eq!(world.client.get(&format!("/api/v1{path}")).await?.json()?["archived_at"], Value::Null, "looking changes nothing");
+        assert_eq!(
+            world.client.get(&format!("/api/v1{path}")).await?.json()?["archived_at"],
+            Value::Null,
+            "looking changes nothing"
+        );
         world.client.form(&archive, &[]).await?.expect(303)?;
         assert!(world.client.get(&format!("/api/v1{path}")).await?.json()?["archived_at"].is_string());
         whole_page(&world.client.page(path).await?.expect(200)?)?;
@@ -493,9 +548,13 @@ async fn hostile_names_stay_text_everywhere() -> Result<()> {
         let pool = json!({ "slug": format!("p{i}"), "name": name, "capacity": 10, "description": name, "owner": name, "labels": { "k": name },
             "services": [{ "service": name, "endpoint": name }], "runbook_url": format!("https://x/{name}") });
         world.make("pools", pool).await?;
-        world.make("tenants", json!({ "slug": format!("t{i}"), "name": name, "tier": name.chars().take(40).collect::<String>(),
-            "owner": name, "cost_centre": name }))
-        .await?;
+        world
+            .make(
+                "tenants",
+                json!({ "slug": format!("t{i}"), "name": name, "tier": name.chars().take(40).collect::<String>(),
+            "owner": name, "cost_centre": name }),
+            )
+            .await?;
         let quota = json!({ "tenant": format!("t{i}"), "slots": 5 });
         world.client.json(Method::PUT, &format!("/api/v1/pools/p{i}/quotas"), &quota).await?.expect(204)?;
         let change = json!([{ "at": "now-90m", "kind": "deploy", "pool": format!("p{i}"), "title": name, "actor": name, "source": name,
@@ -506,7 +565,10 @@ async fn hostile_names_stay_text_everywhere() -> Result<()> {
     let pools = headroom_store::pool::keys(&mut conn).await?;
     for (pool, tenant) in pools.iter().zip(headroom_store::tenant::keys(&mut conn).await?) {
         let used = TenantReading { tenant: tenant.0, occupied: 12, reserved: 3, ..TenantReading::default() };
-        history.reading(pool.0, &Reading { at: hour, duration_ms: 3_600_000, capacity: 10, tenants: vec![used], ..Reading::default() });
+        history.reading(
+            pool.0,
+            &Reading { at: hour, duration_ms: 3_600_000, capacity: 10, tenants: vec![used], ..Reading::default() },
+        );
     }
     let source = hostile_names()[0].clone();
     let part = headroom_store::import::begin(&mut conn, "occupancy", "x", &source).await?.part;
@@ -523,7 +585,11 @@ async fn hostile_names_stay_text_everywhere() -> Result<()> {
                 }
                 let head = html.split("</head>").next().unwrap_or_default();
                 assert_eq!(head.matches("</title>").count(), 1, "{path}");
-                assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count(), "{path}: a drawing was closed early");
+                assert_eq!(
+                    html.matches("<svg").count(),
+                    html.matches("</svg>").count(),
+                    "{path}: a drawing was closed early"
+                );
                 assert!(!html.contains("href=\"javascript:"), "{path}");
             }
         }
@@ -555,7 +621,11 @@ fn table_rows(html: &str, from: &str) -> Vec<Vec<String>> {
     let part = html.split_once(from).map_or(html, |(_, rest)| rest);
     let body = between(part, "<tbody>", "</tbody>").first().copied().unwrap_or_default();
     let cells = |row: &str| {
-        row.split("<t").skip(1).filter_map(|cell| cell.split_once('>')).map(|(_, cell)| text(&format!("{cell}<"))).collect::<Vec<_>>()
+        row.split("<t")
+            .skip(1)
+            .filter_map(|cell| cell.split_once('>'))
+            .map(|(_, cell)| text(&format!("{cell}<")))
+            .collect::<Vec<_>>()
     };
     between(body, "<tr", "</tr>").into_iter().map(cells).collect()
 }
@@ -572,7 +642,11 @@ async fn a_table_leaves_as_the_rows_that_are_shown() -> Result<()> {
         ("/pools/ingress-eu?tab=tenants&from=now-2d", "<main", 1),
     ] {
         let page = world.client.page(path).await?.expect(200)?.body;
-        let links: Vec<String> = between(&page, "href=\"", "\"").into_iter().filter(|href| href.contains("format=csv")).map(unescape).collect();
+        let links: Vec<String> = between(&page, "href=\"", "\"")
+            .into_iter()
+            .filter(|href| href.contains("format=csv"))
+            .map(unescape)
+            .collect();
         assert_eq!(links.len(), 1, "{path} offers its table: {links:?}");
         let csv = world.client.get(&links[0]).await?.expect(200)?;
         assert!(csv.header("content-disposition").starts_with("attachment; filename=\"headroom_"), "{path}");
@@ -583,7 +657,10 @@ async fn a_table_leaves_as_the_rows_that_are_shown() -> Result<()> {
         assert_eq!(shown.len(), rows.len() - 1, "{path}");
         assert!(!shown.is_empty(), "{path}");
         for (shown, row) in shown.iter().zip(&rows[1..]) {
-            assert!(shown[0].starts_with(row[name_column].as_str()), "{path}: the same rows in the same order: {shown:?} {row:?}");
+            assert!(
+                shown[0].starts_with(row[name_column].as_str()),
+                "{path}: the same rows in the same order: {shown:?} {row:?}"
+            );
         }
     }
 
@@ -614,7 +691,9 @@ async fn metering_shows_what_usage_says() -> Result<()> {
     }
     let usage = world.client.get("/api/v1/usage?by=tenant").await?.json()?;
     let exact = usage.as_array().into_iter().flatten().filter(|row| row["tenant"] == "acme-search");
-    let exact = exact.map(|row| Some((row["pool"].as_str()?.to_owned(), row["occupied_slot_ms"].as_i64()?))).collect::<Option<_>>();
+    let exact = exact
+        .map(|row| Some((row["pool"].as_str()?.to_owned(), row["occupied_slot_ms"].as_i64()?)))
+        .collect::<Option<_>>();
     assert_eq!(Some(by_pool), exact);
     Ok(())
 }
@@ -622,14 +701,25 @@ async fn metering_shows_what_usage_says() -> Result<()> {
 #[tokio::test]
 async fn the_card_the_chart_and_its_table_end_with_the_same_number() -> Result<()> {
     let world = World::demo().await?;
-    for query in ["", "?from=now-2d", "?from=now-3d&to=now-1d", "?from=now-2d&pool=ingress-eu&tz=Asia/Tokyo", "?from=now-6h&tenant=acme-search"] {
+    for query in [
+        "",
+        "?from=now-2d",
+        "?from=now-3d&to=now-1d",
+        "?from=now-2d&pool=ingress-eu&tz=Asia/Tokyo",
+        "?from=now-6h&tenant=acme-search",
+    ] {
         let page = world.client.page(&format!("/overview{query}")).await?.expect(200)?.body;
         let card = page.split_once(">Occupancy now</a>").context("the card")?.1;
         let shown = text(between(card, "class=\"hr-stat__num\">", "</div>")[0]);
         let shown = shown.split(" %").next().context("a value")?.trim().to_owned();
 
         let separator = if query.is_empty() { '?' } else { '&' };
-        let rows = world.client.get(&format!("/overview{query}{separator}format=csv&table=trend")).await?.expect(200)?.csv()?;
+        let rows = world
+            .client
+            .get(&format!("/overview{query}{separator}format=csv&table=trend"))
+            .await?
+            .expect(200)?
+            .csv()?;
         let average = rows[0].iter().position(|column| column == "average").context("an average")?;
         let last = rows.iter().skip(1).rev().find(|row| !row[average].is_empty()).context("a last value")?;
         let percent = format!("{:.1}", last[average].parse::<f64>()? * 100.0);
@@ -646,28 +736,48 @@ async fn the_card_the_chart_and_its_table_end_with_the_same_number() -> Result<(
 #[tokio::test]
 async fn preferences_are_in_the_first_byte_and_only_ours() -> Result<()> {
     let world = World::empty().await?;
-    let saved = world.client.form("/me", &[("theme", "dark"), ("density", "compact"), ("tz", "Asia/Kolkata"), ("shortcuts", "off")]).await?.expect(303)?;
+    let saved = world
+        .client
+        .form("/me", &[("theme", "dark"), ("density", "compact"), ("tz", "Asia/Kolkata"), ("shortcuts", "off")])
+        .await?
+        .expect(303)?;
     assert_eq!(saved.header("location"), "/me");
-    let cookies: Vec<&str> = saved.headers.get_all("set-cookie").iter().filter_map(|c| c.to_str().ok()?.split(';').next()).collect();
+    let cookies: Vec<&str> =
+        saved.headers.get_all("set-cookie").iter().filter_map(|c| c.to_str().ok()?.split(';').next()).collect();
     let cookies = cookies.join("; ");
     let page = world.client.send(Method::GET, "/overview", &[("cookie", &cookies)], None).await?.expect(200)?;
     let start = &page.body[..page.body.find("<head>").context("a head")?];
     assert!(start.contains("data-theme=\"dark\"") && start.contains("data-density=\"compact\""), "{start}");
     assert!(page.body.contains("Asia/Kolkata"), "times are in the preferred zone");
     let plain = world.client.page("/overview").await?;
-    assert!(!plain.body[..plain.body.find("<head>").context("a head")?].contains("data-theme"), "without a preference the system decides");
-    for cookie in ["hr_theme=neon", "hr_theme=\"><script>", "hr_tz=Mars/Olympus", "hr_tz=%00%FF", "hr_flash=%3Cscript%3Ealert(1)%3C%2Fscript%3E"] {
+    assert!(
+        !plain.body[..plain.body.find("<head>").context("a head")?].contains("data-theme"),
+        "without a preference the system decides"
+    );
+    for cookie in [
+        "hr_theme=neon",
+        "hr_theme=\"><script>",
+        "hr_tz=Mars/Olympus",
+        "hr_tz=%00%FF",
+        "hr_flash=%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+    ] {
         let answer = world.client.send(Method::GET, "/overview", &[("cookie", cookie)], None).await?.expect(200)?;
         whole_page(&answer)?;
         assert!(!answer.body.contains("<script>alert") && !answer.body.contains("neon"), "{cookie}");
     }
     let forced = world.client.send(Method::GET, "/overview?theme=light", &[("cookie", "hr_theme=dark")], None).await?;
-    assert!(forced.body.starts_with("<!DOCTYPE html><html lang=\"en\" data-theme=\"light\""), "the address decides over the cookie");
+    assert!(
+        forced.body.starts_with("<!DOCTYPE html><html lang=\"en\" data-theme=\"light\""),
+        "the address decides over the cookie"
+    );
 
     let refused = world.client.form("/me", &[("tz", "Mars/Olympus")]).await?.expect(422)?;
     whole_page(&refused)?;
     assert_eq!(typed(&refused.body, "tz").as_deref(), Some("Mars/Olympus"), "what was typed is kept");
-    assert!(refused.body.contains("id=\"tz-error\"") && !refused.headers.contains_key("set-cookie"), "nothing was saved");
+    assert!(
+        refused.body.contains("id=\"tz-error\"") && !refused.headers.contains_key("set-cookie"),
+        "nothing was saved"
+    );
     Ok(())
 }
 
@@ -675,11 +785,24 @@ async fn preferences_are_in_the_first_byte_and_only_ours() -> Result<()> {
 async fn a_form_leads_back_to_us_and_comes_from_us() -> Result<()> {
     let world = World::empty().await?;
     for back in ["/pools", "/overview?from=now-7d&pool=a"] {
-        assert_eq!(world.client.form("/me", &[("theme", "dark"), ("back", back)]).await?.expect(303)?.header("location"), back);
+        assert_eq!(
+            world.client.form("/me", &[("theme", "dark"), ("back", back)]).await?.expect(303)?.header("location"),
+            back
+        );
     }
     for back in [
-        "https://evil.example/", "//evil.example/", "///evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example", "/\n/evil.example",
-        "/\r\nSet-Cookie: a=b", "javascript:alert(1)", "evil.example", "", "/\u{1}/x",
+        "https://evil.example/",
+        "//evil.example/",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "/\r\nSet-Cookie: a=b",
+        "javascript:alert(1)",
+        "evil.example",
+        "",
+        "/\u{1}/x",
     ] {
         let answer = world.client.form("/me", &[("theme", "dark"), ("back", back)]).await?.expect(303)?;
         assert_eq!(answer.header("location"), "/me", "{back:?} leads elsewhere");
@@ -696,10 +819,15 @@ async fn a_form_leads_back_to_us_and_comes_from_us() -> Result<()> {
         }
     }
     assert_eq!(world.client.get("/api/v1/pools").await?.json()?, json!([]), "nothing was made");
-    world.client.send(Method::POST, "/pools/new", &[form, ("origin", world.service.url())], body()).await?.expect(303)?;
+    world
+        .client
+        .send(Method::POST, "/pools/new", &[form, ("origin", world.service.url())], body())
+        .await?
+        .expect(303)?;
 
     let large = Some(vec![b'x'; 3 * 1024 * 1024]);
-    let answer = world.client.send(Method::POST, "/pools/new", &[form, ("accept", "text/html")], large).await?.expect(413)?;
+    let answer =
+        world.client.send(Method::POST, "/pools/new", &[form, ("accept", "text/html")], large).await?.expect(413)?;
     whole_page(&answer)?;
     Ok(())
 }

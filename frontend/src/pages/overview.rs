@@ -11,7 +11,7 @@ use crate::components::stat::stat_card;
 use crate::components::state::{Tone, note, panel, strip};
 use crate::components::table::csv;
 use crate::components::value::{or_unknown, percent};
-use crate::model::{OverviewModel, ShellModel, TopTenant};
+use crate::model::{OverviewModel, PanelState, ShellModel, TopTenant};
 use crate::url::{pool_path, tenant_path};
 
 /// `/overview`
@@ -20,6 +20,7 @@ pub fn overview(shell: &ShellModel, model: &OverviewModel) -> AnyView {
     let cards = model.cards.iter().map(|card| stat_card(shell, card)).collect_view();
     let content = view! {
         {note(shell, &model.completeness)}
+        {first_step(shell, &model.completeness)}
         {over_capacity(shell, model)}
         <div class="hr-cards">{cards}</div>
         <div class="hr-grid hr-grid--side">
@@ -29,6 +30,13 @@ pub fn overview(shell: &ShellModel, model: &OverviewModel) -> AnyView {
         {heatmap_card(shell, &model.heatmap)}
     };
     document(shell, frame, content.into_any())
+}
+
+/// Where nothing is known yet: what to do first.
+fn first_step(shell: &ShellModel, state: &PanelState) -> Option<AnyView> {
+    let PanelState::Empty { text, action } = state else { return None };
+    let link = action.as_ref().map(|link| view! { " "<a href=link.href.clone()>{link.label.clone()}</a> });
+    Some(strip(shell, Tone::Info, view! { {text.clone()}{link} }.into_any()))
 }
 
 fn over_capacity(shell: &ShellModel, model: &OverviewModel) -> Option<AnyView> {

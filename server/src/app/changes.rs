@@ -45,7 +45,8 @@ impl App {
         let mut rows = Vec::new();
         for (slug, mut change) in changes {
             if let Some(slug) = slug {
-                change.pool = Some(super::pools::find(&mut tx, &slug).await.map_err(|error| named_otherwise("pool", error))?.key);
+                change.pool =
+                    Some(super::pools::find(&mut tx, &slug).await.map_err(|error| named_otherwise("pool", error))?.key);
             }
             rows.push((clock::uuid(), change));
         }
@@ -55,7 +56,13 @@ impl App {
     }
 
     /// A subject's series at a stored step, uncut.
-    pub async fn stored_series(&self, subject: &super::trend::Subject, step: Step, from: Millis, to: Millis) -> Result<Series> {
+    pub async fn stored_series(
+        &self,
+        subject: &super::trend::Subject,
+        step: Step,
+        from: Millis,
+        to: Millis,
+    ) -> Result<Series> {
         let mut conn = self.db.pages.acquire().await?;
         super::trend::series(&mut conn, subject, step, from, to).await
     }

@@ -13,7 +13,9 @@ use headroom_store::current::Current;
 use headroom_store::organisation::Organisation;
 use headroom_store::pool::{CapacityStep, PoolFields};
 use headroom_store::tenant::TenantFields;
-use headroom_store::{change, current, history, import, organisation, partition, pool, quota, reservation, signal, tenant};
+use headroom_store::{
+    change, current, history, import, organisation, partition, pool, quota, reservation, signal, tenant,
+};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
@@ -36,7 +38,8 @@ impl App {
         let settings = organisation::get(&mut conn).await?;
         if !settings.demo && pool::count(&mut conn).await? > 0 {
             return Err(AppError::Conflict(
-                "this database holds pools that are not the demo's; give the demo a folder of its own with --data-dir".into(),
+                "this database holds pools that are not the demo's; give the demo a folder of its own with --data-dir"
+                    .into(),
             ));
         }
         let begun = import::begin(&mut conn, "demo", KEY, KEY).await?;
@@ -75,7 +78,9 @@ impl App {
         if to - from < PAUSE_MS {
             return Ok(());
         }
-        let part = import::begin(&mut conn, "demo", &format!("{KEY} from {from}"), "demo world, while it was stopped").await?.part;
+        let part = import::begin(&mut conn, "demo", &format!("{KEY} from {from}"), "demo world, while it was stopped")
+            .await?
+            .part;
         history::remove_part(&mut conn, part).await?;
         drop(conn);
         self.write_history(world, &keys, part, from, to, progress).await?;
@@ -125,7 +130,12 @@ fn small(slots: i64) -> i32 {
 
 /// Everything but history. What a cut-off start left is found by its slug.
 async fn write_things(conn: &mut PgConnection, world: &World) -> Result<Keys> {
-    let settings = Organisation { name: world.organisation.into(), currency: world.currency.into(), zone: world.zone.into(), demo: true };
+    let settings = Organisation {
+        name: world.organisation.into(),
+        currency: world.currency.into(),
+        zone: world.zone.into(),
+        demo: true,
+    };
     organisation::set(conn, &settings).await?;
     for region in &world.regions {
         organisation::ensure_region(conn, region.slug, region.name).await?;
@@ -227,11 +237,15 @@ async fn write_things(conn: &mut PgConnection, world: &World) -> Result<Keys> {
 }
 
 async fn keys_of(conn: &mut PgConnection, world: &World) -> Result<Keys> {
-    let pools: BTreeMap<String, i32> = pool::list(conn, true).await?.into_iter().map(|p| (p.fields.slug.to_string(), p.key)).collect();
-    let tenants: BTreeMap<String, i32> = tenant::list(conn, true).await?.into_iter().map(|t| (t.fields.slug.to_string(), t.key)).collect();
+    let pools: BTreeMap<String, i32> =
+        pool::list(conn, true).await?.into_iter().map(|p| (p.fields.slug.to_string(), p.key)).collect();
+    let tenants: BTreeMap<String, i32> =
+        tenant::list(conn, true).await?.into_iter().map(|t| (t.fields.slug.to_string(), t.key)).collect();
     let find = |known: &BTreeMap<String, i32>, slug: &str| {
         known.get(slug).copied().ok_or_else(|| {
-            AppError::Conflict(format!("{slug} of the demo world was renamed; start the demo anew with another --data-dir"))
+            AppError::Conflict(format!(
+                "{slug} of the demo world was renamed; start the demo anew with another --data-dir"
+            ))
         })
     };
     Ok(Keys {

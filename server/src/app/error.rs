@@ -108,9 +108,7 @@ impl From<StoreError> for AppError {
         }
         match error {
             StoreError::Taken { .. } | StoreError::Stale { .. } => Self::Conflict(error.to_string()),
-            StoreError::Invalid { field, problem } => {
-                Self::Invalid(vec![Problem::told(field, &problem)])
-            }
+            StoreError::Invalid { field, problem } => Self::Invalid(vec![Problem::told(field, &problem)]),
             StoreError::Damaged { .. } | StoreError::Database(_) => Self::Internal(error.to_string()),
         }
     }

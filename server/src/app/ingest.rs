@@ -5,9 +5,9 @@ use crate::ingest::aggregate::{Known, Promises};
 use crate::ingest::live::{self, Catalog, Envelope, Judged, Verdict};
 use headroom_domain::reservation::Reservation;
 use headroom_domain::{LATEST_MS, Millis};
-use headroom_store::partition::{self, Cut};
 use headroom_store::import::{Name, Noun};
 use headroom_store::ingest::{Accepted, Batch};
+use headroom_store::partition::{self, Cut};
 use headroom_store::{StoreError, import, ingest, pool, reservation, signal};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -82,8 +82,11 @@ impl App {
         let mut tx = sqlx::Connection::begin(&mut *conn).await?;
         let source_id = ingest::source(&mut tx, &source).await?;
         let verdict = serde_json::to_value((judged.rows.len(), judged.rejected, &judged.verdicts)).ok();
-        let signals: Vec<(i32, i16, Millis, i64)> =
-            judged.signals.iter().filter_map(|s| Some((s.pool, *numbers.get(&(s.pool, s.name.clone()))?, s.at, s.milli))).collect();
+        let signals: Vec<(i32, i16, Millis, i64)> = judged
+            .signals
+            .iter()
+            .filter_map(|s| Some((s.pool, *numbers.get(&(s.pool, s.name.clone()))?, s.at, s.milli)))
+            .collect();
         let instants = || judged.rows.iter().map(|r| r.values.at);
         let batch = Batch {
             source: source_id,
@@ -107,8 +110,11 @@ impl App {
                 replayed: false,
             }),
             Accepted::Replayed(verdict) => {
-                let (accepted, rejected, verdicts) =
-                    verdict.and_then(|v| serde_json::from_value(v).ok()).unwrap_or((judged.rows.len(), judged.rejected, judged.verdicts));
+                let (accepted, rejected, verdicts) = verdict.and_then(|v| serde_json::from_value(v).ok()).unwrap_or((
+                    judged.rows.len(),
+                    judged.rejected,
+                    judged.verdicts,
+                ));
                 Ok(Receipt { accepted, rejected, verdicts, replayed: true })
             }
             Accepted::Conflict { last_seq } => Err(AppError::Conflict(format!(
@@ -197,7 +203,11 @@ fn read(form: &Form, body: &[u8], now: Millis, catalog: &Catalog) -> Result<Read
         Form::Json => {
             let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|e| {
                 let found = format!("line {}, column {}", e.line(), e.column());
-                AppError::Invalid(vec![Problem::new("body", found, format!("{{source, seq, step_ms?, rows: [...]}}: {e}"))])
+                AppError::Invalid(vec![Problem::new(
+                    "body",
+                    found,
+                    format!("{{source, seq, step_ms?, rows: [...]}}: {e}"),
+                )])
             })?;
             let step_ms = check(&envelope.source, envelope.seq, envelope.step_ms, envelope.rows.len())?;
             let judged = live::judge(envelope.rows.iter().map(|r| r.get().as_bytes()), step_ms, now, catalog);
@@ -233,10 +243,15 @@ fn check(source: &str, seq: i64, step_ms: Option<i64>, rows: usize) -> Result<Mi
 }
 
 /// Numbers of the batch's extra signals; rows with a signal that a pool cannot take are rejected.
-async fn number_signals(conn: &mut PgConnection, catalog: &Catalog, judged: &mut Judged) -> Result<HashMap<(i32, String), i16>> {
+async fn number_signals(
+    conn: &mut PgConnection,
+    catalog: &Catalog,
+    judged: &mut Judged,
+) -> Result<HashMap<(i32, String), i16>> {
     let mut numbers: HashMap<(i32, String), i16> = HashMap::new();
     let mut refused: Vec<(usize, String)> = Vec::new();
-    let wanted: Vec<(usize, (i32, String))> = judged.signals.iter().map(|s| (s.row, (s.pool, s.name.clone()))).collect();
+    let wanted: Vec<(usize, (i32, String))> =
+        judged.signals.iter().map(|s| (s.row, (s.pool, s.name.clone()))).collect();
     for (row, key) in wanted {
         if numbers.contains_key(&key) || refused.iter().any(|(r, _)| *r == row) {
             continue;
@@ -262,7 +277,12 @@ async fn number_signals(conn: &mut PgConnection, catalog: &Catalog, judged: &mut
         // The signal is refused, the row's slots are not: they are what the sample is about.
         judged.signals.retain(|s| s.row != row);
         if judged.verdicts.len() < live::MAX_VERDICTS {
-            judged.verdicts.push(Verdict { row: row + 1, field: "signals".into(), found: String::new(), expected: problem });
+            judged.verdicts.push(Verdict {
+                row: row + 1,
+                field: "signals".into(),
+                found: String::new(),
+                expected: problem,
+            });
         }
     }
     Ok(numbers)

@@ -1,11 +1,11 @@
 //! Use cases: one file per noun, one function per thing a person can do. The API, the pages, the
 //! command line and the jobs all come through here. A function owns its transaction.
 
+pub mod changes;
 pub mod demo;
 mod error;
 pub mod import;
 pub mod ingest;
-pub mod changes;
 pub mod jobs;
 pub mod overview;
 pub mod pools;

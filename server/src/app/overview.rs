@@ -95,7 +95,11 @@ impl App {
         let at_end = window.to_ms.min(window.now_ms);
         let (top, tenants) = top_tenants(conn, window, &trend).await?;
         let currency = headroom_store::organisation::get(conn).await?.currency;
-        let (silent, over) = if now.stale > 0 || now.full > 0 { exceptions(conn, pools, window.now_ms).await? } else { (Vec::new(), Vec::new()) };
+        let (silent, over) = if now.stale > 0 || now.full > 0 {
+            exceptions(conn, pools, window.now_ms).await?
+        } else {
+            (Vec::new(), Vec::new())
+        };
         let capacity_now = pool::capacity_at(conn, pools, at_end).await?;
         let capacity_before = pool::capacity_at(conn, pools, window.from_ms).await?;
         let changes = change::list(conn, pools, window.from_ms, window.to_ms, 50).await?;
@@ -151,7 +155,8 @@ async fn waste_micros(conn: &mut PgConnection, window: &Window, from: Millis, to
         tenants: Some(window.tenant_keys().unwrap_or_else(|| vec![ALL_TENANTS])),
     };
     let sums = usage::sums(conn, &wanted, Some(from), Some(to)).await?.unwrap_or_default();
-    let slot_ms_micros: i128 = sums.iter().map(|((pool, _), s)| s.reserved_idle_slot_ms * i128::from(prices[pool])).sum();
+    let slot_ms_micros: i128 =
+        sums.iter().map(|((pool, _), s)| s.reserved_idle_slot_ms * i128::from(prices[pool])).sum();
     Ok(Some(slot_ms_micros / i128::from(HOUR_MS)))
 }
 
@@ -181,11 +186,15 @@ async fn top_tenants(conn: &mut PgConnection, window: &Window, trend: &Trend) ->
     let all: i128 = totals.values().map(|s| s.occupied_slot_ms).sum();
 
     let span = observed_span(trend);
-    let weights: HashMap<i32, i32> = tenant::list(conn, false).await?.into_iter().map(|t| (t.key, t.fields.weight)).collect();
+    let weights: HashMap<i32, i32> =
+        tenant::list(conn, false).await?.into_iter().map(|t| (t.key, t.fields.weight)).collect();
     let mean = |slot_ms: i128| slot_ms as f64 / span.max(1) as f64;
     let wishes: Vec<Wish> = used
         .iter()
-        .map(|(key, slot_ms)| Wish { weight: f64::from(weights.get(key).copied().unwrap_or(1)), demand: mean(*slot_ms) })
+        .map(|(key, slot_ms)| Wish {
+            weight: f64::from(weights.get(key).copied().unwrap_or(1)),
+            demand: mean(*slot_ms),
+        })
         .collect();
     // Everyone's fair part of the capacity if all asked for all of it: what a share is measured against.
     let capacity = trend.total().capacity_slot_ms as f64 / span.max(1) as f64;
@@ -204,8 +213,11 @@ async fn top_tenants(conn: &mut PgConnection, window: &Window, trend: &Trend) ->
         let most = series.points.iter().map(|p| p.occupied_slot_ms as f64 / HOUR_MS as f64).fold(0.0, f64::max);
         *peaks.entry(series_key.tenant).or_default() += most;
     }
-    let names: HashMap<i32, (String, String)> =
-        tenant::by_keys(conn, &keys).await?.into_iter().map(|t| (t.key, (t.fields.slug.to_string(), t.fields.name))).collect();
+    let names: HashMap<i32, (String, String)> = tenant::by_keys(conn, &keys)
+        .await?
+        .into_iter()
+        .map(|t| (t.key, (t.fields.slug.to_string(), t.fields.name)))
+        .collect();
     let top = used
         .iter()
         .zip(shares)
@@ -263,9 +275,10 @@ pub struct MoneyCache {
 }
 
 impl MoneyCache {
-    const FOR: Duration = Duration::from_secs(60);
+    const FOR: Duration = Duration::from_mins(1);
     const MOST: usize = 1_000;
 
+    #[expect(clippy::option_option, reason = "not remembered, and remembered as no price, are different answers")]
     fn get(&self, key: &MoneyKey) -> Option<Option<i128>> {
         let known = self.known.lock().ok()?;
         known.get(key).filter(|(since, _)| since.elapsed() < Self::FOR).map(|(_, micros)| *micros)

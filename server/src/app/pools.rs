@@ -138,7 +138,9 @@ impl App {
         let found = history::series(&mut conn, Step::Hour, keys, &[ALL_TENANTS], window.from_ms, window.to_ms).await?;
         Ok(found
             .into_iter()
-            .map(|(key, series)| (key.pool, PoolWindow { sums: series.total(), peak: peak(&series), series: Some(series) }))
+            .map(|(key, series)| {
+                (key.pool, PoolWindow { sums: series.total(), peak: peak(&series), series: Some(series) })
+            })
             .collect())
     }
 
@@ -157,7 +159,11 @@ impl App {
         let steps = pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default();
         let values = current::list(conn, Some(&[key]), None).await?;
         let own = values.iter().find(|c| c.tenant == ALL_TENANTS).cloned();
-        let idle: i64 = values.iter().filter(|c| c.tenant != ALL_TENANTS).map(|c| i64::from((c.reserved - c.occupied).max(0))).sum();
+        let idle: i64 = values
+            .iter()
+            .filter(|c| c.tenant != ALL_TENANTS)
+            .map(|c| i64::from((c.reserved - c.occupied).max(0)))
+            .sum();
         let now = now_of(found, own, &steps, window.now_ms);
         let subject = Subject { tenants: window.tenant_keys(), ..Subject::pool(key) };
         let curve = trend(conn, window, &subject).await?;
@@ -209,11 +215,18 @@ impl App {
     }
 
     /// Quotas and reservations of a pool: (tenant slug, name, quota), and reservations from now on.
-    pub async fn pool_policy(&self, key: i32, now: Millis) -> Result<(Vec<(String, String, Quota)>, Vec<(String, String, reservation::Stored)>)> {
+    pub async fn pool_policy(
+        &self,
+        key: i32,
+        now: Millis,
+    ) -> Result<(Vec<(String, String, Quota)>, Vec<(String, String, reservation::Stored)>)> {
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
-        let names: HashMap<i32, (String, String)> =
-            tenant::list(conn, true).await?.into_iter().map(|t| (t.key, (t.fields.slug.to_string(), t.fields.name))).collect();
+        let names: HashMap<i32, (String, String)> = tenant::list(conn, true)
+            .await?
+            .into_iter()
+            .map(|t| (t.key, (t.fields.slug.to_string(), t.fields.name)))
+            .collect();
         let name = |key: i32| names.get(&key).cloned().unwrap_or_default();
         let quotas = quota::list(conn, Some(&[key]), None).await?;
         let reservations = reservation::during(conn, Some(&[key]), None, now, LATEST_MS).await?;
@@ -241,7 +254,8 @@ impl App {
         ensure_places(&mut tx, fields).await?;
         let key = pool::create(&mut tx, clock::uuid(), fields).await?;
         pool::set_capacity(&mut tx, key, step).await?;
-        let after = serde_json::json!({ "pool": fields, "capacity": step.configured, "planned_down": step.planned_down });
+        let after =
+            serde_json::json!({ "pool": fields, "capacity": step.configured, "planned_down": step.planned_down });
         record(&mut tx, actor, "create", fields.slug.as_str(), None, Some(after), &step.reason).await?;
         tx.commit().await?;
         self.pool(fields.slug.as_str()).await
@@ -309,10 +323,13 @@ impl App {
     pub async fn set_quota(&self, actor: &Actor, pool_slug: &str, tenant_slug: &str, slots: Option<i32>) -> Result<()> {
         let mut tx = self.db.pages.begin().await?;
         let found = find(&mut tx, pool_slug).await?;
-        let tenant = super::tenants::find(&mut tx, tenant_slug).await.map_err(|error| named_otherwise("tenant", error))?;
-        let before = quota::list(&mut tx, Some(&[found.key]), Some(&[tenant.key])).await?.remove(&(found.key, tenant.key));
+        let tenant =
+            super::tenants::find(&mut tx, tenant_slug).await.map_err(|error| named_otherwise("tenant", error))?;
+        let before =
+            quota::list(&mut tx, Some(&[found.key]), Some(&[tenant.key])).await?.remove(&(found.key, tenant.key));
         quota::set(&mut tx, found.key, tenant.key, slots).await?;
-        let value = |slots: Option<i32>| slots.map(|slots| serde_json::json!({ "tenant": tenant_slug, "slots": slots }));
+        let value =
+            |slots: Option<i32>| slots.map(|slots| serde_json::json!({ "tenant": tenant_slug, "slots": slots }));
         record(&mut tx, actor, "set-quota", pool_slug, value(before.map(|q| q.slots)), value(slots), "").await?;
         tx.commit().await?;
         Ok(())
@@ -332,7 +349,11 @@ impl App {
 }
 
 /// Sums of series over the window, widened to whole hours.
-pub(super) async fn uses(conn: &mut PgConnection, window: &Window, wanted: Wanted) -> Result<BTreeMap<(i32, i32), usage::WideSums>> {
+pub(super) async fn uses(
+    conn: &mut PgConnection,
+    window: &Window,
+    wanted: Wanted,
+) -> Result<BTreeMap<(i32, i32), usage::WideSums>> {
     let (from, to) = (floor(window.from_ms, HOUR_MS), ceil(window.to_ms, HOUR_MS));
     Ok(usage::sums(conn, &wanted, Some(from), Some(to)).await?.unwrap_or_default())
 }
@@ -373,7 +394,9 @@ pub(super) async fn find(conn: &mut PgConnection, slug: &str) -> Result<Pool> {
 /// A former name inside a request is a value to correct; only the subject of a request is redirected.
 pub(super) fn named_otherwise(field: &str, error: AppError) -> AppError {
     match error {
-        AppError::Moved { what, slug, to } => AppError::invalid(field, slug, format!("the {what}'s present name {to:?}")),
+        AppError::Moved { what, slug, to } => {
+            AppError::invalid(field, slug, format!("the {what}'s present name {to:?}"))
+        }
         other => other,
     }
 }
@@ -428,7 +451,11 @@ pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Vec<Problem> {
     }
     let fits = |text: &str, most: usize| text.chars().count() <= most && !text.contains('\0');
     for (key, value) in labels.iter().filter(|(key, value)| key.is_empty() || !fits(key, 63) || !fits(value, 200)) {
-        problems.push(Problem::new("labels", format!("{key}={value}"), "a key of 1 to 63 and a value of at most 200 characters"));
+        problems.push(Problem::new(
+            "labels",
+            format!("{key}={value}"),
+            "a key of 1 to 63 and a value of at most 200 characters",
+        ));
     }
     problems
 }
@@ -455,7 +482,11 @@ fn check(fields: &PoolFields) -> Result<()> {
             problems.push(Problem::new("services", &service.service, expected));
         }
         if service.endpoint.chars().count() > MAX_ENDPOINT || service.endpoint.contains('\0') {
-            problems.push(Problem::new("services", &service.endpoint, format!("an endpoint of at most {MAX_ENDPOINT} characters")));
+            problems.push(Problem::new(
+                "services",
+                &service.endpoint,
+                format!("an endpoint of at most {MAX_ENDPOINT} characters"),
+            ));
         }
     }
     for (field, text, most) in [("owner", &fields.owner, 120), ("description", &fields.description, 500)] {

@@ -23,7 +23,8 @@ impl App {
         let wanted = text.trim().to_lowercase();
         let pools = pool::list(&mut conn, false).await?.into_iter().map(|p| (p.fields.slug.to_string(), p.fields.name));
         let (pools, pools_total) = matching(pools, &wanted, limit);
-        let tenants = tenant::list(&mut conn, false).await?.into_iter().map(|t| (t.fields.slug.to_string(), t.fields.name));
+        let tenants =
+            tenant::list(&mut conn, false).await?.into_iter().map(|t| (t.fields.slug.to_string(), t.fields.name));
         let (tenants, tenants_total) = matching(tenants, &wanted, limit);
         Ok(Found { pools, pools_total, tenants, tenants_total })
     }

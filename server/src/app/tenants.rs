@@ -95,8 +95,11 @@ impl App {
             None => None,
         };
 
-        let names: HashMap<i32, (String, String)> =
-            pool::list(conn, true).await?.into_iter().map(|p| (p.key, (p.fields.slug.to_string(), p.fields.name))).collect();
+        let names: HashMap<i32, (String, String)> = pool::list(conn, true)
+            .await?
+            .into_iter()
+            .map(|p| (p.key, (p.fields.slug.to_string(), p.fields.name)))
+            .collect();
         let name = |key: i32| names.get(&key).cloned().unwrap_or_default();
         let quotas = quota::list(conn, None, Some(&[key])).await?;
         let promised = promised_now(conn, None, Some(&[key]), window.now_ms).await?;
@@ -105,7 +108,8 @@ impl App {
         let used = uses(conn, window, Wanted { pools: window.pool_keys(), tenants: Some(vec![key]) }).await?;
         let used_pools: Vec<i32> = used.keys().map(|(pool, _)| *pool).collect();
         let sums = uses(conn, window, Wanted { pools: Some(used_pools), tenants: None }).await?;
-        let weights: HashMap<i32, i32> = tenant::list(conn, true).await?.into_iter().map(|t| (t.key, t.fields.weight)).collect();
+        let weights: HashMap<i32, i32> =
+            tenant::list(conn, true).await?.into_iter().map(|t| (t.key, t.fields.weight)).collect();
         let mut pools = Vec::new();
         for ((pool_key, _), own) in sums.iter().filter(|((_, tenant), _)| *tenant == key) {
             let whole = sums.get(&(*pool_key, ALL_TENANTS)).copied().unwrap_or_default();
@@ -135,7 +139,10 @@ impl App {
             prior,
             pools,
             quotas: quotas.into_iter().map(|((pool, _), q)| (name(pool).0, name(pool).1, q)).collect(),
-            reservations: reservations.into_iter().map(|r| (name(r.reservation.pool).0, name(r.reservation.pool).1, r)).collect(),
+            reservations: reservations
+                .into_iter()
+                .map(|r| (name(r.reservation.pool).0, name(r.reservation.pool).1, r))
+                .collect(),
         })
     }
 
@@ -147,10 +154,14 @@ impl App {
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
         let found = find(conn, slug).await?;
-        let names: HashMap<i32, (String, String)> =
-            pool::list(conn, true).await?.into_iter().map(|p| (p.key, (p.fields.slug.to_string(), p.fields.name))).collect();
+        let names: HashMap<i32, (String, String)> = pool::list(conn, true)
+            .await?
+            .into_iter()
+            .map(|p| (p.key, (p.fields.slug.to_string(), p.fields.name)))
+            .collect();
         let wanted = Wanted { pools: window.pool_keys(), tenants: Some(vec![found.key]) };
-        let days = usage::days(conn, &wanted, Some(floor(window.from_ms, DAY_MS)), Some(ceil(window.to_ms, DAY_MS))).await?;
+        let days =
+            usage::days(conn, &wanted, Some(floor(window.from_ms, DAY_MS)), Some(ceil(window.to_ms, DAY_MS))).await?;
         let mut rows: Vec<(Millis, String, String, Sums)> = days
             .into_iter()
             .map(|((pool, _, day), sums)| {
@@ -173,7 +184,13 @@ impl App {
     }
 
     /// Replaces what is said about a tenant, if it is still at `version`.
-    pub async fn update_tenant(&self, actor: &Actor, slug: &str, version: i32, fields: &TenantFields) -> Result<Tenant> {
+    pub async fn update_tenant(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        version: i32,
+        fields: &TenantFields,
+    ) -> Result<Tenant> {
         check(fields)?;
         let mut tx = self.db.pages.begin().await?;
         let before = find_for_update(&mut tx, slug).await?;
@@ -231,8 +248,10 @@ async fn tenants(conn: &mut PgConnection, window: &Window, archived: bool) -> Re
     let whole = sums.get(&ALL_TENANTS).copied().unwrap_or_default();
     let span = i128::from(window.to_ms.min(window.now_ms) - window.from_ms).max(1);
     let everyone = tenant::list(conn, false).await?;
-    let active: Vec<&Tenant> = everyone.iter().filter(|t| sums.get(&t.key).is_some_and(|s| s.occupied_slot_ms > 0)).collect();
-    let wishes: Vec<Wish> = active.iter().map(|t| Wish { weight: f64::from(t.fields.weight), demand: f64::MAX / 4.0 }).collect();
+    let active: Vec<&Tenant> =
+        everyone.iter().filter(|t| sums.get(&t.key).is_some_and(|s| s.occupied_slot_ms > 0)).collect();
+    let wishes: Vec<Wish> =
+        active.iter().map(|t| Wish { weight: f64::from(t.fields.weight), demand: f64::MAX / 4.0 }).collect();
     let capacity = whole.capacity_slot_ms as f64 / span as f64;
     let shares: HashMap<i32, f64> = active.iter().map(|t| t.key).zip(fair_shares(capacity, &wishes)).collect();
 
@@ -246,7 +265,11 @@ async fn tenants(conn: &mut PgConnection, window: &Window, archived: bool) -> Re
     }
     let mut used: HashMap<i32, (i64, i64)> = HashMap::new();
     let since = window.now_ms - FRESH_MS;
-    for c in current::list(conn, pools.as_deref(), None).await?.into_iter().filter(|c| c.tenant != ALL_TENANTS && c.at_ms >= since) {
+    for c in current::list(conn, pools.as_deref(), None)
+        .await?
+        .into_iter()
+        .filter(|c| c.tenant != ALL_TENANTS && c.at_ms >= since)
+    {
         let into = used.entry(c.tenant).or_default();
         into.0 += i64::from(c.occupied);
         into.1 += i64::from((c.reserved - c.occupied).max(0));

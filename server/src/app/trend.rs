@@ -55,7 +55,13 @@ pub fn stored_step(subject: &Subject, span_ms: Millis) -> Step {
 ///
 /// A tenant's points carry the capacity and the observed time of its pools, so that its occupancy
 /// is its part of the capacity and a gap in the pool is a gap in the tenant.
-pub async fn series(conn: &mut PgConnection, subject: &Subject, step: Step, from: Millis, to: Millis) -> Result<Series> {
+pub async fn series(
+    conn: &mut PgConnection,
+    subject: &Subject,
+    step: Step,
+    from: Millis,
+    to: Millis,
+) -> Result<Series> {
     let pools = subject.pools.clone().unwrap_or_else(|| vec![ALL_POOLS]);
     let whole = history::total_series(conn, step, &pools, &[ALL_TENANTS], from, to).await?;
     let whole = if step == Step::Minute && whole.total().is_empty() && subject.tenants.is_none() {
@@ -160,9 +166,9 @@ pub struct Cell {
 }
 
 /// Peaks by weekday (Monday first) and hour of the local day.
-pub fn heatmap(series: &Series, zone: &ZoneSlice) -> [[Cell; 24]; 7] {
+pub fn heatmap(series: &Series, zone: &ZoneSlice) -> Vec<[Cell; 24]> {
     use chrono::{Datelike, Timelike};
-    let mut cells = [[Cell::default(); 24]; 7];
+    let mut cells = vec![[Cell::default(); 24]; 7];
     for (i, point) in series.points.iter().enumerate().filter(|(_, p)| p.observed_ms > 0) {
         let local = zone.local(series.start_ms + i as i64 * series.step_ms);
         let cell = &mut cells[local.weekday().num_days_from_monday() as usize][local.hour() as usize];

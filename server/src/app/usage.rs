@@ -53,7 +53,13 @@ impl App {
     ///
     /// # Errors
     /// `Invalid` with the two nearest stored instants where an end falls between stored steps.
-    pub async fn usage(&self, pools: &[String], by: By, from: Option<Millis>, to: Option<Millis>) -> Result<Vec<UsageRow>> {
+    pub async fn usage(
+        &self,
+        pools: &[String],
+        by: By,
+        from: Option<Millis>,
+        to: Option<Millis>,
+    ) -> Result<Vec<UsageRow>> {
         if let Some((from, to)) = from.zip(to)
             && to <= from
         {
@@ -62,7 +68,8 @@ impl App {
         let mut tx = self.db.jobs.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
         let conn = &mut *tx;
-        let known: BTreeMap<i32, String> = pool::list(conn, true).await?.into_iter().map(|p| (p.key, p.fields.slug.to_string())).collect();
+        let known: BTreeMap<i32, String> =
+            pool::list(conn, true).await?.into_iter().map(|p| (p.key, p.fields.slug.to_string())).collect();
         let mut wanted = Wanted::default();
         if !pools.is_empty() {
             let mut keys = Vec::new();
@@ -83,7 +90,8 @@ impl App {
             return days(conn, &wanted, &known, from, to).await;
         }
         let sums = usage::sums(conn, &wanted, from, to).await?.map_err(|e| not_stored(&e, from))?;
-        let tenants: BTreeMap<i32, String> = tenant::list(conn, true).await?.into_iter().map(|t| (t.key, t.fields.slug.to_string())).collect();
+        let tenants: BTreeMap<i32, String> =
+            tenant::list(conn, true).await?.into_iter().map(|t| (t.key, t.fields.slug.to_string())).collect();
         let mut rows = Vec::new();
         for ((pool_key, tenant_key), sum) in &sums {
             let mut sum = *sum;
@@ -117,7 +125,11 @@ async fn days(
         if let Some(at) = at.filter(|at| at.rem_euclid(DAY_MS) != 0) {
             let step = Step::Day.ms();
             let (before, after) = (at.div_euclid(step) * step, (at.div_euclid(step) + 1) * step);
-            return Err(AppError::invalid(field, rfc3339(at), format!("a UTC day such as {} or {}", rfc3339(before), rfc3339(after))));
+            return Err(AppError::invalid(
+                field,
+                rfc3339(at),
+                format!("a UTC day such as {} or {}", rfc3339(before), rfc3339(after)),
+            ));
         }
     }
     let mut rows: Vec<UsageRow> = usage::days(conn, wanted, from, to)

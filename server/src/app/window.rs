@@ -145,7 +145,8 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
     let mut problems: Vec<Problem> = Vec::new();
     let mut notices: Vec<String> = Vec::new();
 
-    let default_span = now_ms - range::instant(default_from, now_ms).map_err(|e| AppError::range("from", default_from, &e))?;
+    let default_span =
+        now_ms - range::instant(default_from, now_ms).map_err(|e| AppError::range("from", default_from, &e))?;
     let mut end = |field: &str, raw: &Option<String>, default: &str| -> (String, Option<Millis>) {
         let raw = raw.as_deref().filter(|text| !text.is_empty()).unwrap_or(default);
         match range::instant(raw, now_ms) {
@@ -182,9 +183,14 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
     let zone_asked = zone.is_some();
     let zone = zone.or_else(|| zone_of(&default_zone)).unwrap_or_else(ZoneSlice::utc);
 
-    let compare = asked.compare.as_deref().filter(|word| !word.is_empty()).map_or(Some(Comparison::default()), Comparison::parse);
+    let compare =
+        asked.compare.as_deref().filter(|word| !word.is_empty()).map_or(Some(Comparison::default()), Comparison::parse);
     if compare.is_none() {
-        problems.push(Problem::new("cmp", asked.compare.as_deref().unwrap_or_default(), "prev, week, month, year or none"));
+        problems.push(Problem::new(
+            "cmp",
+            asked.compare.as_deref().unwrap_or_default(),
+            "prev, week, month, year or none",
+        ));
     }
 
     for (field, named) in [("pool", &asked.pools), ("tenant", &asked.tenants), ("stamp", &asked.stamps)] {
@@ -195,7 +201,8 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
     let mut pools = named(&asked.pools, pool::keys_of(conn, &slugs(&asked.pools)).await?, "pool", &mut problems);
     let tenants = named(&asked.tenants, tenant::keys_of(conn, &slugs(&asked.tenants)).await?, "tenant", &mut problems);
     let known_stamps = organisation::stamps(conn).await?;
-    let (stamps, unknown): (Vec<String>, Vec<String>) = bounded(&asked.stamps).into_iter().partition(|s| known_stamps.contains(s));
+    let (stamps, unknown): (Vec<String>, Vec<String>) =
+        bounded(&asked.stamps).into_iter().partition(|s| known_stamps.contains(s));
     problems.extend(unknown.iter().map(|slug| Problem::new("stamp", slug, "a stamp that exists")));
     if !stamps.is_empty() {
         let of_stamps: Vec<(i32, String)> = pool::list(conn, false)
@@ -222,7 +229,10 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
         notices.push(if problem.found.is_empty() {
             format!("{}: expected {}. {instead}", problem.field, problem.expected)
         } else {
-            format!("{}: found \u{201c}{}\u{201d}, expected {}. {instead}", problem.field, problem.found, problem.expected)
+            format!(
+                "{}: found \u{201c}{}\u{201d}, expected {}. {instead}",
+                problem.field, problem.found, problem.expected
+            )
         });
     }
     Ok(Window {

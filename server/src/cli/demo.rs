@@ -31,7 +31,7 @@ impl Demo {
         let open = place.open().await?;
         let world = self.install(&open.app).await?;
         let mut stop = Stop::listen()?;
-        let server = self.serve.start(&open, listener).await?;
+        let server = self.serve.start(&open, listener)?;
         let address = server.address;
         let sender = (!self.quiet).then(|| tokio::spawn(send(world, address)));
         if let Ok(page) = reqwest::get(format!("http://{address}/overview")).await

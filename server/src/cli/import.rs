@@ -3,8 +3,8 @@
 use super::{Place, with_database};
 use crate::app::App;
 use crate::app::import::{
-    Bar, By, ChangesOptions, End, IntervalsOptions, OccupancyOptions, Progress, Report, Source, SwfOptions, import_changes,
-    import_intervals, import_occupancy, import_swf, list_imports, undo_import,
+    Bar, By, ChangesOptions, End, IntervalsOptions, OccupancyOptions, Progress, Report, Source, SwfOptions,
+    import_changes, import_intervals, import_occupancy, import_swf, list_imports, undo_import,
 };
 use crate::ingest::table::Format;
 use anyhow::{Result, bail};
@@ -178,7 +178,8 @@ struct Common {
 /// A length of time such as `10s` or `5m`, in milliseconds.
 fn step(text: &str) -> Result<i64, String> {
     let now = headroom_domain::LATEST_MS;
-    let length = instant(&format!("now-{text}"), now).map(|at| now - at).ok().filter(|ms| (1..=86_400_000).contains(ms));
+    let length =
+        instant(&format!("now-{text}"), now).map(|at| now - at).ok().filter(|ms| (1..=86_400_000).contains(ms));
     length.ok_or_else(|| "expected a length from 1s to 1d, such as 10s, 1m, 5m or 1h".into())
 }
 

@@ -23,14 +23,19 @@ static CLI_ACTOR: LazyLock<Actor> = LazyLock::new(|| Actor { name: "local".into(
 
 /// The capacity dashboard for slots: what is full, what is wasted, who uses it.
 #[derive(Debug, Parser)]
-#[command(name = "headroom", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "headroom",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Try it:            headroom demo
 Your own server:   headroom serve
 Your history in:   headroom import swf LOG.swf.gz
                    headroom import occupancy SAMPLES.csv
 Exact sums out:    headroom usage --by tenant --format csv
 
-Without --database-url a private PostgreSQL is kept below --data-dir; several commands may use it at once.")]
+Without --database-url a private PostgreSQL is kept below --data-dir; several commands may use it at once."
+)]
 pub struct Cli {
     #[command(flatten)]
     place: Place,

@@ -108,7 +108,11 @@ impl Said {
             f.labels = self
                 .label
                 .iter()
-                .map(|l| l.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned())).with_context(|| format!("--label {l:?}: expected KEY=VALUE")))
+                .map(|l| {
+                    l.split_once('=')
+                        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                        .with_context(|| format!("--label {l:?}: expected KEY=VALUE"))
+                })
                 .collect::<Result<BTreeMap<_, _>>>()?;
         }
         Ok(PoolFields {
@@ -185,7 +189,9 @@ impl Pool {
             Self::Rename { pool, to } => {
                 let before = app.pool(&pool).await.map_err(plain)?;
                 let slug = Slug::parse(&to).with_context(|| format!("{to:?}"))?;
-                app.update_pool(&CLI_ACTOR, &pool, before.version, &PoolFields { slug, ..before.fields }).await.map_err(plain)?;
+                app.update_pool(&CLI_ACTOR, &pool, before.version, &PoolFields { slug, ..before.fields })
+                    .await
+                    .map_err(plain)?;
                 println!("pool {pool} is now called {to}; the old address redirects");
                 Ok(())
             }
@@ -273,7 +279,8 @@ impl Create {
 impl SetCapacity {
     async fn run(self, app: &App) -> Result<()> {
         let now = app.now().await.map_err(plain)?;
-        let from_ms = self.effective.as_deref().map_or(Ok(now), |text| range::instant(text, now)).context("--effective")?;
+        let from_ms =
+            self.effective.as_deref().map_or(Ok(now), |text| range::instant(text, now)).context("--effective")?;
         let step = CapacityStep {
             from_ms,
             configured: self.slots,
@@ -282,7 +289,12 @@ impl SetCapacity {
             actor: CLI_ACTOR.name.clone(),
         };
         app.set_capacity(&CLI_ACTOR, &self.pool, &step).await.map_err(plain)?;
-        println!("capacity of {} is {} slots from {}", self.pool, format::count(self.slots.into()), range::rfc3339(from_ms));
+        println!(
+            "capacity of {} is {} slots from {}",
+            self.pool,
+            format::count(self.slots.into()),
+            range::rfc3339(from_ms)
+        );
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ impl Serve {
         let open = place.open().await?;
         check_clock(&open.app, self.test_clock).await?;
         let mut stop = Stop::listen()?;
-        let server = self.start(&open, listener).await?;
+        let server = self.start(&open, listener)?;
         stop.asked().await;
         tracing::info!("stopping");
         server.stop().await;
@@ -51,8 +51,8 @@ impl Serve {
             .with_context(|| format!("cannot listen on {}; choose another port with --listen 127.0.0.1:0", self.listen))
     }
 
-    pub(super) async fn start(&self, open: &Open, listener: TcpListener) -> Result<Server> {
-        let server = serve::start(open.app.db.clone(), listener, !self.no_jobs).await?;
+    pub(super) fn start(&self, open: &Open, listener: TcpListener) -> Result<Server> {
+        let server = serve::start(open.app.db.clone(), listener, !self.no_jobs)?;
         println!("headroom listening on http://{}", server.address);
         Ok(server)
     }

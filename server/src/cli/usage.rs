@@ -43,7 +43,8 @@ impl Usage {
             let end = |name: &str, text: &Option<String>| {
                 text.as_deref().map(|t| range::instant(t, now).with_context(|| format!("--{name}"))).transpose()
             };
-            let rows = app.usage(&self.pool, self.by, end("from", &self.from)?, end("to", &self.to)?).await.map_err(plain)?;
+            let rows =
+                app.usage(&self.pool, self.by, end("from", &self.from)?, end("to", &self.to)?).await.map_err(plain)?;
             match self.format {
                 Format::Csv => print!("{}", to_csv(&rows)),
                 Format::Json => print!("{}", to_json(&rows)),

@@ -1,7 +1,6 @@
 //! RFC 9457 problems: the one table from what went wrong to what the API answers.
 
 use crate::app::{AppError, Problem};
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -47,7 +46,7 @@ pub struct ProblemBody {
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
-    body: ProblemBody,
+    body: Box<ProblemBody>,
     location: Option<String>,
 }
 
@@ -56,14 +55,14 @@ impl ApiError {
     pub fn new(status: StatusCode, word: &str, detail: impl Into<String>) -> Self {
         Self {
             status,
-            body: ProblemBody {
+            body: Box::new(ProblemBody {
                 kind: format!("about:blank#{word}"),
                 title: status.canonical_reason().unwrap_or("Error").to_owned(),
                 status: status.as_u16(),
                 detail: detail.into(),
                 errors: Vec::new(),
                 suggestion: None,
-            },
+            }),
             location: None,
         }
     }
@@ -93,7 +92,8 @@ impl From<AppError> for ApiError {
         match error {
             AppError::NotFound { ref suggestion, .. } => {
                 let suggestion = suggestion.clone();
-                let detail = suggestion.as_ref().map_or_else(|| error.to_string(), |s| format!("{error}; did you mean {s:?}?"));
+                let detail =
+                    suggestion.as_ref().map_or_else(|| error.to_string(), |s| format!("{error}; did you mean {s:?}?"));
                 let mut api = Self::new(StatusCode::NOT_FOUND, "not-found", detail);
                 api.body.suggestion = suggestion;
                 api
@@ -122,7 +122,7 @@ impl From<AppError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body)).into_response();
+        let mut response = (self.status, super::extract::Json(self.body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::SERVICE_UNAVAILABLE || self.status == StatusCode::TOO_MANY_REQUESTS {

@@ -32,7 +32,9 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, ApiEr
     let asked = sqlx_ready(&state);
     match tokio::time::timeout(Duration::from_secs(1), asked).await {
         Ok(true) => Ok(Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })),
-        _ => Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "database-unavailable", "the database does not answer")),
+        _ => {
+            Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "database-unavailable", "the database does not answer"))
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use crate::app::usage::{By, to_csv, to_json};
 use crate::app::window::Reading;
 use crate::app::{AppError, Problem};
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use headroom_domain::change::ChangeKind;
 use headroom_domain::occupancy::Sums;
@@ -97,7 +97,12 @@ pub async fn pool_trend(
     const MOST: i64 = 50_000;
     if window.span_ms() / step.ms() > MOST {
         let found = format!("{} points", window.span_ms() / step.ms());
-        return Err(AppError::invalid("step", found, format!("at most {MOST} points; choose a coarser step or a shorter range")).into());
+        return Err(AppError::invalid(
+            "step",
+            found,
+            format!("at most {MOST} points; choose a coarser step or a shorter range"),
+        )
+        .into());
     }
     let series = state.app.stored_series(&subject, step, window.from_ms, window.to_ms).await?;
     Ok(Json(SeriesOut::from(&series)))
@@ -157,10 +162,17 @@ pub struct UsageParams {
 /// Exact sums: the same numbers as `headroom usage`.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "history", params(UsageParams),
     responses((status = 200, description = "rows of exact sums, JSON or CSV", content_type = "application/json"), (status = 422, body = ProblemBody)))]
-pub async fn usage(State(state): State<AppState>, headers: HeaderMap, Query(params): Query<UsageParams>) -> Result<Response, ApiError> {
+pub async fn usage(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Query(params): Query<UsageParams>,
+) -> Result<Response, ApiError> {
     let now = state.app.now().await?;
     let end = |field: &str, text: &Option<String>| {
-        text.as_deref().filter(|t| !t.is_empty()).map(|t| range::instant(t, now).map_err(|e| AppError::range(field, t, &e))).transpose()
+        text.as_deref()
+            .filter(|t| !t.is_empty())
+            .map(|t| range::instant(t, now).map_err(|e| AppError::range(field, t, &e)))
+            .transpose()
     };
     let by = params.by.as_deref().unwrap_or("pool");
     let by: By = by.parse().map_err(|e: String| AppError::invalid("by", by, e))?;
@@ -270,7 +282,10 @@ pub struct OverviewOut {
 /// The numbers of the overview.
 #[utoipa::path(get, path = "/api/v1/overview", tag = "history", params(Filters),
     responses((status = 200, body = OverviewOut), (status = 422, body = ProblemBody)))]
-pub async fn overview(State(state): State<AppState>, Query(filters): Query<Filters>) -> Result<Json<OverviewOut>, ApiError> {
+pub async fn overview(
+    State(state): State<AppState>,
+    Query(filters): Query<Filters>,
+) -> Result<Json<OverviewOut>, ApiError> {
     let window = state.app.window(&filters.into(), "now-45d", Reading::Strict).await?;
     let o = state.app.overview(&window).await?;
     let total = o.trend.total();
@@ -327,7 +342,10 @@ fn api_source() -> String {
 /// Changes within a window, newest first, at most 1,000.
 #[utoipa::path(get, path = "/api/v1/changes", tag = "history", params(Filters),
     responses((status = 200, body = Vec<ChangeBody>), (status = 422, body = ProblemBody)))]
-pub async fn changes(State(state): State<AppState>, Query(filters): Query<Filters>) -> Result<Json<Vec<ChangeBody>>, ApiError> {
+pub async fn changes(
+    State(state): State<AppState>,
+    Query(filters): Query<Filters>,
+) -> Result<Json<Vec<ChangeBody>>, ApiError> {
     let window = state.app.window(&filters.into(), "now-45d", Reading::Strict).await?;
     let found = state.app.changes(&window, 1_000).await?;
     Ok(Json(
@@ -349,22 +367,40 @@ pub async fn changes(State(state): State<AppState>, Query(filters): Query<Filter
 /// Records changes; those recorded before are left alone.
 #[utoipa::path(post, path = "/api/v1/changes", tag = "history", request_body = Vec<ChangeBody>,
     responses((status = 200, description = "how many were new"), (status = 422, body = ProblemBody)))]
-pub async fn record(State(state): State<AppState>, Json(body): Json<Vec<ChangeBody>>) -> Result<(StatusCode, Json<serde_json::Value>), ApiError> {
+pub async fn record(
+    State(state): State<AppState>,
+    Json(body): Json<Vec<ChangeBody>>,
+) -> Result<(StatusCode, Json<serde_json::Value>), ApiError> {
     const MOST: usize = 1_000;
     if body.len() > MOST {
-        return Err(AppError::invalid("body", format!("{} changes", body.len()), format!("at most {MOST} in one request")).into());
+        return Err(AppError::invalid(
+            "body",
+            format!("{} changes", body.len()),
+            format!("at most {MOST} in one request"),
+        )
+        .into());
     }
     let now = state.app.now().await?;
     let mut problems = Vec::new();
     let mut parsed = Vec::new();
     for (i, c) in body.into_iter().enumerate() {
-        let at = range::instant(&c.at, now).map_err(|e| problems.push(Problem::new(format!("{i}.at"), &c.at, e.to_string())));
-        let kind = c.kind.parse::<ChangeKind>().map_err(|e| problems.push(Problem::new(format!("{i}.kind"), &c.kind, e)));
+        let at = range::instant(&c.at, now)
+            .map_err(|e| problems.push(Problem::new(format!("{i}.at"), &c.at, e.to_string())));
+        let kind =
+            c.kind.parse::<ChangeKind>().map_err(|e| problems.push(Problem::new(format!("{i}.kind"), &c.kind, e)));
         if c.title.is_empty() || c.title.chars().count() > 300 || c.title.contains('\0') {
             problems.push(Problem::new(format!("{i}.title"), &c.title, "1 to 300 characters"));
         }
-        if !(c.url.is_empty() || ((c.url.starts_with("http://") || c.url.starts_with("https://")) && c.url.len() <= 2000 && !c.url.contains('\0'))) {
-            problems.push(Problem::new(format!("{i}.url"), &c.url, "an http or https address of at most 2,000 characters"));
+        if !(c.url.is_empty()
+            || ((c.url.starts_with("http://") || c.url.starts_with("https://"))
+                && c.url.len() <= 2000
+                && !c.url.contains('\0')))
+        {
+            problems.push(Problem::new(
+                format!("{i}.url"),
+                &c.url,
+                "an http or https address of at most 2,000 characters",
+            ));
         }
         if c.source.is_empty() || c.source.chars().count() > 120 || c.source.contains('\0') {
             problems.push(Problem::new(format!("{i}.source"), &c.source, "1 to 120 characters"));
@@ -373,7 +409,10 @@ pub async fn record(State(state): State<AppState>, Json(body): Json<Vec<ChangeBo
             problems.push(Problem::new(format!("{i}.actor"), &c.actor, "at most 120 characters"));
         }
         if let (Ok(at_ms), Ok(kind)) = (at, kind) {
-            parsed.push((c.pool, Change { at_ms, kind, pool: None, title: c.title, url: c.url, source: c.source, actor: c.actor }));
+            parsed.push((
+                c.pool,
+                Change { at_ms, kind, pool: None, title: c.title, url: c.url, source: c.source, actor: c.actor },
+            ));
         }
     }
     if !problems.is_empty() {

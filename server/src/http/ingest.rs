@@ -208,7 +208,9 @@ pub struct SourceState {
 )]
 pub async fn source(State(state): State<AppState>, Path(source): Path<String>) -> Result<Json<SourceState>, ApiError> {
     let Some((last_seq, last_ms)) = state.app.last_seq(&source).await? else {
-        return Err(AppError::NotFound { what: "source", slug: source.chars().take(120).collect(), suggestion: None }.into());
+        return Err(
+            AppError::NotFound { what: "source", slug: source.chars().take(120).collect(), suggestion: None }.into()
+        );
     };
     Ok(Json(SourceState { source, last_seq, last_at: last_ms.map(rfc3339) }))
 }

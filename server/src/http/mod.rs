@@ -68,7 +68,8 @@ pub async fn complete(request: Request, next: Next) -> Response {
             response.headers_mut().insert(LOCATION, full);
         }
     }
-    let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/problem+json"));
+    let is_problem =
+        response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/problem+json"));
     if is_problem || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
@@ -95,7 +96,11 @@ fn with_rest(location: &str, uri: &Uri) -> String {
 }
 
 async fn no_such_route(uri: Uri) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "no-such-route", format!("{} is not part of the API; /api/v1/openapi.json lists what is", uri.path()))
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "no-such-route",
+        format!("{} is not part of the API; /api/v1/openapi.json lists what is", uri.path()),
+    )
 }
 
 async fn wrong_method(method: axum::http::Method, uri: Uri) -> ApiError {

@@ -310,7 +310,13 @@ pub struct CapacityOut {
 
 impl From<CapacityStep> for CapacityOut {
     fn from(s: CapacityStep) -> Self {
-        Self { from: range::rfc3339(s.from_ms), configured: s.configured, planned_down: s.planned_down, reason: s.reason, actor: s.actor }
+        Self {
+            from: range::rfc3339(s.from_ms),
+            configured: s.configured,
+            planned_down: s.planned_down,
+            reason: s.reason,
+            actor: s.actor,
+        }
     }
 }
 
@@ -320,7 +326,10 @@ pub(crate) fn slots(field: &str, value: i64) -> Result<i32, AppError> {
 
 /// All pools with their present values.
 #[utoipa::path(get, path = "/api/v1/pools", tag = "pools", params(Filters), responses((status = 200, body = Vec<PoolOut>)))]
-pub async fn list(State(state): State<AppState>, Query(filters): Query<Filters>) -> Result<Json<Vec<PoolOut>>, ApiError> {
+pub async fn list(
+    State(state): State<AppState>,
+    Query(filters): Query<Filters>,
+) -> Result<Json<Vec<PoolOut>>, ApiError> {
     let window = state.app.window(&filters.into(), "now-1d", Reading::Strict).await?;
     let pools = state.app.pools(&window, false).await?;
     Ok(Json(pools.into_iter().map(PoolOut::from).collect()))
@@ -337,7 +346,10 @@ pub async fn get(State(state): State<AppState>, Path(slug): Path<String>) -> Res
 /// Makes a pool.
 #[utoipa::path(post, path = "/api/v1/pools", tag = "pools", request_body = PoolIn,
     responses((status = 201, body = PoolOut), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn create(State(state): State<AppState>, Json(body): Json<PoolIn>) -> Result<(StatusCode, Json<PoolOut>), ApiError> {
+pub async fn create(
+    State(state): State<AppState>,
+    Json(body): Json<PoolIn>,
+) -> Result<(StatusCode, Json<PoolOut>), ApiError> {
     let step = CapacityStep {
         from_ms: state.app.now().await?,
         configured: slots("capacity", body.capacity.unwrap_or_default())?,
@@ -352,12 +364,23 @@ pub async fn create(State(state): State<AppState>, Json(body): Json<PoolIn>) -> 
 /// Changes a pool.
 #[utoipa::path(patch, path = "/api/v1/pools/{pool}", tag = "pools", params(("pool" = String, Path, description = "slug")), request_body = PoolIn,
     responses((status = 200, body = PoolOut), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn update(State(state): State<AppState>, Path(slug): Path<String>, Json(body): Json<PoolIn>) -> Result<Json<PoolOut>, ApiError> {
+pub async fn update(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    Json(body): Json<PoolIn>,
+) -> Result<Json<PoolOut>, ApiError> {
     let before = state.app.pool(&slug).await?;
-    let version = body.version.ok_or_else(|| AppError::invalid("version", "", format!("the version the change was made on; it is {} now", before.version)))?;
+    let version = body.version.ok_or_else(|| {
+        AppError::invalid("version", "", format!("the version the change was made on; it is {} now", before.version))
+    })?;
     for (field, given) in [("capacity", body.capacity), ("planned_down", body.planned_down)] {
         if let Some(given) = given {
-            return Err(AppError::invalid(field, given.to_string(), format!("no {field} here: POST /api/v1/pools/{slug}/capacity changes it")).into());
+            return Err(AppError::invalid(
+                field,
+                given.to_string(),
+                format!("no {field} here: POST /api/v1/pools/{slug}/capacity changes it"),
+            )
+            .into());
         }
     }
     let fields = body.onto(before.fields)?;
@@ -376,7 +399,10 @@ pub async fn archive(State(state): State<AppState>, Path(slug): Path<String>) ->
 /// A pool's capacity history, oldest first.
 #[utoipa::path(get, path = "/api/v1/pools/{pool}/capacity", tag = "pools", params(("pool" = String, Path, description = "slug")),
     responses((status = 200, body = Vec<CapacityOut>), (status = 404, body = ProblemBody)))]
-pub async fn capacity(State(state): State<AppState>, Path(slug): Path<String>) -> Result<Json<Vec<CapacityOut>>, ApiError> {
+pub async fn capacity(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+) -> Result<Json<Vec<CapacityOut>>, ApiError> {
     let window = state.app.window(&crate::app::window::Asked::default(), "now-1h", Reading::Strict).await?;
     let steps = state.app.pool_detail(&slug, &window).await?.steps;
     Ok(Json(steps.into_iter().map(CapacityOut::from).collect()))
@@ -385,7 +411,11 @@ pub async fn capacity(State(state): State<AppState>, Path(slug): Path<String>) -
 /// Sets a pool's capacity from an instant on.
 #[utoipa::path(post, path = "/api/v1/pools/{pool}/capacity", tag = "pools", params(("pool" = String, Path, description = "slug")), request_body = CapacityIn,
     responses((status = 200, body = Vec<CapacityOut>), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn set_capacity(State(state): State<AppState>, Path(slug): Path<String>, Json(body): Json<CapacityIn>) -> Result<Json<Vec<CapacityOut>>, ApiError> {
+pub async fn set_capacity(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    Json(body): Json<CapacityIn>,
+) -> Result<Json<Vec<CapacityOut>>, ApiError> {
     let now = state.app.now().await?;
     let from_ms = match &body.effective {
         Some(text) => range::instant(text, now).map_err(|e| AppError::range("effective", text, &e))?,
@@ -420,7 +450,11 @@ pub struct QuotaIn {
 /// Sets or removes a tenant's quota in a pool.
 #[utoipa::path(put, path = "/api/v1/pools/{pool}/quotas", tag = "pools", params(("pool" = String, Path, description = "slug")), request_body = QuotaIn,
     responses((status = 204), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn set_quota(State(state): State<AppState>, Path(slug): Path<String>, Json(body): Json<QuotaIn>) -> Result<StatusCode, ApiError> {
+pub async fn set_quota(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    Json(body): Json<QuotaIn>,
+) -> Result<StatusCode, ApiError> {
     let limit = body.slots.map(|s| slots("slots", s)).transpose()?;
     state.app.set_quota(&API_ACTOR, &slug, &body.tenant, limit).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -150,7 +150,10 @@ pub(crate) fn blank(slug: Slug, name: String) -> TenantFields {
 
 /// All tenants with what the window says about them.
 #[utoipa::path(get, path = "/api/v1/tenants", tag = "tenants", params(Filters), responses((status = 200, body = Vec<TenantOut>)))]
-pub async fn list(State(state): State<AppState>, Query(filters): Query<Filters>) -> Result<Json<Vec<TenantOut>>, ApiError> {
+pub async fn list(
+    State(state): State<AppState>,
+    Query(filters): Query<Filters>,
+) -> Result<Json<Vec<TenantOut>>, ApiError> {
     let window = state.app.window(&filters.into(), "now-45d", Reading::Strict).await?;
     Ok(Json(state.app.tenants(&window, false).await?.into_iter().map(TenantOut::from).collect()))
 }
@@ -158,7 +161,11 @@ pub async fn list(State(state): State<AppState>, Query(filters): Query<Filters>)
 /// One tenant.
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug"), Filters),
     responses((status = 200, body = TenantOut), (status = 404, body = ProblemBody)))]
-pub async fn get(State(state): State<AppState>, Path(slug): Path<String>, Query(filters): Query<Filters>) -> Result<Json<TenantOut>, ApiError> {
+pub async fn get(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    Query(filters): Query<Filters>,
+) -> Result<Json<TenantOut>, ApiError> {
     let window = state.app.window(&filters.into(), "now-45d", Reading::Strict).await?;
     Ok(Json(state.app.tenant_detail(&slug, &window).await?.now.into()))
 }
@@ -171,7 +178,10 @@ async fn answer(state: &AppState, slug: &str) -> Result<Json<TenantOut>, ApiErro
 /// Makes a tenant.
 #[utoipa::path(post, path = "/api/v1/tenants", tag = "tenants", request_body = TenantIn,
     responses((status = 201, body = TenantOut), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn create(State(state): State<AppState>, Json(body): Json<TenantIn>) -> Result<(StatusCode, Json<TenantOut>), ApiError> {
+pub async fn create(
+    State(state): State<AppState>,
+    Json(body): Json<TenantIn>,
+) -> Result<(StatusCode, Json<TenantOut>), ApiError> {
     let name = body.name.clone().or_else(|| body.slug.clone()).unwrap_or_default();
     let fields = body.onto(blank(Slug::from_name(&name, "tenant"), name))?;
     let made = state.app.create_tenant(&API_ACTOR, &fields).await?;
@@ -181,9 +191,15 @@ pub async fn create(State(state): State<AppState>, Json(body): Json<TenantIn>) -
 /// Changes a tenant.
 #[utoipa::path(patch, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug")), request_body = TenantIn,
     responses((status = 200, body = TenantOut), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn update(State(state): State<AppState>, Path(slug): Path<String>, Json(body): Json<TenantIn>) -> Result<Json<TenantOut>, ApiError> {
+pub async fn update(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    Json(body): Json<TenantIn>,
+) -> Result<Json<TenantOut>, ApiError> {
     let before = state.app.tenant(&slug).await?;
-    let version = body.version.ok_or_else(|| AppError::invalid("version", "", format!("the version the change was made on; it is {} now", before.version)))?;
+    let version = body.version.ok_or_else(|| {
+        AppError::invalid("version", "", format!("the version the change was made on; it is {} now", before.version))
+    })?;
     let fields = body.onto(before.fields)?;
     let after = state.app.update_tenant(&API_ACTOR, &slug, version, &fields).await?;
     answer(&state, after.fields.slug.as_str()).await

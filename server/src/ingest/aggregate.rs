@@ -154,7 +154,11 @@ impl Grouped {
             // Who was promised slots and has no row holds none of them.
             for (tenant, reserved) in promised {
                 if !reading.tenants[..by_tenant].iter().any(|t| t.tenant == *tenant) {
-                    reading.tenants.push(TenantReading { tenant: *tenant, reserved: *reserved, ..TenantReading::default() });
+                    reading.tenants.push(TenantReading {
+                        tenant: *tenant,
+                        reserved: *reserved,
+                        ..TenantReading::default()
+                    });
                 }
             }
         } else if reading.reserved.is_none() && !promised.is_empty() {
@@ -163,7 +167,10 @@ impl Grouped {
 
         let held = if capacity.is_none() || planned_down.is_none() { known.capacity_at(at) } else { None };
         let Some(configured) = capacity.or(held.map(|(configured, _)| configured)) else {
-            return Err((0, Wrong::new("capacity", b"", "a number of slots: the pool's capacity at that time is not known")));
+            return Err((
+                0,
+                Wrong::new("capacity", b"", "a number of slots: the pool's capacity at that time is not known"),
+            ));
         };
         self.configured = configured;
         self.planned_down = planned_down.or(held.map(|(_, down)| down)).unwrap_or(0).min(configured);
@@ -237,7 +244,10 @@ mod tests {
         let grouped = group(&[row(1, 50, 3)]).expect("fits");
         assert_eq!((grouped.reading.reserved(), grouped.reading.reserved_idle()), (9, 6));
         let pool_only = group(&[row(0, 50, 3)]).expect("fits");
-        assert_eq!((pool_only.reading.tenants.len(), pool_only.reading.reserved(), pool_only.reading.reserved_idle()), (0, 9, 6));
+        assert_eq!(
+            (pool_only.reading.tenants.len(), pool_only.reading.reserved(), pool_only.reading.reserved_idle()),
+            (0, 9, 6)
+        );
     }
 
     #[test]
@@ -257,7 +267,10 @@ mod tests {
         let mut other = row(2, 0, 1);
         other.values.duration_ms = 20;
         let (place, wrong) = group(&[row(1, 0, 1), other]).expect_err("differs");
-        assert_eq!((place, wrong.to_string().as_str()), (1, "duration_ms: found \"20\", expected 10 as in the other rows of this pool and time"));
+        assert_eq!(
+            (place, wrong.to_string().as_str()),
+            (1, "duration_ms: found \"20\", expected 10 as in the other rows of this pool and time")
+        );
         let (mut a, mut b) = (row(1, 0, 1), row(2, 0, 1));
         (a.values.capacity, b.values.capacity) = (Some(5), Some(6));
         assert_eq!(group(&[a, b]).expect_err("differs").1.column, "capacity");

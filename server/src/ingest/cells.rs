@@ -11,7 +11,8 @@ pub const MAX_DURATION_MS: Millis = DAY_MS;
 /// Greatest size of an extra signal's value.
 pub const MAX_SIGNAL: f64 = 1e12;
 
-const EXPECTED_INSTANT: &str = "a time such as 2026-11-21T08:00:00Z (epoch seconds go into a column NAME_s, milliseconds into NAME_ms)";
+const EXPECTED_INSTANT: &str =
+    "a time such as 2026-11-21T08:00:00Z (epoch seconds go into a column NAME_s, milliseconds into NAME_ms)";
 const EXPECTED_SCALE: &str = "a time from 1970-01-01 to 2200-01-01";
 
 /// A whole number without sign, up to 18 digits.
@@ -140,7 +141,9 @@ mod tests {
         ] {
             assert_eq!(rfc3339("ts", text.as_bytes()), Ok(at), "{text}");
         }
-        for text in ["2023-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-21", "1795248000", "2026-11-21T24:00:00Z", "now"] {
+        for text in
+            ["2023-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-21", "1795248000", "2026-11-21T24:00:00Z", "now"]
+        {
             assert_eq!(rfc3339("ts", text.as_bytes()).unwrap_err().expected, EXPECTED_INSTANT, "{text}");
         }
         for text in ["1969-12-31T23:59:59Z", "2200-01-01T00:00:01Z", "0000-01-01T00:00:00Z", "9999-01-01T00:00:00Z"] {

@@ -53,7 +53,8 @@ pub fn values(row: &Row<'_>) -> Result<Values, Wrong> {
         _ => return Err(Wrong::new("ts", b"several times", "one of ts, ts_s, ts_ms")),
     };
     let kind = text("kind", row.cell(KIND))?;
-    let kind = kind.parse::<ChangeKind>().map_err(|_| Wrong::new("kind", row.cell(KIND), "deploy, swap, scale or config"))?;
+    let kind =
+        kind.parse::<ChangeKind>().map_err(|_| Wrong::new("kind", row.cell(KIND), "deploy, swap, scale or config"))?;
     let title = line("title", row.cell(TITLE), MAX_TITLE)?;
     if title.trim().is_empty() {
         return Err(Wrong::new("title", b"", format!("1 to {MAX_TITLE} characters")));
@@ -87,14 +88,18 @@ mod tests {
 
     #[test]
     fn a_change() {
-        let change = read(r#"{"ts":"2026-11-21T08:00:00Z","kind":"deploy","title":"v2","url":"https://x/y"}"#).expect("right");
+        let change =
+            read(r#"{"ts":"2026-11-21T08:00:00Z","kind":"deploy","title":"v2","url":"https://x/y"}"#).expect("right");
         assert_eq!((change.at, change.kind, change.title.as_str()), (1_795_248_000_000, ChangeKind::Deploy, "v2"));
     }
 
     #[test]
     fn wrong_rows_name_their_column() {
         for (line, start) in [
-            (r#"{"ts_s":1,"kind":"party","title":"x"}"#, "kind: found \"party\", expected deploy, swap, scale or config"),
+            (
+                r#"{"ts_s":1,"kind":"party","title":"x"}"#,
+                "kind: found \"party\", expected deploy, swap, scale or config",
+            ),
             (r#"{"ts_s":1,"kind":"swap"}"#, "title: nothing found"),
             (r#"{"ts_s":1,"kind":"swap","title":"a\nb"}"#, "title: found \"a\\nb\", expected one line"),
             (r#"{"ts_s":1,"kind":"swap","title":"a","url":"javascript:x"}"#, "url: found"),

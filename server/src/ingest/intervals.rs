@@ -7,8 +7,21 @@ use headroom_domain::{MAX_SLOTS, Millis};
 
 /// The columns a row may have. Each time is RFC 3339, or epoch seconds (`_s`) or milliseconds (`_ms`).
 pub const COLUMNS: &[&str] = &[
-    "pool", "tenant", "slots", "start", "start_s", "start_ms", "end", "end_s", "end_ms", "submit", "submit_s", "submit_ms", "state",
-    "reservation", "reserved",
+    "pool",
+    "tenant",
+    "slots",
+    "start",
+    "start_s",
+    "start_ms",
+    "end",
+    "end_s",
+    "end_ms",
+    "submit",
+    "submit_s",
+    "submit_ms",
+    "state",
+    "reservation",
+    "reserved",
 ];
 
 /// The pool's slug.
@@ -57,7 +70,9 @@ pub fn values(row: &Row<'_>) -> Result<Option<Values>, Wrong> {
         (Some(start), Some(end)) => (start, end),
         _ if never_held => return Ok(None),
         (None, _) => return Err(Wrong::new("start", b"", "a time such as 2026-11-21T08:00:00Z")),
-        (_, None) => return Err(Wrong::new("end", b"", "a time such as 2026-11-21T08:00:00Z; leave out what has not ended")),
+        (_, None) => {
+            return Err(Wrong::new("end", b"", "a time such as 2026-11-21T08:00:00Z; leave out what has not ended"));
+        }
     };
     if end < start {
         return Err(Wrong::new("end", text(row, END), "a time that is not before the start"));
@@ -110,7 +125,8 @@ mod tests {
 
     #[test]
     fn a_row_states_what_was_held() {
-        let held = read(r#"{"pool":"a","tenant":"t","slots":3,"start_s":10,"end_ms":20000,"submit_s":5}"#).expect("right");
+        let held =
+            read(r#"{"pool":"a","tenant":"t","slots":3,"start_s":10,"end_ms":20000,"submit_s":5}"#).expect("right");
         assert_eq!(held, Some(Values { start: 10_000, end: 20_000, submit: Some(5_000), slots: 3, reserved: None }));
     }
 
@@ -134,7 +150,10 @@ mod tests {
             (r#"{"slots":3,"end_s":10}"#, "start: nothing found"),
             (r#"{"slots":-3,"start_s":10,"end_s":20}"#, "slots: found \"-3\""),
             (r#"{"slots":3,"start_s":10,"start_ms":1,"end_s":20}"#, "start: found \"several times\""),
-            (r#"{"slots":3,"start_s":10,"end_s":20,"submit_s":11}"#, "submit: found \"11\", expected a time that is not after"),
+            (
+                r#"{"slots":3,"start_s":10,"end_s":20,"submit_s":11}"#,
+                "submit: found \"11\", expected a time that is not after",
+            ),
             (r#"{"slots":3,"start":"2026","end_s":20}"#, "start: found \"2026\""),
         ] {
             let problem = read(line).expect_err(line);

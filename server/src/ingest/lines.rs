@@ -244,7 +244,8 @@ mod tests {
 
     #[test]
     fn truncated_gzip_is_told_after_the_lines_that_are_whole() {
-        let text: Vec<u8> = (0..200_000).flat_map(|i: u32| format!("{}\n", i.wrapping_mul(2_654_435_761)).into_bytes()).collect();
+        let text: Vec<u8> =
+            (0..200_000).flat_map(|i: u32| format!("{}\n", i.wrapping_mul(2_654_435_761)).into_bytes()).collect();
         let packed = gzip(&text);
         assert_eq!(all(&packed).expect("whole").len(), 200_000);
         let cut = all(&packed[..packed.len() / 2]).unwrap_err();

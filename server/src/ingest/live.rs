@@ -83,7 +83,12 @@ pub struct Verdict {
 
 impl Verdict {
     fn of(row: usize, wrong: Wrong) -> Self {
-        Self { row: row + 1, field: wrong.column.into_owned(), found: wrong.found, expected: wrong.expected.into_owned() }
+        Self {
+            row: row + 1,
+            field: wrong.column.into_owned(),
+            found: wrong.found,
+            expected: wrong.expected.into_owned(),
+        }
     }
 }
 
@@ -164,7 +169,11 @@ pub fn judge<'a>(rows: impl IntoIterator<Item = &'a [u8]>, step_ms: Millis, now:
             .and_then(|()| read_row(&Row::new(text, &cells), step_ms, now, catalog));
         match read {
             Ok(row) if !seen.insert((row.pool, row.tenant, row.values.at)) => {
-                let wrong = Wrong::new("ts", Row::new(text, &cells).cell(TS), "one row for each pool, tenant and time of a batch");
+                let wrong = Wrong::new(
+                    "ts",
+                    Row::new(text, &cells).cell(TS),
+                    "one row for each pool, tenant and time of a batch",
+                );
                 judged.reject(Verdict::of(place, wrong));
             }
             Ok(row) => {
@@ -187,23 +196,36 @@ pub fn judge<'a>(rows: impl IntoIterator<Item = &'a [u8]>, step_ms: Millis, now:
 
 fn read_row(row: &Row<'_>, step_ms: Millis, now: Millis, catalog: &Catalog) -> Result<Accepted, Wrong> {
     let slug = row.cell(POOL);
-    let pool = *catalog.pools.get(slug).ok_or_else(|| Wrong::new("pool", slug, "a pool that exists and is not archived"))?;
+    let pool =
+        *catalog.pools.get(slug).ok_or_else(|| Wrong::new("pool", slug, "a pool that exists and is not archived"))?;
     let slug = row.cell(TENANT);
     let tenant = match slug {
         [] => 0,
-        slug => *catalog.tenants.get(slug).ok_or_else(|| Wrong::new("tenant", slug, "a tenant that exists and is not archived"))?,
+        slug => *catalog
+            .tenants
+            .get(slug)
+            .ok_or_else(|| Wrong::new("tenant", slug, "a tenant that exists and is not archived"))?,
     };
     let at = instant(row)?;
     if at > now + AHEAD_MS {
         return Err(Wrong::new("ts", row.cell(TS), "a time at most 5 min ahead of the server's"));
     }
     if at < now - LATE_MS {
-        return Err(Wrong::new("ts", row.cell(TS), "a time at most 48 h old; older history comes in with `headroom import`"));
+        return Err(Wrong::new(
+            "ts",
+            row.cell(TS),
+            "a time at most 48 h old; older history comes in with `headroom import`",
+        ));
     }
     Ok(Accepted { pool, tenant, values: values(row, at, step_ms)? })
 }
 
-fn read_signals(columns: &super::table::Columns, row: &Row<'_>, place: usize, accepted: &Accepted) -> Result<Vec<SignalValue>, Wrong> {
+fn read_signals(
+    columns: &super::table::Columns,
+    row: &Row<'_>,
+    place: usize,
+    accepted: &Accepted,
+) -> Result<Vec<SignalValue>, Wrong> {
     let mut out = Vec::new();
     for (i, name) in columns.signal_names().iter().enumerate() {
         let cell = row.cell(columns.first_signal() + i);
@@ -229,7 +251,8 @@ fn agree(mut numbered: Vec<(usize, Accepted)>, catalog: &Catalog, judged: &mut J
         let known = catalog.known.get(&pool).unwrap_or(&nothing);
         let mut end = start + length;
         while start < end {
-            let samples: Vec<Sample> = numbered[start..end].iter().map(|(_, r)| Sample { tenant: r.tenant, values: r.values }).collect();
+            let samples: Vec<Sample> =
+                numbered[start..end].iter().map(|(_, r)| Sample { tenant: r.tenant, values: r.values }).collect();
             let Err((place, wrong)) = grouped.fill(&samples, known) else { break };
             let (row, _) = numbered.remove(start + place);
             judged.signals.retain(|s| s.row != row);
@@ -320,7 +343,12 @@ pub fn unpack(bytes: &[u8]) -> Result<Unpacked, PackedError> {
                 occupied: c[6][i],
                 reserved: optional(c[7][i]),
                 queued: optional(c[8][i]),
-                counters: (c[9][i] != 0).then(|| Counters { claims: c[10][i], rejections: c[11][i], waited: c[12][i], queue_ms: c[13][i] }),
+                counters: (c[9][i] != 0).then(|| Counters {
+                    claims: c[10][i],
+                    rejections: c[11][i],
+                    waited: c[12][i],
+                    queue_ms: c[13][i],
+                }),
                 latency_micros: optional(c[14][i]),
             },
         })
@@ -390,7 +418,10 @@ mod tests {
             &format!(r#"{{"pool":"a","ts_ms":{at},"occupied":5,"duration_ms":10000}}"#),
             &format!(r#"{{"pool":"a","tenant":"t","ts_ms":{at},"occupied":5,"duration_ms":20000}}"#),
         ]);
-        assert_eq!((judged.rows.len(), judged.verdicts[0].row, judged.verdicts[0].field.as_str()), (1, 2, "duration_ms"));
+        assert_eq!(
+            (judged.rows.len(), judged.verdicts[0].row, judged.verdicts[0].field.as_str()),
+            (1, 2, "duration_ms")
+        );
     }
 
     #[test]
@@ -414,23 +445,49 @@ mod tests {
     fn any_row() -> impl Strategy<Value = Accepted> {
         let some = || prop::option::of(0_i64..1_000_000);
         let counters = prop::option::of((0_i64..1000, 0_i64..1000, 0_i64..1000, 0_i64..1_000_000));
-        (1..100_i32, 0..100_i32, 0..NOW, 1..86_400_000_i64, some(), some(), 0..10_000_000_i64, (some(), some(), some()), counters).prop_map(
-            |(pool, tenant, at, duration_ms, capacity, planned_down, occupied, (reserved, queued, latency_micros), counters)| Accepted {
-                pool,
-                tenant,
-                values: Values {
+        (
+            1..100_i32,
+            0..100_i32,
+            0..NOW,
+            1..86_400_000_i64,
+            some(),
+            some(),
+            0..10_000_000_i64,
+            (some(), some(), some()),
+            counters,
+        )
+            .prop_map(
+                |(
+                    pool,
+                    tenant,
                     at,
                     duration_ms,
                     capacity,
                     planned_down,
                     occupied,
-                    reserved,
-                    queued,
-                    latency_micros,
-                    counters: counters.map(|(claims, rejections, waited, queue_ms)| Counters { claims, rejections, waited, queue_ms }),
+                    (reserved, queued, latency_micros),
+                    counters,
+                )| Accepted {
+                    pool,
+                    tenant,
+                    values: Values {
+                        at,
+                        duration_ms,
+                        capacity,
+                        planned_down,
+                        occupied,
+                        reserved,
+                        queued,
+                        latency_micros,
+                        counters: counters.map(|(claims, rejections, waited, queue_ms)| Counters {
+                            claims,
+                            rejections,
+                            waited,
+                            queue_ms,
+                        }),
+                    },
                 },
-            },
-        )
+            )
     }
 
     proptest! {

@@ -78,7 +78,11 @@ impl Scanner<'_> {
             Some(b'{' | b'[') => Err(self.wrong("a number, a text or null")),
             Some(_) => {
                 let start = self.at;
-                while self.text.get(self.at).is_some_and(|b| !matches!(b, b',' | b'}' | b']') && !b.is_ascii_whitespace()) {
+                while self
+                    .text
+                    .get(self.at)
+                    .is_some_and(|b| !matches!(b, b',' | b'}' | b']') && !b.is_ascii_whitespace())
+                {
                     self.at += 1;
                 }
                 match &self.text[start..self.at] {

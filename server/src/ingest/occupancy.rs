@@ -124,7 +124,11 @@ pub fn values(row: &Row<'_>, at: Millis, step_ms: Millis) -> Result<Values, Wron
             waited: waited.unwrap_or(0),
             queue_ms: queue_ms.unwrap_or(0),
         }),
-        latency_micros: if latency.is_empty() { None } else { Some(cells::milli("latency_p95_ms", latency, MAX_LATENCY_MS)?) },
+        latency_micros: if latency.is_empty() {
+            None
+        } else {
+            Some(cells::milli("latency_p95_ms", latency, MAX_LATENCY_MS)?)
+        },
     })
 }
 
@@ -148,7 +152,10 @@ mod tests {
         assert_eq!(least, Values { at: 60_000, duration_ms: 60_000, occupied: 5, ..Values::default() });
         let more = read(r#"{"pool":"a","ts_ms":60001,"occupied":5,"capacity":4,"claims":9,"rejections":2,"latency_p95_ms":1.5,"duration_ms":10000}"#)
             .expect("right");
-        assert_eq!((more.at, more.duration_ms, more.capacity, more.latency_micros), (60_001, 10_000, Some(4), Some(1500)));
+        assert_eq!(
+            (more.at, more.duration_ms, more.capacity, more.latency_micros),
+            (60_001, 10_000, Some(4), Some(1500))
+        );
         assert_eq!(more.counters, Some(Counters { claims: 9, rejections: 2, ..Counters::default() }));
     }
 
@@ -161,9 +168,15 @@ mod tests {
             (r#"{"occupied":1}"#, "ts: nothing found, expected a time such as"),
             (r#"{"ts_s":1,"ts_ms":1,"occupied":1}"#, "ts: found \"several times\""),
             (r#"{"ts":1795248000,"occupied":1}"#, "ts: found \"1795248000\", expected a time such as"),
-            (r#"{"ts_s":1,"occupied":1,"claims":1,"rejections":2}"#, "rejections: found \"2\", expected at most the claims, 1"),
+            (
+                r#"{"ts_s":1,"occupied":1,"claims":1,"rejections":2}"#,
+                "rejections: found \"2\", expected at most the claims, 1",
+            ),
             (r#"{"ts_s":1,"occupied":1,"claims":9999999999999}"#, "claims: found"),
-            (r#"{"ts_s":1,"occupied":1,"duration_ms":0}"#, "duration_ms: found \"0\", expected a whole number from 1 to 86400000"),
+            (
+                r#"{"ts_s":1,"occupied":1,"duration_ms":0}"#,
+                "duration_ms: found \"0\", expected a whole number from 1 to 86400000",
+            ),
             (r#"{"ts":"2199-12-31T23:59:59Z","occupied":1}"#, "ts: found"),
             (r#"{"ts_s":1,"occupied":true}"#, "occupied: found \"true\""),
         ] {

@@ -197,7 +197,11 @@ mod tests {
         out
     }
 
-    fn run(intervals: &mut [Interval], span: (Millis, Millis), capacity: &CapacitySteps) -> (Swept, BTreeMap<i32, Sums>) {
+    fn run(
+        intervals: &mut [Interval],
+        span: (Millis, Millis),
+        capacity: &CapacitySteps,
+    ) -> (Swept, BTreeMap<i32, Sums>) {
         intervals.sort_by_key(|i| i.start);
         let mut acc = Accumulator::default();
         let swept = sweep::<Infallible>(1, intervals, span, capacity, &mut acc, |_| Ok(())).expect("infallible");

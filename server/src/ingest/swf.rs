@@ -63,7 +63,12 @@ pub fn read(lines: &mut Lines, mut progress: impl FnMut(u64)) -> Result<Log, Rea
                 log.rows += 1;
                 let list = if problem.unplaceable { &mut log.rejected } else { &mut log.damaged };
                 let found = problem.found.trim_matches('"').as_bytes();
-                list.push(LineError { line: number, column: problem.column, found: shown(found), expected: problem.expected });
+                list.push(LineError {
+                    line: number,
+                    column: problem.column,
+                    found: shown(found),
+                    expected: problem.expected,
+                });
             }
         }
     }
@@ -87,8 +92,14 @@ mod tests {
         let log = read(&mut lines, |_| ()).expect("readable");
         assert_eq!((log.rows, log.jobs.len(), log.skipped, log.rejected.total, log.damaged.total), (5, 1, 1, 1, 2));
         assert_eq!(log.rejected.shown[0].line, 4);
-        assert_eq!(log.damaged.shown[0].to_string(), "line 5, run time (field 4): found \"1x\", expected a number, -1 for unknown");
-        assert_eq!(log.damaged.shown[1].to_string(), "line 6, line: found \"3 fields\", expected 18 fields separated by blanks");
+        assert_eq!(
+            log.damaged.shown[0].to_string(),
+            "line 5, run time (field 4): found \"1x\", expected a number, -1 for unknown"
+        );
+        assert_eq!(
+            log.damaged.shown[1].to_string(),
+            "line 6, line: found \"3 fields\", expected 18 fields separated by blanks"
+        );
         assert_eq!(log.header.max_procs, Some(10));
     }
 }

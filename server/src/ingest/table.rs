@@ -87,7 +87,9 @@ impl Columns {
         if let Some(at) = self.known.iter().position(|known| known.as_bytes() == name) {
             return Ok(at);
         }
-        if self.with_signals && let Some(signal) = name.strip_prefix(SIGNAL) {
+        if self.with_signals
+            && let Some(signal) = name.strip_prefix(SIGNAL)
+        {
             return self.signal(signal);
         }
         Err(self.unknown(name))
@@ -214,7 +216,11 @@ impl Table {
         if format == Format::Csv {
             let header = loop {
                 match lines.next_line()? {
-                    None => return Err(ReadError::Head("the file is empty, expected a header line with column names".into())),
+                    None => {
+                        return Err(ReadError::Head(
+                            "the file is empty, expected a header line with column names".into(),
+                        ));
+                    }
                     Some(line) => match line.bytes {
                         Some(bytes) if bytes.trim_ascii().is_empty() => {}
                         Some(bytes) => break (line.number, bytes.to_vec()),
@@ -372,6 +378,7 @@ mod tests {
         out
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "what it is compared with may fail")]
     fn cells(of: [&str; 4]) -> Result<Vec<String>, String> {
         Ok(of.map(str::to_owned).to_vec())
     }
@@ -402,7 +409,9 @@ mod tests {
         assert!(problems[2].contains("a closing quote"), "{}", problems[2]);
         assert!(problems[3].contains("a comma after"), "{}", problems[3]);
         assert!(got[4].1.is_ok());
-        let got = rows(b"{\"pool\":\"a\"\n{\"pool\":[1]}\n{\"pool\":\"a\",\"pool\":\"b\"}\n{\"pool\":\"a\"} x\n{\"poool\":1}\n");
+        let got = rows(
+            b"{\"pool\":\"a\"\n{\"pool\":[1]}\n{\"pool\":\"a\",\"pool\":\"b\"}\n{\"pool\":\"a\"} x\n{\"poool\":1}\n",
+        );
         assert!(got.iter().all(|(_, row)| row.is_err()), "{got:?}");
         assert!(got[4].1.as_ref().unwrap_err().contains("perhaps pool"), "{got:?}");
     }

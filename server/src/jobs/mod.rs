@@ -66,8 +66,12 @@ pub async fn run_all(db: Db, samples: Arc<Notify>, cancel: CancellationToken) {
                 if let Err(error) = run_once(&db, &job, owner).await {
                     tracing::warn!(job = job.schedule.name, %error, "job failed, it runs again at its next turn");
                 }
+                // Only the rollup is woken early: the others have nothing to do with samples.
                 let nudged = async {
-                    if job.schedule.name == ROLLUP.name { samples.notified().await } else { std::future::pending().await }
+                    if job.schedule.name != ROLLUP.name {
+                        std::future::pending::<()>().await;
+                    }
+                    samples.notified().await;
                 };
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_millis(job.schedule.period_ms as u64)) => {}

@@ -5,8 +5,8 @@ use crate::app::AppError;
 use crate::db::Db;
 use headroom_domain::retention::may_drop;
 use headroom_domain::{DAY_MS, Millis};
-use headroom_store::partition::{self, Cut};
 use headroom_store::job;
+use headroom_store::partition::{self, Cut};
 use serde_json::json;
 
 /// Partitions exist this far ahead, so that a job that is late by days does no harm.
@@ -37,9 +37,12 @@ pub async fn run(db: &Db) -> Result<Outcome, AppError> {
             let mut tx = db.jobs.begin().await?;
             let goes = match cut {
                 Cut::Raw => old.to_ms <= now - RAW_KEPT_MS && !partition::has_pending(&mut tx, &old).await?,
-                Cut::Minutes => old.to_ms < now && may_drop(old.to_ms, &partition::holders(&mut tx, cut, &old).await?, 1),
+                Cut::Minutes => {
+                    old.to_ms < now && may_drop(old.to_ms, &partition::holders(&mut tx, cut, &old).await?, 1)
+                }
                 Cut::FiveMinutes => {
-                    old.to_ms < now && may_drop(old.to_ms, &partition::holders(&mut tx, cut, &old).await?, FIVE_MINUTES_KEPT_DAYS)
+                    old.to_ms < now
+                        && may_drop(old.to_ms, &partition::holders(&mut tx, cut, &old).await?, FIVE_MINUTES_KEPT_DAYS)
                 }
             };
             if goes {

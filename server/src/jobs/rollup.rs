@@ -147,7 +147,9 @@ fn note_current(current: &mut BTreeMap<(i32, i32), Current>, pool: i32, grouped:
         planned_down: small(grouped.planned_down),
         occupied: small(reading.occupied()),
         reserved: small(reading.reserved()),
-        rejections: reading.counters.map_or_else(|| reading.tenants.iter().map(|t| t.counters.rejections).sum(), |c| c.rejections),
+        rejections: reading
+            .counters
+            .map_or_else(|| reading.tenants.iter().map(|t| t.counters.rejections).sum(), |c| c.rejections),
         latency_ms: latency.map(|micros| micros as f32 / 1000.0),
     };
     for tenant in &reading.tenants {

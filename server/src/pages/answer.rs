@@ -3,7 +3,9 @@
 use super::shell::{Spec, shell, without_database};
 use super::visit::Visit;
 use crate::app::{App, AppError, Problem};
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, VARY};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, VARY,
+};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use headroom_domain::range::rfc3339;
@@ -12,12 +14,12 @@ use headroom_frontend::{pages, render};
 use leptos::prelude::AnyView;
 
 /// The cookie that carries a sentence over a redirect.
-pub const FLASH: &str = "hr_flash";
+pub(crate) const FLASH: &str = "hr_flash";
 /// Seconds after which a page may be asked for again when the database is away.
-pub const RETRY_AFTER_S: u64 = 5;
+pub(crate) const RETRY_AFTER_S: u64 = 5;
 
 /// A page of a status.
-pub fn page(shell: &ShellModel, status: StatusCode, view: impl FnOnce() -> AnyView) -> Response {
+pub(crate) fn page(shell: &ShellModel, status: StatusCode, view: impl FnOnce() -> AnyView) -> Response {
     let html = render::document(view);
     let mut response = (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
     let headers = response.headers_mut();
@@ -41,7 +43,12 @@ fn content_security_policy(nonce: &str) -> String {
 }
 
 /// A table as CSV: RFC 4180, text that a spreadsheet would run is quoted with an apostrophe.
-pub fn csv(shell: &ShellModel, name: &str, header: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> Response {
+pub(crate) fn csv(
+    shell: &ShellModel,
+    name: &str,
+    header: &[&str],
+    rows: impl IntoIterator<Item = Vec<Cell>>,
+) -> Response {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(header).expect("writing to memory");
     for row in rows {
@@ -61,7 +68,7 @@ pub fn csv(shell: &ShellModel, name: &str, header: &[&str], rows: impl IntoItera
 
 /// One cell of a CSV.
 #[derive(Debug, Clone)]
-pub enum Cell {
+pub(crate) enum Cell {
     /// Text that came from people.
     Text(String),
     /// A whole number.
@@ -84,21 +91,22 @@ impl Cell {
 }
 
 /// Goes on to another page after a change, with a sentence to show there.
-pub fn done(to: &str, sentence: &str) -> Response {
+pub(crate) fn done(to: &str, sentence: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();
     if let Ok(to) = HeaderValue::try_from(to) {
         headers.insert(LOCATION, to);
     }
     let sentence = percent_encoding::utf8_percent_encode(sentence, percent_encoding::NON_ALPHANUMERIC);
-    if let Ok(cookie) = HeaderValue::try_from(format!("{FLASH}={sentence}; Path=/; Max-Age=60; SameSite=Lax; HttpOnly")) {
+    if let Ok(cookie) = HeaderValue::try_from(format!("{FLASH}={sentence}; Path=/; Max-Age=60; SameSite=Lax; HttpOnly"))
+    {
         headers.append(SET_COOKIE, cookie);
     }
     response
 }
 
 /// A permanent redirect.
-pub fn moved(to: &str) -> Response {
+pub(crate) fn moved(to: &str) -> Response {
     let mut response = StatusCode::MOVED_PERMANENTLY.into_response();
     if let Ok(to) = HeaderValue::try_from(to) {
         response.headers_mut().insert(LOCATION, to);
@@ -107,7 +115,7 @@ pub fn moved(to: &str) -> Response {
 }
 
 /// An error as a page: shell, navigation and search stay.
-pub async fn failure(app: &App, visit: &Visit, error: AppError) -> Response {
+pub(crate) async fn failure(app: &App, visit: &Visit, error: AppError) -> Response {
     let (status, model) = match error {
         AppError::Moved { what, ref slug, ref to } => {
             let from = format!("/{what}s/{slug}");
@@ -152,7 +160,7 @@ pub async fn failure(app: &App, visit: &Visit, error: AppError) -> Response {
 }
 
 /// An error page that needs no database.
-pub fn status_page(visit: &Visit, status: StatusCode, model: &ErrorModel) -> Response {
+pub(crate) fn status_page(visit: &Visit, status: StatusCode, model: &ErrorModel) -> Response {
     let shell = without_database(visit, error_spec(status));
     let mut response = page(&shell, status, || pages::error(&shell, model));
     if let Some(seconds) = model.retry_after_s {
@@ -162,7 +170,7 @@ pub fn status_page(visit: &Visit, status: StatusCode, model: &ErrorModel) -> Res
 }
 
 /// An error page's model with only a sentence.
-pub fn blank(status: StatusCode, what: String) -> ErrorModel {
+pub(crate) fn blank(status: StatusCode, what: String) -> ErrorModel {
     ErrorModel {
         status: status.as_u16(),
         what,

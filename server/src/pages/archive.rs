@@ -15,7 +15,7 @@ use headroom_frontend::model::{ArchiveModel, ArchiveNoun, FilterSet, Named};
 use headroom_frontend::{pages, routes::RailEntry};
 
 /// GET `/pools/{pool}/archive`.
-pub async fn pool(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
+pub(crate) async fn pool(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
     let outcome = async {
         let pool = state.app.pool(&slug).await?;
         let title = format!("Archive {}", pool.fields.name);
@@ -24,7 +24,10 @@ pub async fn pool(State(state): State<AppState>, Slug(slug): Slug, visit: Visit)
         let slots = detail.now.effective().unwrap_or_default();
         let archived = pool.archived_ms.is_some();
         let effects = if archived {
-            vec![format!("{} slots count in the totals again.", format::count(slots)), "It appears in lists and pickers again.".into()]
+            vec![
+                format!("{} slots count in the totals again.", format::count(slots)),
+                "It appears in lists and pickers again.".into(),
+            ]
         } else {
             vec![
                 format!("{} slots leave the totals of what is there now.", format::count(slots)),
@@ -37,7 +40,10 @@ pub async fn pool(State(state): State<AppState>, Slug(slug): Slug, visit: Visit)
             subject: Named { slug: slug.clone(), name: pool.fields.name.clone() },
             archived,
             effects,
-            keeps: vec!["Its history stays readable and stays in the sums of its time.".into(), "Its address keeps working.".into()],
+            keeps: vec![
+                "Its history stays readable and stays in the sums of its time.".into(),
+                "Its address keeps working.".into(),
+            ],
             version: pool.version.to_string(),
             error: None,
         };
@@ -50,7 +56,12 @@ pub async fn pool(State(state): State<AppState>, Slug(slug): Slug, visit: Visit)
 }
 
 /// POST `/pools/{pool}/archive`.
-pub async fn archive_pool(State(state): State<AppState>, Slug(slug): Slug, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn archive_pool(
+    State(state): State<AppState>,
+    Slug(slug): Slug,
+    visit: Visit,
+    posted: Posted,
+) -> Response {
     let restore = posted.get("restore") == "1";
     match state.app.archive_pool(&PAGE_ACTOR, &slug, !restore).await {
         Ok(()) if restore => done(&format!("/pools/{slug}"), &format!("Pool {slug} is in use again.")),
@@ -60,7 +71,7 @@ pub async fn archive_pool(State(state): State<AppState>, Slug(slug): Slug, visit
 }
 
 /// GET `/tenants/{tenant}/archive`.
-pub async fn tenant(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
+pub(crate) async fn tenant(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
     let outcome = async {
         let tenant = state.app.tenant(&slug).await?;
         let title = format!("Archive {}", tenant.fields.name);
@@ -70,7 +81,11 @@ pub async fn tenant(State(state): State<AppState>, Slug(slug): Slug, visit: Visi
             noun: ArchiveNoun::Tenant,
             subject: Named { slug: slug.clone(), name: tenant.fields.name.clone() },
             archived,
-            effects: vec![if archived { "It appears in lists and pickers again.".into() } else { "It leaves lists and pickers.".into() }],
+            effects: vec![if archived {
+                "It appears in lists and pickers again.".into()
+            } else {
+                "It leaves lists and pickers.".into()
+            }],
             keeps: vec![
                 "What it used stays metered and stays in the sums of its time.".into(),
                 "Its reservations and quotas stay as they are.".into(),
@@ -87,11 +102,18 @@ pub async fn tenant(State(state): State<AppState>, Slug(slug): Slug, visit: Visi
 }
 
 /// POST `/tenants/{tenant}/archive`.
-pub async fn archive_tenant(State(state): State<AppState>, Slug(slug): Slug, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn archive_tenant(
+    State(state): State<AppState>,
+    Slug(slug): Slug,
+    visit: Visit,
+    posted: Posted,
+) -> Response {
     let restore = posted.get("restore") == "1";
     match state.app.archive_tenant(&PAGE_ACTOR, &slug, !restore).await {
         Ok(()) if restore => done(&format!("/tenants/{slug}"), &format!("Tenant {slug} is in use again.")),
-        Ok(()) => done("/tenants", &format!("Tenant {slug} was archived. Its page can bring it back: /tenants/{slug}.")),
+        Ok(()) => {
+            done("/tenants", &format!("Tenant {slug} was archived. Its page can bring it back: /tenants/{slug}."))
+        }
         Err(error) => failure(&state.app, &visit, error).await,
     }
 }

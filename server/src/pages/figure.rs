@@ -11,8 +11,8 @@ use headroom_domain::change::ChangeKind;
 use headroom_domain::range::rfc3339;
 use headroom_domain::series::Series;
 use headroom_frontend::model::{
-    ChartColumn, ChartModel, ChartRow, ChartVariant, ChartWidth, EventKind, EventRow, HeatmapCell, HeatmapModel, HeatmapRow,
-    LegendEntry, LegendMark, PanelState, PlotArea, ShellModel, Unit,
+    ChartColumn, ChartModel, ChartRow, ChartVariant, ChartWidth, EventKind, EventRow, HeatmapCell, HeatmapModel,
+    HeatmapRow, LegendEntry, LegendMark, PanelState, PlotArea, ShellModel, Unit,
 };
 use headroom_store::change::Change;
 
@@ -20,7 +20,7 @@ use headroom_store::change::Change;
 const MOST_ANNOTATIONS: usize = 12;
 
 /// Changes and clock changes of a window as annotations, oldest first.
-pub fn annotations(window: &Window, changes: &[Change]) -> Vec<Annotation> {
+pub(crate) fn annotations(window: &Window, changes: &[Change]) -> Vec<Annotation> {
     let mut all: Vec<Annotation> = charts::clock_changes(&window.zone, window.from_ms, window.to_ms);
     // Scale events move the capacity line itself; where there are too many changes they explain most.
     let weight = |kind: ChangeKind| match kind {
@@ -31,18 +31,37 @@ pub fn annotations(window: &Window, changes: &[Change]) -> Vec<Annotation> {
     };
     let mut changes: Vec<&Change> = changes.iter().collect();
     changes.sort_by_key(|c| (weight(c.kind), -c.at_ms));
-    all.extend(changes.into_iter().take(MOST_ANNOTATIONS.saturating_sub(all.len())).map(|c| Annotation { at_ms: c.at_ms, text: c.title.clone() }));
+    all.extend(
+        changes
+            .into_iter()
+            .take(MOST_ANNOTATIONS.saturating_sub(all.len()))
+            .map(|c| Annotation { at_ms: c.at_ms, text: c.title.clone() }),
+    );
     all.sort_by_key(|a| a.at_ms);
     all
 }
 
 /// The frame of a chart over a window.
-pub fn frame<'a>(id: &'a str, title: &'a str, window: &'a Window, annotations: &'a [Annotation]) -> Frame<'a> {
-    Frame { id, title, from_ms: window.from_ms, to_ms: window.to_ms, now_ms: window.now_ms, zone: &window.zone, annotations }
+pub(crate) fn frame<'a>(id: &'a str, title: &'a str, window: &'a Window, annotations: &'a [Annotation]) -> Frame<'a> {
+    Frame {
+        id,
+        title,
+        from_ms: window.from_ms,
+        to_ms: window.to_ms,
+        now_ms: window.now_ms,
+        zone: &window.zone,
+        annotations,
+    }
 }
 
 /// A drawn chart as a page's model.
-pub fn model(spec: &ChartSpec, variants: &[Variant], subtitle: String, step_ms: Millis, csv_href: String) -> ChartModel {
+pub(crate) fn model(
+    spec: &ChartSpec,
+    variants: &[Variant],
+    subtitle: String,
+    step_ms: Millis,
+    csv_href: String,
+) -> ChartModel {
     let Chart { drawings, description, legend, columns, rows, annotations } = charts::chart(spec, variants);
     let empty = rows.iter().all(|r| r.values.iter().all(Option::is_none));
     ChartModel {
@@ -101,7 +120,10 @@ pub fn model(spec: &ChartSpec, variants: &[Variant], subtitle: String, step_ms: 
                 },
             })
             .collect(),
-        rows: rows.into_iter().map(|r| ChartRow { from_ms: r.from_ms, values: r.values, incomplete: r.incomplete }).collect(),
+        rows: rows
+            .into_iter()
+            .map(|r| ChartRow { from_ms: r.from_ms, values: r.values, incomplete: r.incomplete })
+            .collect(),
         annotations: annotations
             .into_iter()
             .map(|(letter, a)| EventRow {
@@ -123,7 +145,7 @@ pub fn model(spec: &ChartSpec, variants: &[Variant], subtitle: String, step_ms: 
 }
 
 /// A chart's data table as CSV: the same rows, times in UTC and in the shown zone.
-pub fn chart_csv(shell: &ShellModel, name: &str, chart: &ChartModel) -> Response {
+pub(crate) fn chart_csv(shell: &ShellModel, name: &str, chart: &ChartModel) -> Response {
     let labels: Vec<String> = chart.columns.iter().map(|c| c.label.to_lowercase().replace(' ', "_")).collect();
     let mut header = vec!["from_utc", "from_local"];
     header.extend(labels.iter().map(String::as_str));
@@ -136,19 +158,26 @@ pub fn chart_csv(shell: &ShellModel, name: &str, chart: &ChartModel) -> Response
 }
 
 /// An instant as the shown zone's wall clock.
-pub fn local(shell: &ShellModel, at: Millis) -> String {
+pub(crate) fn local(shell: &ShellModel, at: Millis) -> String {
     shell.zone.local(at).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// The address of a table of this page as CSV.
-pub fn csv_href(visit: &Visit, shell: &ShellModel, table: &str) -> String {
+pub(crate) fn csv_href(visit: &Visit, shell: &ShellModel, table: &str) -> String {
     shell.url.replace(&visit.path, &[("format", "csv"), ("table", table)])
 }
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// Peaks by weekday and hour as a page's model.
-pub fn heat(id: &str, title: &str, window: &Window, trend: &Trend, csv_href: String, counts_claims: bool) -> HeatmapModel {
+pub(crate) fn heat(
+    id: &str,
+    title: &str,
+    window: &Window,
+    trend: &Trend,
+    csv_href: String,
+    counts_claims: bool,
+) -> HeatmapModel {
     let cells = heatmap(&trend.series, &window.zone);
     let highest = cells.iter().flatten().filter_map(|c| c.peak).fold(0.0, f64::max);
     HeatmapModel {
@@ -182,7 +211,7 @@ pub fn heat(id: &str, title: &str, window: &Window, trend: &Trend, csv_href: Str
 }
 
 /// What a stored point is, in words.
-pub fn resolution(series: &Series) -> &'static str {
+pub(crate) fn resolution(series: &Series) -> &'static str {
     match series.step_ms {
         60_000 => "1-min average",
         300_000 => "5-min average",
@@ -191,7 +220,7 @@ pub fn resolution(series: &Series) -> &'static str {
 }
 
 /// A heatmap's cells as CSV.
-pub fn heat_csv(shell: &ShellModel, name: &str, heat: &HeatmapModel) -> Response {
+pub(crate) fn heat_csv(shell: &ShellModel, name: &str, heat: &HeatmapModel) -> Response {
     let rows = heat.rows.iter().flat_map(|row| {
         row.cells.iter().zip(&heat.columns).map(|(cell, hour)| {
             vec![
@@ -207,7 +236,10 @@ pub fn heat_csv(shell: &ShellModel, name: &str, heat: &HeatmapModel) -> Response
 }
 
 /// At most 60 evenly spaced values of a series for a spark line.
-pub fn spark(series: &Series, value: impl Fn(&headroom_domain::occupancy::Sums) -> Option<f64>) -> Vec<Option<f64>> {
+pub(crate) fn spark(
+    series: &Series,
+    value: impl Fn(&headroom_domain::occupancy::Sums) -> Option<f64>,
+) -> Vec<Option<f64>> {
     const MOST: usize = 60;
     let n = series.points.len();
     let per = n.div_ceil(MOST).max(1);
@@ -215,7 +247,7 @@ pub fn spark(series: &Series, value: impl Fn(&headroom_domain::occupancy::Sums) 
 }
 
 /// Rows of a timeline as CSV.
-pub fn events_csv(shell: &ShellModel, name: &str, events: &[EventRow]) -> Response {
+pub(crate) fn events_csv(shell: &ShellModel, name: &str, events: &[EventRow]) -> Response {
     let text = |cell: &Option<String>| Cell::Text(cell.clone().unwrap_or_default());
     let rows = events.iter().map(|e| {
         vec![
@@ -231,7 +263,7 @@ pub fn events_csv(shell: &ShellModel, name: &str, events: &[EventRow]) -> Respon
 }
 
 /// A change as a row of a timeline.
-pub fn event(change: &Change) -> EventRow {
+pub(crate) fn event(change: &Change) -> EventRow {
     EventRow {
         at_ms: change.at_ms,
         kind: match change.kind {

@@ -3,8 +3,8 @@
 use crate::app::Problem;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use headroom_domain::Millis;
 use headroom_domain::localtime::ZoneSlice;
@@ -16,33 +16,39 @@ const MAX_FIELD: usize = 10_000;
 
 /// A posted form.
 #[derive(Debug, Clone, Default)]
-pub struct Posted {
+pub(crate) struct Posted {
     pairs: Vec<(String, String)>,
 }
 
 impl Posted {
     /// A field's text, trimmed; empty if it was not sent.
-    pub fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.pairs.iter().find(|(k, _)| k == name).map_or("", |(_, v)| v.trim())
     }
 
     /// Whether a field was sent.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.pairs.iter().any(|(k, _)| k == name)
     }
 
     /// A field for showing again, with its error.
-    pub fn field(&self, name: &str, problems: &[Problem]) -> Field {
+    pub(crate) fn field(&self, name: &str, problems: &[Problem]) -> Field {
         Field { value: self.get(name).to_owned(), error: error_of(name, problems) }
     }
 }
 
 /// The sentence for a field that cannot be accepted.
-pub fn error_of(name: &str, problems: &[Problem]) -> Option<String> {
+pub(crate) fn error_of(name: &str, problems: &[Problem]) -> Option<String> {
     let sentences: Vec<String> = problems
         .iter()
         .filter(|p| p.field == name)
-        .map(|p| if p.found.is_empty() { format!("Expected {}.", p.expected) } else { format!("Found \u{201c}{}\u{201d}, expected {}.", p.found, p.expected) })
+        .map(|p| {
+            if p.found.is_empty() {
+                format!("Expected {}.", p.expected)
+            } else {
+                format!("Found \u{201c}{}\u{201d}, expected {}.", p.found, p.expected)
+            }
+        })
         .collect();
     (!sentences.is_empty()).then(|| sentences.join(" "))
 }
@@ -55,7 +61,9 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
         if !is_from_here(request.headers()) {
             return Err((StatusCode::FORBIDDEN, "this form was sent from another site").into_response());
         }
-        let body = Bytes::from_request(request, state).await.map_err(|e| (e.status(), "the form is too large").into_response())?;
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|e| (e.status(), "the form is too large").into_response())?;
         let pairs = url::form_urlencoded::parse(&body)
             .into_owned()
             .take(500)
@@ -73,7 +81,7 @@ fn is_from_here(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a whole number with optional grouping; empty is `None`.
-pub fn number(posted: &Posted, field: &str, problems: &mut Vec<Problem>) -> Option<i32> {
+pub(crate) fn number(posted: &Posted, field: &str, problems: &mut Vec<Problem>) -> Option<i32> {
     let text = posted.get(field);
     if text.is_empty() {
         return None;
@@ -88,7 +96,7 @@ pub fn number(posted: &Posted, field: &str, problems: &mut Vec<Problem>) -> Opti
 
 /// Reads a wall-clock time in the shown zone, or RFC 3339; empty is `None`. A time that a clock
 /// change skips is refused with both neighbours.
-pub fn wall_time(posted: &Posted, field: &str, zone: &ZoneSlice, problems: &mut Vec<Problem>) -> Option<Millis> {
+pub(crate) fn wall_time(posted: &Posted, field: &str, zone: &ZoneSlice, problems: &mut Vec<Problem>) -> Option<Millis> {
     let text = posted.get(field);
     if text.is_empty() {
         return None;

@@ -15,7 +15,7 @@ const fn spec(title: &str) -> Spec<'_> {
 }
 
 /// GET `/help`.
-pub async fn help(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn help(State(state): State<AppState>, visit: Visit) -> Response {
     match shell(&state.app, &visit, spec("Help")).await {
         Ok((shell, _)) => {
             let host = if visit.host.is_empty() { "127.0.0.1:8080" } else { &visit.host };
@@ -27,7 +27,7 @@ pub async fn help(State(state): State<AppState>, visit: Visit) -> Response {
 }
 
 /// GET `/help/shortcuts`.
-pub async fn shortcuts(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn shortcuts(State(state): State<AppState>, visit: Visit) -> Response {
     match shell(&state.app, &visit, spec("Keyboard shortcuts")).await {
         Ok((shell, _)) => page(&shell, StatusCode::OK, || pages::shortcuts(&shell)),
         Err(error) => failure(&state.app, &visit, error).await,

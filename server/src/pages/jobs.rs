@@ -22,9 +22,15 @@ use headroom_store::job::Run;
 const RUNS: i64 = 500;
 
 /// GET.
-pub async fn get(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
     let outcome = async {
-        let spec = Spec { title: "Jobs", rail: Some(RailEntry::Jobs), honoured: FilterSet::NONE, default_from: "now-45d", view: &["q", "cur"] };
+        let spec = Spec {
+            title: "Jobs",
+            rail: Some(RailEntry::Jobs),
+            honoured: FilterSet::NONE,
+            default_from: "now-45d",
+            view: &["q", "cur"],
+        };
         let (shell, window) = shell(&state.app, &visit, spec).await?;
         let asked = Asked::read(&visit, &["started"], "started", true);
         let all = state.app.job_runs(RUNS).await?;

@@ -15,10 +15,11 @@ use headroom_frontend::model::{Density, Field, FilterSet, MeModel, Theme};
 use headroom_frontend::pages;
 
 const YEAR_S: u32 = 31_536_000;
-const SPEC: Spec<'static> = Spec { title: "Preferences", rail: None, honoured: FilterSet::NONE, default_from: "now-45d", view: &[] };
+const SPEC: Spec<'static> =
+    Spec { title: "Preferences", rail: None, honoured: FilterSet::NONE, default_from: "now-45d", view: &[] };
 
 /// GET.
-pub async fn get(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
     show(&state, &visit, StatusCode::OK, None).await
 }
 
@@ -39,7 +40,7 @@ async fn show(state: &AppState, visit: &Visit, status: StatusCode, refused: Opti
 }
 
 /// POST. A field that was not sent stays as it is.
-pub async fn post(State(state): State<AppState>, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn post(State(state): State<AppState>, visit: Visit, posted: Posted) -> Response {
     let mut cookies: Vec<(&str, String)> = Vec::new();
     if posted.has("tz") {
         let tz = posted.get("tz");
@@ -61,7 +62,9 @@ pub async fn post(State(state): State<AppState>, visit: Visit, posted: Posted) -
     }
     // Only a path of our own: `//elsewhere` and `https://...` are other sites, and browsers read
     // `/\elsewhere` and a path with tabs or line breaks in it as the former.
-    let is_ours = |back: &str| back.starts_with('/') && !back.starts_with("//") && !back.contains(|c: char| c == '\\' || c.is_control());
+    let is_ours = |back: &str| {
+        back.starts_with('/') && !back.starts_with("//") && !back.contains(|c: char| c == '\\' || c.is_control())
+    };
     let back = Some(posted.get("back")).filter(|back| is_ours(back));
     let mut response = match back {
         Some(back) => done(back, ""),

@@ -27,7 +27,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Redirect, Response};
 use axum::routing::{MethodRouter, get, post};
 use headroom_frontend::routes::{Page, ROUTES};
 use headroom_store::audit::Actor;
@@ -71,15 +71,16 @@ fn handler(page: Page) -> MethodRouter<AppState> {
 }
 
 /// An address that is no page.
-pub async fn not_found(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn not_found(State(state): State<AppState>, visit: Visit) -> Response {
     let error = crate::app::AppError::NotFound { what: "page", slug: visit.path.clone(), suggestion: None };
     answer::failure(&state.app, &visit, error).await
 }
 
 /// Bare refusals from the layers (too large, too slow, wrong method) become pages for browsers.
-pub async fn problem_pages(State(_): State<AppState>, visit: Visit, request: Request, next: Next) -> Response {
+pub(crate) async fn problem_pages(State(_): State<AppState>, visit: Visit, request: Request, next: Next) -> Response {
     let is_page = !visit.path.starts_with("/api/") && !visit.path.starts_with("/assets/");
-    let wants_html = request.headers().get(ACCEPT).and_then(|a| a.to_str().ok()).is_some_and(|a| a.contains("text/html"));
+    let wants_html =
+        request.headers().get(ACCEPT).and_then(|a| a.to_str().ok()).is_some_and(|a| a.contains("text/html"));
     let response = next.run(request).await;
     let status = response.status();
     let is_html = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/html"));

@@ -14,7 +14,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::occupancy::{Sums, slot_hours};
 use headroom_domain::pool::{OCCUPANCY_CRIT, OCCUPANCY_WARN};
-use headroom_frontend::model::{FilterSet, Metric, Money, Named, OverviewModel, PanelState, Peak, ShellModel, StatCard, TopTenant};
+use headroom_frontend::model::{
+    FilterSet, Metric, Money, Named, OverviewModel, PanelState, Peak, ShellModel, StatCard, TopTenant,
+};
 use headroom_frontend::{pages, routes::RailEntry};
 
 const SPEC: Spec<'static> = Spec {
@@ -26,7 +28,7 @@ const SPEC: Spec<'static> = Spec {
 };
 
 /// GET.
-pub async fn get(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
     let (shell, window) = match shell(&state.app, &visit, SPEC).await {
         Ok(both) => both,
         Err(error) => return failure(&state.app, &visit, error).await,
@@ -96,14 +98,21 @@ fn completeness(o: &Overview) -> PanelState {
     if o.pools == 0 {
         return PanelState::Empty {
             text: "Connect a data source to see capacity: make a pool, then import its history or send samples.".into(),
-            action: Some(headroom_frontend::model::Link { label: "How data gets in".into(), href: "/help#data-in".into() }),
+            action: Some(headroom_frontend::model::Link {
+                label: "How data gets in".into(),
+                href: "/help#data-in".into(),
+            }),
         };
     }
     if o.now.stale > 0 && o.now.fresh > 0 {
         let named = o.silent.join(", ");
         let rest = o.now.stale - o.silent.len() as i64;
         let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        let text = format!("{} of {} pools sent nothing for 5 min ({named}{more}). What is said about now leaves them out.", o.now.stale, o.now.stale + o.now.fresh);
+        let text = format!(
+            "{} of {} pools sent nothing for 5 min ({named}{more}). What is said about now leaves them out.",
+            o.now.stale,
+            o.now.stale + o.now.fresh
+        );
         return PanelState::Partial { text };
     }
     PanelState::Ready
@@ -149,7 +158,10 @@ fn cards(shell: &ShellModel, window: &Window, o: &Overview, total: &Sums) -> Vec
         unknown_because: last.is_none().then(|| "nothing was observed in this window".into()),
         peak: peak(series).map(|(value, at)| Peak { value, at_ms: Some(at) }),
         previous: o.prior.and_then(|s| s.occupancy()),
-        detail: total.occupancy().map(|mean| format!("average {}", headroom_domain::format::percent(mean))).unwrap_or_default(),
+        detail: total
+            .occupancy()
+            .map(|mean| format!("average {}", headroom_domain::format::percent(mean)))
+            .unwrap_or_default(),
         spark: figure::spark(series, Sums::occupancy),
         href: "#occupancy".into(),
         ..card(Metric::Occupancy, "")

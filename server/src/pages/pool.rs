@@ -18,8 +18,9 @@ use headroom_domain::occupancy::slot_hours;
 use headroom_domain::series::{Bucket, boundaries, chart_step};
 use headroom_domain::{HOUR_MS, Millis};
 use headroom_frontend::model::{
-    CapacityRow, ChartModel, EventKind, EventRow, FilterSet, Money, Named, PanelState, Peak, PoolHead, PoolHistory, PoolModel, PoolPolicy,
-    PoolTab, PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, UnitCost,
+    CapacityRow, ChartModel, EventKind, EventRow, FilterSet, Money, Named, PanelState, Peak, PoolHead, PoolHistory,
+    PoolModel, PoolPolicy, PoolTab, PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel,
+    UnitCost,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 use headroom_store::audit::Recorded;
@@ -32,7 +33,7 @@ const BESIDE_POINTS: usize = 240;
 const CHANGES: usize = 20;
 
 /// GET.
-pub async fn get(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
+pub(crate) async fn get(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
     match answer(&state, &visit, &slug).await {
         Ok(response) => response,
         Err(error) => failure(&state.app, &visit, error).await,
@@ -84,12 +85,20 @@ async fn answer(state: &AppState, visit: &Visit, slug: &str) -> crate::app::Resu
             let name = |what: &str| format!("{slug}-{what}");
             match visit.csv() {
                 Some("rejections") if tab.rejections.is_some() => {
-                    return Ok(figure::chart_csv(&shell, &name("rejections"), tab.rejections.as_ref().unwrap_or(&tab.occupancy)));
+                    return Ok(figure::chart_csv(
+                        &shell,
+                        &name("rejections"),
+                        tab.rejections.as_ref().unwrap_or(&tab.occupancy),
+                    ));
                 }
                 Some("heatmap") => return Ok(figure::heat_csv(&shell, &name("heatmap"), &tab.heatmap)),
                 Some(table) => {
                     let signal = tab.signals.iter().find(|s| s.id == table);
-                    return Ok(figure::chart_csv(&shell, &name(signal.map_or("occupancy", |s| &s.id)), signal.unwrap_or(&tab.occupancy)));
+                    return Ok(figure::chart_csv(
+                        &shell,
+                        &name(signal.map_or("occupancy", |s| &s.id)),
+                        signal.unwrap_or(&tab.occupancy),
+                    ));
                 }
                 None => PoolTab::Trend(Box::new(tab)),
             }
@@ -150,7 +159,13 @@ fn head(d: &PoolDetail) -> PoolHead {
     }
 }
 
-async fn trend(state: &AppState, visit: &Visit, shell: &ShellModel, window: &Window, d: &PoolDetail) -> crate::app::Result<PoolTrend> {
+async fn trend(
+    state: &AppState,
+    visit: &Visit,
+    shell: &ShellModel,
+    window: &Window,
+    d: &PoolDetail,
+) -> crate::app::Result<PoolTrend> {
     let notes = figure::annotations(window, &d.changes);
     let step = headroom_domain::format::duration(d.trend.step_ms);
     let frame = figure::frame("occupancy", "Slots", window, &notes);
@@ -192,7 +207,11 @@ async fn trend(state: &AppState, visit: &Visit, shell: &ShellModel, window: &Win
         let chart = figure::model(
             &charts::signal(&frame, &title, &signal.unit, &samples),
             &[Variant::Compact, Variant::Medium],
-            if signal.unit.is_empty() { format!("average per {step}") } else { format!("average per {step}, {}", signal.unit) },
+            if signal.unit.is_empty() {
+                format!("average per {step}")
+            } else {
+                format!("average per {step}, {}", signal.unit)
+            },
             step_ms,
             figure::csv_href(visit, shell, &id),
         );
@@ -201,7 +220,14 @@ async fn trend(state: &AppState, visit: &Visit, shell: &ShellModel, window: &Win
     Ok(PoolTrend {
         occupancy,
         rejections,
-        heatmap: figure::heat("saturation", "When it fills up", window, &d.trend, figure::csv_href(visit, shell, "heatmap"), total.claims > 0),
+        heatmap: figure::heat(
+            "saturation",
+            "When it fills up",
+            window,
+            &d.trend,
+            figure::csv_href(visit, shell, "heatmap"),
+            total.claims > 0,
+        ),
         signals,
         changes: d.changes.iter().take(CHANGES).map(figure::event).collect(),
     })
@@ -232,7 +258,7 @@ fn samples(window: &Window, buckets: &[Bucket], points: &BTreeMap<Millis, Signal
 }
 
 /// A use as a row of either list.
-pub fn use_row(u: &TenantUse) -> PoolTenantRow {
+pub(crate) fn use_row(u: &TenantUse) -> PoolTenantRow {
     let narrow = |wide: i128| i64::try_from(wide).unwrap_or(i64::MAX);
     PoolTenantRow {
         subject: Named { slug: u.slug.clone(), name: u.name.clone() },
@@ -257,7 +283,8 @@ async fn tenants(
 ) -> crate::app::Result<(PoolTenants, Vec<PoolTenantRow>)> {
     let asked = Asked::read(visit, &COLUMNS, "slot-hours", true);
     let uses = state.app.pool_tenants(d.now.pool.key, window).await?;
-    let mut rows: Vec<PoolTenantRow> = uses.iter().map(use_row).filter(|r| asked.matches(&[&r.subject.slug, &r.subject.name])).collect();
+    let mut rows: Vec<PoolTenantRow> =
+        uses.iter().map(use_row).filter(|r| asked.matches(&[&r.subject.slug, &r.subject.name])).collect();
     let slug = |r: &PoolTenantRow| r.subject.slug.clone();
     match asked.sort.as_str() {
         "tenant" => asked.sort(&mut rows, |r| Some(r.subject.name.to_lowercase()), slug),
@@ -278,7 +305,19 @@ async fn tenants(
 }
 
 fn tenants_csv(shell: &ShellModel, slug: &str, rows: &[PoolTenantRow]) -> Response {
-    let header = ["tenant", "name", "used_now", "quota", "reserved_now", "fair_share", "slot_hours", "share", "peak_used", "rejections", "reserved_idle_slot_hours"];
+    let header = [
+        "tenant",
+        "name",
+        "used_now",
+        "quota",
+        "reserved_now",
+        "fair_share",
+        "slot_hours",
+        "share",
+        "peak_used",
+        "rejections",
+        "reserved_idle_slot_hours",
+    ];
     let rows = rows.iter().map(|r| {
         vec![
             Cell::Own(r.subject.slug.clone()),
@@ -298,7 +337,7 @@ fn tenants_csv(shell: &ShellModel, slug: &str, rows: &[PoolTenantRow]) -> Respon
 }
 
 /// A reservation as a row of either list.
-pub fn reservation_row(slug: &str, name: &str, r: &headroom_store::reservation::Stored) -> ReservationRow {
+pub(crate) fn reservation_row(slug: &str, name: &str, r: &headroom_store::reservation::Stored) -> ReservationRow {
     ReservationRow {
         subject: Named { slug: slug.to_owned(), name: name.to_owned() },
         baseline: r.reservation.baseline,
@@ -318,7 +357,9 @@ async fn policy(state: &AppState, window: &Window, d: &PoolDetail) -> crate::app
         properties: f.properties,
         feed_period_ms: f.feed_period_ms.map(Into::into),
         zone: f.zone.clone(),
-        unit_cost: price.map(|micros| UnitCost { per_slot_hour: Money { minor: (micros + 5_000) / 10_000, currency: currency.clone() } }),
+        unit_cost: price.map(|micros| UnitCost {
+            per_slot_hour: Money { minor: (micros + 5_000) / 10_000, currency: currency.clone() },
+        }),
         cost_in_window: price.map(|micros| {
             let slot_ms_micros = i128::from(total.capacity_slot_ms) * i128::from(micros);
             Money { minor: i64::try_from(slot_ms_micros / i128::from(HOUR_MS) / 10_000).unwrap_or(i64::MAX), currency }
@@ -350,12 +391,19 @@ async fn policy(state: &AppState, window: &Window, d: &PoolDetail) -> crate::app
 }
 
 /// A recorded edit as a row of a timeline.
-pub fn edit(r: &Recorded) -> EventRow {
+pub(crate) fn edit(r: &Recorded) -> EventRow {
     let text = match (&r.before, &r.after) {
         (Some(before), Some(after)) => format!("{}: {}", r.action, changed(before, after)),
         _ => r.action.clone(),
     };
-    EventRow { at_ms: r.at.timestamp_millis(), kind: EventKind::Edit, text, actor: Some(r.actor.clone()), href: None, letter: None }
+    EventRow {
+        at_ms: r.at.timestamp_millis(),
+        kind: EventKind::Edit,
+        text,
+        actor: Some(r.actor.clone()),
+        href: None,
+        letter: None,
+    }
 }
 
 /// The fields that differ, in words.
@@ -392,6 +440,10 @@ async fn history(
     } else {
         PanelState::Ready
     };
-    let tab = PoolHistory { events: events[asked.page(total)].to_vec(), table: asked.state(visit, shell, total), state: panel };
+    let tab = PoolHistory {
+        events: events[asked.page(total)].to_vec(),
+        table: asked.state(visit, shell, total),
+        state: panel,
+    };
     Ok((tab, events))
 }

@@ -23,7 +23,7 @@ fn spec(title: &str) -> Spec<'_> {
 }
 
 /// GET `/pools/new`.
-pub async fn new(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn new(State(state): State<AppState>, visit: Visit) -> Response {
     let organisation = match state.app.organisation().await {
         Ok(organisation) => organisation,
         Err(error) => return failure(&state.app, &visit, error).await,
@@ -33,7 +33,7 @@ pub async fn new(State(state): State<AppState>, visit: Visit) -> Response {
 }
 
 /// POST `/pools/new`.
-pub async fn create(State(state): State<AppState>, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn create(State(state): State<AppState>, visit: Visit, posted: Posted) -> Response {
     let outcome = async {
         let (_, window) = shell(&state.app, &visit, spec("New pool")).await?;
         let mut problems = Vec::new();
@@ -52,7 +52,7 @@ pub async fn create(State(state): State<AppState>, visit: Visit, posted: Posted)
 }
 
 /// GET `/pools/{pool}/edit`.
-pub async fn edit(State(state): State<AppState>, InPath(slug): InPath, visit: Visit) -> Response {
+pub(crate) async fn edit(State(state): State<AppState>, InPath(slug): InPath, visit: Visit) -> Response {
     let found = async {
         let pool = state.app.pool(&slug).await?;
         let (_, window) = shell(&state.app, &visit, spec("Edit")).await?;
@@ -75,7 +75,12 @@ pub async fn edit(State(state): State<AppState>, InPath(slug): InPath, visit: Vi
 }
 
 /// POST `/pools/{pool}/edit`.
-pub async fn update(State(state): State<AppState>, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    InPath(slug): InPath,
+    visit: Visit,
+    posted: Posted,
+) -> Response {
     let before = match state.app.pool(&slug).await {
         Ok(pool) => pool,
         Err(error) => return failure(&state.app, &visit, error).await,
@@ -88,13 +93,20 @@ pub async fn update(State(state): State<AppState>, InPath(slug): InPath, visit: 
         _ => Err(AppError::Invalid(problems)),
     };
     match outcome {
-        Ok(pool) => done(&format!("/pools/{}?tab=policy", pool.fields.slug), &format!("Pool {} was changed.", pool.fields.name)),
+        Ok(pool) => {
+            done(&format!("/pools/{}?tab=policy", pool.fields.slug), &format!("Pool {} was changed.", pool.fields.name))
+        }
         Err(error) => refused(&state, &visit, mode(&before), &posted, error).await,
     }
 }
 
 /// POST `/pools/{pool}/capacity`.
-pub async fn capacity(State(state): State<AppState>, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn capacity(
+    State(state): State<AppState>,
+    InPath(slug): InPath,
+    visit: Visit,
+    posted: Posted,
+) -> Response {
     let before = match state.app.pool(&slug).await {
         Ok(pool) => pool,
         Err(error) => return failure(&state.app, &visit, error).await,
@@ -114,7 +126,10 @@ pub async fn capacity(State(state): State<AppState>, InPath(slug): InPath, visit
     match outcome.await {
         Ok(step) => {
             let slots = headroom_domain::format::count(step.configured.into());
-            done(&format!("/pools/{slug}?tab=policy"), &format!("Capacity of {} was set to {slots} slots.", before.fields.name))
+            done(
+                &format!("/pools/{slug}?tab=policy"),
+                &format!("Capacity of {} was set to {slots} slots.", before.fields.name),
+            )
         }
         Err(error) => {
             let (status, problems, sentence) = split(error);
@@ -134,21 +149,27 @@ fn mode(pool: &Pool) -> FormMode {
 }
 
 /// The version a form was made from.
-pub fn version(posted: &Posted, problems: &mut Vec<Problem>) -> i32 {
+pub(crate) fn version(posted: &Posted, problems: &mut Vec<Problem>) -> i32 {
     posted.get("version").parse().unwrap_or_else(|_| {
-        problems.push(Problem::new("version", posted.get("version"), "the version the form was made from; open the page again"));
+        problems.push(Problem::new(
+            "version",
+            posted.get("version"),
+            "the version the form was made from; open the page again",
+        ));
         0
     })
 }
 
 /// Status, problems by field, and the sentence that belongs to no field.
-pub fn split(error: AppError) -> (StatusCode, Vec<Problem>, Option<String>) {
+pub(crate) fn split(error: AppError) -> (StatusCode, Vec<Problem>, Option<String>) {
     match error {
         AppError::Invalid(problems) => (StatusCode::UNPROCESSABLE_ENTITY, problems, None),
         AppError::Conflict(text) => (StatusCode::CONFLICT, Vec::new(), Some(text)),
-        AppError::Unavailable(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Vec::new(), Some("The database does not answer; nothing was changed. Try again shortly.".into()))
-        }
+        AppError::Unavailable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Vec::new(),
+            Some("The database does not answer; nothing was changed. Try again shortly.".into()),
+        ),
         other => (StatusCode::INTERNAL_SERVER_ERROR, Vec::new(), Some(other.to_string())),
     }
 }
@@ -255,7 +276,12 @@ fn filled(f: &PoolFields, currency: &str) -> PoolForm {
         services: Field::of(
             f.services
                 .iter()
-                .map(|s| format!("{} {}{}", s.service, s.endpoint, if s.customer_facing { " !" } else { "" }).replace("  ", " ").trim().to_owned())
+                .map(|s| {
+                    format!("{} {}{}", s.service, s.endpoint, if s.customer_facing { " !" } else { "" })
+                        .replace("  ", " ")
+                        .trim()
+                        .to_owned()
+                })
                 .collect::<Vec<_>>()
                 .join("\n"),
         ),
@@ -279,7 +305,12 @@ fn decimal(micros: i64) -> String {
 fn micros(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
-    if whole.len() > 7 || fraction.len() > 6 || !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
+    if whole.len() > 7
+        || fraction.len() > 6
+        || !digits(whole)
+        || !digits(fraction)
+        || (whole.is_empty() && fraction.is_empty())
+    {
         return None;
     }
     let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
@@ -320,7 +351,11 @@ fn read(posted: &Posted, before: Option<&PoolFields>, problems: &mut Vec<Problem
     } else {
         let found = micros(&cost);
         if found.is_none() {
-            problems.push(Problem::new("unit_cost", posted.get("unit_cost"), "a price per slot and hour such as 0.0125, at most six decimals"));
+            problems.push(Problem::new(
+                "unit_cost",
+                posted.get("unit_cost"),
+                "a price per slot and hour such as 0.0125, at most six decimals",
+            ));
         }
         found
     };
@@ -387,7 +422,12 @@ fn services(text: &str) -> Vec<Service> {
         .collect()
 }
 
-fn read_step(posted: &Posted, zone: &headroom_domain::localtime::ZoneSlice, now: i64, problems: &mut Vec<Problem>) -> Option<CapacityStep> {
+fn read_step(
+    posted: &Posted,
+    zone: &headroom_domain::localtime::ZoneSlice,
+    now: i64,
+    problems: &mut Vec<Problem>,
+) -> Option<CapacityStep> {
     if posted.get("slots").is_empty() {
         problems.push(Problem::new("slots", "", "a whole number from 0 to 10,000,000"));
     }

@@ -15,7 +15,9 @@ use axum::response::Response;
 use headroom_domain::pool::{OCCUPANCY_CRIT, OCCUPANCY_WARN, PoolKind};
 use headroom_domain::range::rfc3339;
 use headroom_domain::series::{boundaries, chart_step};
-use headroom_frontend::model::{FilterSet, Link, Named, PanelState, Peak, PoolRow, PoolsModel, ShellModel, SmallMultiple};
+use headroom_frontend::model::{
+    FilterSet, Link, Named, PanelState, Peak, PoolRow, PoolsModel, ShellModel, SmallMultiple,
+};
 use headroom_frontend::{pages, routes::RailEntry};
 use std::collections::HashMap;
 
@@ -37,7 +39,7 @@ struct Row {
 }
 
 /// GET.
-pub async fn get(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
     match answer(&state, &visit).await {
         Ok(response) => response,
         Err(error) => failure(&state.app, &visit, error).await,
@@ -65,7 +67,10 @@ async fn answer(state: &AppState, visit: &Visit) -> crate::app::Result<Response>
         .collect();
     let by_window = matches!(asked.sort.as_str(), "peak" | "rejected" | "reserved");
     if by_window && rows.len() > SORT_BY_WINDOW_UP_TO {
-        shell.notices.push(format!("Sorting by {} needs at most {SORT_BY_WINDOW_UP_TO} pools; filter first. Sorted by occupancy.", asked.sort));
+        shell.notices.push(format!(
+            "Sorting by {} needs at most {SORT_BY_WINDOW_UP_TO} pools; filter first. Sorted by occupancy.",
+            asked.sort
+        ));
         asked.sort = "occupancy".into();
     }
     let export = visit.csv().is_some();
@@ -131,7 +136,7 @@ fn sort(asked: &Asked, rows: &mut [Row]) {
         "slots" => asked.sort(rows, |r| r.now.effective(), slug),
         "free" => asked.sort(rows, |r| Some(r.now.effective()? - r.now.occupied()?), slug),
         "peak" => asked.sort(rows, |r| r.window.peak.map(|(value, _)| value), slug),
-        "reserved" => asked.sort(rows, |r| reserved_idle(r), slug),
+        "reserved" => asked.sort(rows, reserved_idle, slug),
         "rejected" => asked.sort(rows, |r| (r.window.sums.claims > 0).then_some(r.window.sums.rejections), slug),
         "owner" => asked.sort(rows, |r| Some(r.now.pool.fields.owner.to_lowercase()).filter(|o| !o.is_empty()), slug),
         _ => asked.sort(rows, |r| r.now.occupancy(), slug),
@@ -170,7 +175,12 @@ fn row(r: &Row) -> PoolRow {
 fn multiple(shell: &ShellModel, window: &Window, r: &Row) -> SmallMultiple {
     let f = &r.now.pool.fields;
     let step = chart_step(window.span_ms(), 160).max(headroom_domain::HOUR_MS);
-    let buckets = r.window.series.as_ref().map(|s| s.buckets(&boundaries(s.start_ms, window.to_ms, step, &window.zone))).unwrap_or_default();
+    let buckets = r
+        .window
+        .series
+        .as_ref()
+        .map(|s| s.buckets(&boundaries(s.start_ms, window.to_ms, step, &window.zone)))
+        .unwrap_or_default();
     let id = format!("multiple-{}", f.slug);
     let frame = figure::frame(&id, &f.name, window, &[]);
     let spec = charts::occupancy(&frame, &buckets, OCCUPANCY_WARN, OCCUPANCY_CRIT);
@@ -183,8 +193,23 @@ fn multiple(shell: &ShellModel, window: &Window, r: &Row) -> SmallMultiple {
 
 fn table_csv(shell: &ShellModel, rows: &[Row]) -> Response {
     let header = [
-        "pool", "name", "kind", "capacity", "occupied", "occupancy", "mean_occupancy", "peak_occupancy", "peak_utc", "peak_local",
-        "free", "reserved_idle", "claims", "rejections", "owner", "region", "as_of_utc",
+        "pool",
+        "name",
+        "kind",
+        "capacity",
+        "occupied",
+        "occupancy",
+        "mean_occupancy",
+        "peak_occupancy",
+        "peak_utc",
+        "peak_local",
+        "free",
+        "reserved_idle",
+        "claims",
+        "rejections",
+        "owner",
+        "region",
+        "as_of_utc",
     ];
     let rows = rows.iter().map(|r| {
         let p = row(r);

@@ -18,16 +18,18 @@ const RESULTS: usize = 50;
 const INDEXED: i64 = 600;
 
 /// GET `/search`.
-pub async fn get(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
     let outcome = async {
-        let spec = Spec { title: "Search", rail: None, honoured: FilterSet::NONE, default_from: "now-45d", view: &["q"] };
+        let spec =
+            Spec { title: "Search", rail: None, honoured: FilterSet::NONE, default_from: "now-45d", view: &["q"] };
         let (shell, _) = shell(&state.app, &visit, spec).await?;
         let q: String = visit.get("q").unwrap_or_default().chars().take(200).collect();
         let model = if q.trim().is_empty() {
             SearchModel { q, ..SearchModel::default() }
         } else {
             let found = state.app.search(&q, RESULTS).await?;
-            let named = |list: Vec<(String, String)>| list.into_iter().map(|(slug, name)| Named { slug, name }).collect();
+            let named =
+                |list: Vec<(String, String)>| list.into_iter().map(|(slug, name)| Named { slug, name }).collect();
             SearchModel {
                 q,
                 pools: named(found.pools),
@@ -45,7 +47,7 @@ pub async fn get(State(state): State<AppState>, visit: Visit) -> Response {
 }
 
 /// GET `/search/index.json`: `{"pools": [[slug, name], ...], "tenants": [...]}`.
-pub async fn index(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn index(State(state): State<AppState>, visit: Visit) -> Response {
     let names = async {
         let window = state.app.window(&visit.asked(), "now-1h", crate::app::window::Reading::Lenient).await?;
         state.app.shell_facts(&window, INDEXED).await
@@ -53,7 +55,8 @@ pub async fn index(State(state): State<AppState>, visit: Visit) -> Response {
     match names.await {
         Ok(facts) => {
             let body = serde_json::json!({ "pools": facts.pools, "tenants": facts.tenants });
-            ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "private, max-age=30")], body.to_string()).into_response()
+            ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "private, max-age=30")], body.to_string())
+                .into_response()
         }
         Err(error) => failure(&state.app, &visit, error).await,
     }

@@ -16,7 +16,7 @@ const OFFERED: usize = 200;
 
 /// What a page says about its shell.
 #[derive(Debug, Clone, Copy)]
-pub struct Spec<'a> {
+pub(crate) struct Spec<'a> {
     /// First part of the title.
     pub title: &'a str,
     /// Current rail entry.
@@ -30,13 +30,17 @@ pub struct Spec<'a> {
 }
 
 /// The shell of a page and its window.
-pub async fn shell(app: &App, visit: &Visit, spec: Spec<'_>) -> Result<(ShellModel, Window)> {
+pub(crate) async fn shell(app: &App, visit: &Visit, spec: Spec<'_>) -> Result<(ShellModel, Window)> {
     let window = app.window(&visit.asked(), spec.default_from, Reading::Lenient).await?;
     let facts = app.shell_facts(&window, OFFERED as i64).await?;
     let mut url = visit.url(spec.view);
     let known = |asked: &Option<Vec<(i32, String)>>| asked.iter().flatten().map(|(_, slug)| slug.clone()).collect();
-    url.pools = if spec.honoured.pool { visit.all("pool").into_iter().filter(|s| named(&window.pools, s)).collect() } else { known(&window.pools) };
-    url.tenants = visit.all("tenant").into_iter().filter(|s| named(&window.tenants, s)).collect();
+    url.pools = if spec.honoured.pool {
+        visit.all("pool").into_iter().filter(|s| named(window.pools.as_deref(), s)).collect()
+    } else {
+        known(&window.pools)
+    };
+    url.tenants = visit.all("tenant").into_iter().filter(|s| named(window.tenants.as_deref(), s)).collect();
     url.stamps.clone_from(&window.stamps);
     // A range that was refused is not carried on to the next page.
     let was_taken = |key: &str, raw: &str| visit.get(key).is_none_or(|asked| asked == raw);
@@ -53,7 +57,8 @@ pub async fn shell(app: &App, visit: &Visit, spec: Spec<'_>) -> Result<(ShellMod
         Comparison::Year => Compare::Year,
         Comparison::None => Compare::None,
     };
-    let names = |list: Vec<(String, String)>| list.into_iter().map(|(slug, name)| Named { slug, name }).collect::<Vec<_>>();
+    let names =
+        |list: Vec<(String, String)>| list.into_iter().map(|(slug, name)| Named { slug, name }).collect::<Vec<_>>();
     let feed = match facts.feed_period_ms {
         Some(period_ms) => Feed::Live { period_ms },
         None => Feed::History,
@@ -79,18 +84,20 @@ pub async fn shell(app: &App, visit: &Visit, spec: Spec<'_>) -> Result<(ShellMod
         now_ms: window.now_ms,
         freshness: Freshness { as_of_ms: facts.newest_ms, feed },
         notices: window.notices.clone(),
-        banner: facts.demo.then(|| Banner { kind: BannerKind::Info, text: "Demo data: these are not your slots.".into() }),
+        banner: facts
+            .demo
+            .then(|| Banner { kind: BannerKind::Info, text: "Demo data: these are not your slots.".into() }),
         ..without_database(visit, spec)
     };
     Ok((shell, window))
 }
 
-fn named(known: &Option<Vec<(i32, String)>>, slug: &str) -> bool {
-    known.iter().flatten().any(|(_, s)| s == slug)
+fn named(known: Option<&[(i32, String)]>, slug: &str) -> bool {
+    known.into_iter().flatten().any(|(_, s)| s == slug)
 }
 
 /// A shell that needs no database: error pages while PostgreSQL is away.
-pub fn without_database(visit: &Visit, spec: Spec<'_>) -> ShellModel {
+pub(crate) fn without_database(visit: &Visit, spec: Spec<'_>) -> ShellModel {
     let now_ms = clock::now_ms();
     ShellModel {
         title: spec.title.to_owned(),

@@ -5,11 +5,11 @@ use headroom_frontend::model::{ShellModel, TableState};
 use std::cmp::Ordering;
 
 /// Rows of a page.
-pub const PAGE: usize = 50;
+pub(crate) const PAGE: usize = 50;
 
 /// A table as the address asks for it.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Sort column, one of those offered.
     pub sort: String,
     /// Descending.
@@ -22,7 +22,7 @@ pub struct Asked {
 
 impl Asked {
     /// Reads `sort`, `dir`, `q` and `cur`; what is not offered falls back to the default.
-    pub fn read(visit: &Visit, columns: &[&str], default: &str, descending: bool) -> Self {
+    pub(crate) fn read(visit: &Visit, columns: &[&str], default: &str, descending: bool) -> Self {
         let sort = visit.get("sort").filter(|s| columns.contains(s)).unwrap_or(default);
         let is_default = sort == default && visit.get("dir").is_none();
         Self {
@@ -38,13 +38,18 @@ impl Asked {
     }
 
     /// Whether a row's texts match the filter.
-    pub fn matches(&self, texts: &[&str]) -> bool {
+    pub(crate) fn matches(&self, texts: &[&str]) -> bool {
         let wanted = self.q.to_lowercase();
         wanted.is_empty() || texts.iter().any(|text| text.to_lowercase().contains(&wanted))
     }
 
     /// Sorts by a key; unknown values come last in either direction, equal ones by slug.
-    pub fn sort<T, K: PartialOrd>(&self, rows: &mut [T], key: impl Fn(&T) -> Option<K>, slug: impl Fn(&T) -> String) {
+    pub(crate) fn sort<T, K: PartialOrd>(
+        &self,
+        rows: &mut [T],
+        key: impl Fn(&T) -> Option<K>,
+        slug: impl Fn(&T) -> String,
+    ) {
         rows.sort_by(|a, b| {
             let order = match (key(a), key(b)) {
                 (Some(a), Some(b)) => {
@@ -60,13 +65,13 @@ impl Asked {
     }
 
     /// The range of rows of this page.
-    pub fn page(&self, total: usize) -> std::ops::Range<usize> {
+    pub(crate) fn page(&self, total: usize) -> std::ops::Range<usize> {
         let first = if self.skip < total { self.skip } else { 0 };
         first..(first + PAGE).min(total)
     }
 
     /// The table's state for the page.
-    pub fn state(&self, visit: &Visit, shell: &ShellModel, total: usize) -> TableState {
+    pub(crate) fn state(&self, visit: &Visit, shell: &ShellModel, total: usize) -> TableState {
         let shown = self.page(total);
         TableState {
             sort: self.sort.clone(),

@@ -18,13 +18,13 @@ use headroom_domain::occupancy::Sums;
 use headroom_domain::range::rfc3339;
 use headroom_domain::series::{Bucket, Series};
 use headroom_frontend::model::{
-    EventRow, FilterSet, MeterRow, MeterSums, Metric, Named, PanelState, QuotaRow, ShellModel, StatCard, TenantHistory, TenantMetering,
-    TenantModel, TenantShare, TenantTab,
+    EventRow, FilterSet, MeterRow, MeterSums, Metric, Named, PanelState, QuotaRow, ShellModel, StatCard, TenantHistory,
+    TenantMetering, TenantModel, TenantShare, TenantTab,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 
 /// GET.
-pub async fn get(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
+pub(crate) async fn get(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
     match answer(&state, &visit, &slug).await {
         Ok(response) => response,
         Err(error) => failure(&state.app, &visit, error).await,
@@ -86,7 +86,13 @@ fn model(shell: &ShellModel, d: &TenantDetail, tab: TenantTab) -> TenantModel {
         fair_share: d.now.fair_share,
         fair_share_rule: d.now.fair_share.map_or_else(
             || "unknown: it used nothing in this window".into(),
-            |share| format!("its weight {} among all tenants that used anything: {} slots of the capacity", f.weight, headroom_domain::format::count(share.round() as i64)),
+            |share| {
+                format!(
+                    "its weight {} among all tenants that used anything: {} slots of the capacity",
+                    f.weight,
+                    headroom_domain::format::count(share.round() as i64)
+                )
+            },
         ),
         cards: cards(shell, d),
         tab,
@@ -136,7 +142,11 @@ fn cards(shell: &ShellModel, d: &TenantDetail) -> Vec<StatCard> {
     let fair = StatCard {
         value: list.fair_share_use,
         unknown_because: list.fair_share_use.is_none().then(|| "it used nothing in this window".into()),
-        previous: d.prior.as_ref().zip(d.now.fair_share).and_then(|(prior, share)| Some(wall(prior, shell.filters.to_ms - shell.filters.from_ms)? / share)),
+        previous: d
+            .prior
+            .as_ref()
+            .zip(d.now.fair_share)
+            .and_then(|(prior, share)| Some(wall(prior, shell.filters.to_ms - shell.filters.from_ms)? / share)),
         spark: figure::spark(series, Sums::occupancy),
         ..card(Metric::FairShare)
     };
@@ -183,7 +193,8 @@ fn share(visit: &Visit, shell: &ShellModel, window: &Window, d: &TenantDetail) -
         d.trend.step_ms,
         figure::csv_href(visit, shell, "usage"),
     );
-    let mut heatmap = figure::heat("when", "When it uses most", window, &d.trend, figure::csv_href(visit, shell, "heatmap"), false);
+    let mut heatmap =
+        figure::heat("when", "When it uses most", window, &d.trend, figure::csv_href(visit, shell, "heatmap"), false);
     let highest = heatmap.rows.iter().flat_map(|r| &r.cells).filter_map(|c| c.peak).fold(0.0, f64::max);
     if highest > 0.0 {
         heatmap.scale = (0.0, highest);
@@ -196,7 +207,11 @@ fn share(visit: &Visit, shell: &ShellModel, window: &Window, d: &TenantDetail) -
         quotas: d
             .quotas
             .iter()
-            .map(|(slug, name, q)| QuotaRow { subject: Named { slug: slug.clone(), name: name.clone() }, slots: q.slots.into(), from_ms: q.since_ms })
+            .map(|(slug, name, q)| QuotaRow {
+                subject: Named { slug: slug.clone(), name: name.clone() },
+                slots: q.slots.into(),
+                from_ms: q.since_ms,
+            })
             .collect(),
         reservations: d.reservations.iter().map(|(slug, name, r)| reservation_row(slug, name, r)).collect(),
         state: if d.pools.is_empty() {
@@ -254,7 +269,15 @@ async fn metering(
 }
 
 fn meter_csv(shell: &ShellModel, slug: &str, rows: &[MeterRow]) -> Response {
-    let header = ["day_utc", "pool", "occupied_slot_ms", "reserved_slot_ms", "reserved_idle_slot_ms", "max_occupied", "rejections"];
+    let header = [
+        "day_utc",
+        "pool",
+        "occupied_slot_ms",
+        "reserved_slot_ms",
+        "reserved_idle_slot_ms",
+        "max_occupied",
+        "rejections",
+    ];
     let rows = rows.iter().map(|r| {
         vec![
             Cell::Own(rfc3339(r.day_ms)),
@@ -284,6 +307,10 @@ async fn history(
     } else {
         PanelState::Ready
     };
-    let tab = TenantHistory { events: events[asked.page(total)].to_vec(), table: asked.state(visit, shell, total), state: panel };
+    let tab = TenantHistory {
+        events: events[asked.page(total)].to_vec(),
+        table: asked.state(visit, shell, total),
+        state: panel,
+    };
     Ok((tab, events))
 }

@@ -22,33 +22,43 @@ fn spec(title: &str) -> Spec<'_> {
 }
 
 /// GET `/tenants/new`.
-pub async fn new(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn new(State(state): State<AppState>, visit: Visit) -> Response {
     show(&state, &visit, StatusCode::OK, FormMode::New, TenantForm::default(), QuotaForm::default(), None).await
 }
 
 /// POST `/tenants/new`.
-pub async fn create(State(state): State<AppState>, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn create(State(state): State<AppState>, visit: Visit, posted: Posted) -> Response {
     let mut problems = Vec::new();
     let outcome = match read(&posted, None, &mut problems) {
         Some(fields) => state.app.create_tenant(&PAGE_ACTOR, &fields).await,
         None => Err(AppError::Invalid(problems)),
     };
     match outcome {
-        Ok(tenant) => done(&format!("/tenants/{}", tenant.fields.slug), &format!("Tenant {} was created.", tenant.fields.name)),
+        Ok(tenant) => {
+            done(&format!("/tenants/{}", tenant.fields.slug), &format!("Tenant {} was created.", tenant.fields.name))
+        }
         Err(error) => refused(&state, &visit, FormMode::New, &posted, error).await,
     }
 }
 
 /// GET `/tenants/{tenant}/edit`.
-pub async fn edit(State(state): State<AppState>, InPath(slug): InPath, visit: Visit) -> Response {
+pub(crate) async fn edit(State(state): State<AppState>, InPath(slug): InPath, visit: Visit) -> Response {
     match state.app.tenant(&slug).await {
-        Ok(tenant) => show(&state, &visit, StatusCode::OK, mode(&tenant), filled(&tenant.fields), QuotaForm::default(), None).await,
+        Ok(tenant) => {
+            show(&state, &visit, StatusCode::OK, mode(&tenant), filled(&tenant.fields), QuotaForm::default(), None)
+                .await
+        }
         Err(error) => failure(&state.app, &visit, error).await,
     }
 }
 
 /// POST `/tenants/{tenant}/edit`.
-pub async fn update(State(state): State<AppState>, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    InPath(slug): InPath,
+    visit: Visit,
+    posted: Posted,
+) -> Response {
     let before = match state.app.tenant(&slug).await {
         Ok(tenant) => tenant,
         Err(error) => return failure(&state.app, &visit, error).await,
@@ -60,13 +70,20 @@ pub async fn update(State(state): State<AppState>, InPath(slug): InPath, visit: 
         _ => Err(AppError::Invalid(problems)),
     };
     match outcome {
-        Ok(tenant) => done(&format!("/tenants/{}", tenant.fields.slug), &format!("Tenant {} was changed.", tenant.fields.name)),
+        Ok(tenant) => {
+            done(&format!("/tenants/{}", tenant.fields.slug), &format!("Tenant {} was changed.", tenant.fields.name))
+        }
         Err(error) => refused(&state, &visit, mode(&before), &posted, error).await,
     }
 }
 
 /// POST `/tenants/{tenant}/quota`.
-pub async fn quota(State(state): State<AppState>, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn quota(
+    State(state): State<AppState>,
+    InPath(slug): InPath,
+    visit: Visit,
+    posted: Posted,
+) -> Response {
     let before = match state.app.tenant(&slug).await {
         Ok(tenant) => tenant,
         Err(error) => return failure(&state.app, &visit, error).await,
@@ -88,7 +105,11 @@ pub async fn quota(State(state): State<AppState>, InPath(slug): InPath, visit: V
     match outcome {
         Ok(()) => {
             let sentence = match slots {
-                Some(slots) => format!("Quota of {} in {pool} is now {} slots.", before.fields.name, headroom_domain::format::count(slots.into())),
+                Some(slots) => format!(
+                    "Quota of {} in {pool} is now {} slots.",
+                    before.fields.name,
+                    headroom_domain::format::count(slots.into())
+                ),
                 None => format!("{} has no quota in {pool} any more.", before.fields.name),
             };
             done(&format!("/tenants/{slug}/edit"), &sentence)
@@ -96,7 +117,9 @@ pub async fn quota(State(state): State<AppState>, InPath(slug): InPath, visit: V
         Err(error) => {
             let error = match error {
                 AppError::NotFound { what: "pool", slug, .. } => AppError::invalid("pool", slug, "a pool that exists"),
-                AppError::Moved { what: "pool", slug, to } => AppError::invalid("pool", slug, format!("its present name {to:?}")),
+                AppError::Moved { what: "pool", slug, to } => {
+                    AppError::invalid("pool", slug, format!("its present name {to:?}"))
+                }
                 other => other,
             };
             let (status, problems, sentence) = split(error);
@@ -198,9 +221,14 @@ async fn show(
         Ok((shell, quotas, known_owners)) => {
             let quotas = quotas
                 .into_iter()
-                .map(|(slug, name, q)| QuotaRow { subject: Named { slug, name }, slots: q.slots.into(), from_ms: q.since_ms })
+                .map(|(slug, name, q)| QuotaRow {
+                    subject: Named { slug, name },
+                    slots: q.slots.into(),
+                    from_ms: q.since_ms,
+                })
                 .collect();
-            let model = TenantFormModel { mode, form, quota, quotas, pools: shell.filters.pools.clone(), error, known_owners };
+            let model =
+                TenantFormModel { mode, form, quota, quotas, pools: shell.filters.pools.clone(), error, known_owners };
             page(&shell, status, || pages::tenant_form(&shell, &model))
         }
         Err(error) => failure(&state.app, visit, error).await,

@@ -23,7 +23,7 @@ const SPEC: Spec<'static> = Spec {
 const COLUMNS: [&str; 8] = ["tenant", "tier", "quota", "fair-share", "slot-hours", "reserved", "rejected", "owner"];
 
 /// GET.
-pub async fn get(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
     match answer(&state, &visit).await {
         Ok(response) => response,
         Err(error) => failure(&state.app, &visit, error).await,
@@ -77,7 +77,7 @@ async fn answer(state: &AppState, visit: &Visit) -> crate::app::Result<Response>
 }
 
 /// A tenant as a row.
-pub fn row(t: &TenantNow) -> TenantRow {
+pub(crate) fn row(t: &TenantNow) -> TenantRow {
     let f = &t.tenant.fields;
     let ratio = |part: Option<f64>, whole: Option<f64>| part.zip(whole.filter(|w| *w > 0.0)).map(|(p, w)| p / w);
     let quota = t.quota.map(|q| q as f64);
@@ -100,7 +100,21 @@ pub fn row(t: &TenantNow) -> TenantRow {
 }
 
 fn table_csv(shell: &ShellModel, rows: &[TenantRow]) -> Response {
-    let header = ["tenant", "name", "tier", "used_now", "quota", "quota_use", "fair_share_use", "slot_hours", "share", "reserved_now", "reserved_idle_now", "rejections", "owner"];
+    let header = [
+        "tenant",
+        "name",
+        "tier",
+        "used_now",
+        "quota",
+        "quota_use",
+        "fair_share_use",
+        "slot_hours",
+        "share",
+        "reserved_now",
+        "reserved_idle_now",
+        "rejections",
+        "owner",
+    ];
     let rows = rows.iter().map(|r| {
         vec![
             Cell::Own(r.tenant.slug.clone()),

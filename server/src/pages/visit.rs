@@ -13,7 +13,7 @@ const MAX_PAIRS: usize = 500;
 
 /// One request for a page.
 #[derive(Debug, Clone, Default)]
-pub struct Visit {
+pub(crate) struct Visit {
     /// Path without query.
     pub path: String,
     /// Path and query as asked.
@@ -29,12 +29,12 @@ pub struct Visit {
 
 impl Visit {
     /// The first value of a parameter; empty counts as absent.
-    pub fn get(&self, key: &str) -> Option<&str> {
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.pairs.iter().find(|(k, v)| k == key && !v.is_empty()).map(|(_, v)| v.as_str())
     }
 
     /// All values of a parameter, each once.
-    pub fn all(&self, key: &str) -> Vec<String> {
+    pub(crate) fn all(&self, key: &str) -> Vec<String> {
         let mut values: Vec<String> = Vec::new();
         for (_, value) in self.pairs.iter().filter(|(k, v)| k == key && !v.is_empty()) {
             if !values.contains(value) {
@@ -45,23 +45,23 @@ impl Visit {
     }
 
     /// Drops a parameter.
-    pub fn forget(&mut self, key: &str) {
+    pub(crate) fn forget(&mut self, key: &str) {
         self.pairs.retain(|(k, _)| k != key);
     }
 
     /// A cookie, percent-decoded.
-    pub fn cookie(&self, name: &str) -> Option<String> {
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
         let (_, value) = self.cookies.iter().find(|(k, _)| k == name)?;
         Some(percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned())
     }
 
     /// Whether a table is wanted as CSV, and which one if the page has several.
-    pub fn csv(&self) -> Option<&str> {
+    pub(crate) fn csv(&self) -> Option<&str> {
         (self.accepts_csv || self.get("format") == Some("csv")).then(|| self.get("table").unwrap_or_default())
     }
 
     /// The filters as the use cases read them; the zone falls back to the preference.
-    pub fn asked(&self) -> Asked {
+    pub(crate) fn asked(&self) -> Asked {
         let own = |key: &str| self.get(key).map(str::to_owned);
         Asked {
             from: own("from"),
@@ -75,7 +75,7 @@ impl Visit {
     }
 
     /// The address's state, with the view parameters named.
-    pub fn url(&self, view: &[&str]) -> UrlState {
+    pub(crate) fn url(&self, view: &[&str]) -> UrlState {
         UrlState {
             from: self.get("from").map(str::to_owned),
             to: self.get("to").map(str::to_owned),
@@ -84,19 +84,22 @@ impl Visit {
             tenants: self.all("tenant"),
             stamps: self.all("stamp"),
             compare: self.get("cmp").and_then(Compare::parse),
-            view: view.iter().filter_map(|key| self.get(key).map(|value| ((*key).to_owned(), value.to_owned()))).collect(),
+            view: view
+                .iter()
+                .filter_map(|key| self.get(key).map(|value| ((*key).to_owned(), value.to_owned())))
+                .collect(),
             kiosk: self.get("kiosk") == Some("1"),
         }
     }
 
     /// The theme: forced by the address, else the preference.
-    pub fn theme(&self) -> Theme {
+    pub(crate) fn theme(&self) -> Theme {
         let forced = self.get("theme").and_then(Theme::parse);
         forced.or_else(|| Theme::parse(&self.cookie("hr_theme")?)).unwrap_or_default()
     }
 
     /// The density: forced by the address, else the preference.
-    pub fn density(&self) -> Density {
+    pub(crate) fn density(&self) -> Density {
         let forced = self.get("density").and_then(Density::parse);
         forced.or_else(|| Density::parse(&self.cookie("hr_density")?)).unwrap_or_default()
     }
@@ -128,7 +131,7 @@ impl<S: Sync> FromRequestParts<S> for Visit {
 /// The name in a path such as `/pools/{pool}`. One that is no text (bad percent-encoding) is a name
 /// that nothing has.
 #[derive(Debug, Clone)]
-pub struct Named(pub String);
+pub(crate) struct Named(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = Infallible;

@@ -63,7 +63,13 @@ pub async fn record(conn: &mut PgConnection, changes: &[(Uuid, Change)]) -> Resu
 }
 
 /// Changes in `[from, to)` of some pools (with those of all pools) or of all, newest first, at most `limit`.
-pub async fn list(conn: &mut PgConnection, pools: Option<&[i32]>, from: Millis, to: Millis, limit: i64) -> Result<Vec<Change>> {
+pub async fn list(
+    conn: &mut PgConnection,
+    pools: Option<&[i32]>,
+    from: Millis,
+    to: Millis,
+    limit: i64,
+) -> Result<Vec<Change>> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT at, kind, pool_id, title, url, source, actor FROM change_event
          WHERE at >= $2 AND at < $3 AND ($1::int[] IS NULL OR pool_id IS NULL OR pool_id = ANY($1))

@@ -53,12 +53,11 @@ impl CopyRows {
 
     /// A `bytea` or null.
     pub(crate) fn optional(&mut self, value: Option<&[u8]>) -> &mut Self {
-        match value {
-            Some(value) => self.bytes(value),
-            None => {
-                self.bytes.extend((-1_i32).to_be_bytes());
-                self
-            }
+        if let Some(value) = value {
+            self.bytes(value)
+        } else {
+            self.bytes.extend((-1_i32).to_be_bytes());
+            self
         }
     }
 

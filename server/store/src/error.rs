@@ -64,7 +64,9 @@ impl StoreError {
             // 08 connection, 53 resources (disk full), 57 shutting down or cancelled, 58 system,
             // 25006 read-only: a server that is going away, recovering, or full; 55P03 lock timeout.
             sqlx::Error::Database(e) => e.code().is_some_and(|code| {
-                ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || code == "25006" || code == "55P03"
+                ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+                    || code == "25006"
+                    || code == "55P03"
             }),
             _ => false,
         }

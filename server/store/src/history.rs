@@ -54,7 +54,11 @@ pub async fn merge(conn: &mut PgConnection, part: i32, acc: Accumulated) -> Resu
         // A total over pools has no maximum of its own: the pools' maxima fall at different instants.
         let without_max = |sums: &Sums| Sums { max_occupied: 0, ..*sums };
 
-        add_points(fives.entry((*key, day)).or_insert_with(|| vec![Sums::default(); FIVE_MINUTES_A_DAY]), hour_of_day * 12, &five);
+        add_points(
+            fives.entry((*key, day)).or_insert_with(|| vec![Sums::default(); FIVE_MINUTES_A_DAY]),
+            hour_of_day * 12,
+            &five,
+        );
         let of_pools = SeriesKey { pool: ALL_POOLS, tenant: key.tenant };
         if key.tenant == ALL_TENANTS {
             let all = fives.entry((of_pools, day)).or_insert_with(|| vec![Sums::default(); FIVE_MINUTES_A_DAY]);
@@ -211,9 +215,25 @@ pub async fn append(conn: &mut PgConnection, part: i32, acc: Accumulated, writte
         row.optional(latency_days.get(&(*series, *day)).map(Sketch::to_bytes).as_deref());
     }
 
-    minutes.send(&mut *conn, "COPY occ_1m_imported (pool_id, tenant_id, start_at, part, points) FROM STDIN (FORMAT binary)").await?;
-    fives.rows.send(&mut *conn, "COPY occ_5m_imported (pool_id, tenant_id, start_at, part, points) FROM STDIN (FORMAT binary)").await?;
-    hour_rows.send(&mut *conn, "COPY occ_1h (pool_id, tenant_id, start_at, part, points, latency) FROM STDIN (FORMAT binary)").await?;
+    minutes
+        .send(
+            &mut *conn,
+            "COPY occ_1m_imported (pool_id, tenant_id, start_at, part, points) FROM STDIN (FORMAT binary)",
+        )
+        .await?;
+    fives
+        .rows
+        .send(
+            &mut *conn,
+            "COPY occ_5m_imported (pool_id, tenant_id, start_at, part, points) FROM STDIN (FORMAT binary)",
+        )
+        .await?;
+    hour_rows
+        .send(
+            &mut *conn,
+            "COPY occ_1h (pool_id, tenant_id, start_at, part, points, latency) FROM STDIN (FORMAT binary)",
+        )
+        .await?;
     day_rows
         .send(
             &mut *conn,
@@ -385,7 +405,8 @@ async fn merge_hours(
             }
         }
         let packed: Vec<Vec<u8>> = chunk.iter().map(|(_, points)| pack_sums(points)).collect();
-        let latency: Vec<Option<Vec<u8>>> = sketches.iter().map(|s| (!s.is_empty()).then(|| write_sketches(s))).collect();
+        let latency: Vec<Option<Vec<u8>>> =
+            sketches.iter().map(|s| (!s.is_empty()).then(|| write_sketches(s))).collect();
         sqlx::query(
             "INSERT INTO occ_1h (pool_id, tenant_id, start_at, part, points, latency)
              SELECT p, t, s, $4, d, l FROM unnest($1::int[], $2::int[], $3::timestamptz[], $5::bytea[], $6::bytea[]) AS r(p, t, s, d, l)
@@ -452,8 +473,10 @@ async fn merge_days(
             for (pool, tenant, start, bytes) in stored {
                 let key = (SeriesKey { pool, tenant }, start.timestamp_millis());
                 let at = chunk.binary_search_by_key(&key, |(key, _)| *key).expect("asked for by key");
-                let before = Sketch::from_bytes(&bytes)
-                    .ok_or_else(|| StoreError::Damaged { what: format!("latency of pool {pool}"), problem: "it is cut".into() })?;
+                let before = Sketch::from_bytes(&bytes).ok_or_else(|| StoreError::Damaged {
+                    what: format!("latency of pool {pool}"),
+                    problem: "it is cut".into(),
+                })?;
                 sketches[at].get_or_insert_with(Sketch::default).merge(&before);
             }
         }
@@ -502,7 +525,11 @@ async fn merge_days(
     Ok(())
 }
 
-async fn merge_signals(conn: &mut PgConnection, part: i32, signals: BTreeMap<(i32, i16, Millis), SignalPoint>) -> Result<()> {
+async fn merge_signals(
+    conn: &mut PgConnection,
+    part: i32,
+    signals: BTreeMap<(i32, i16, Millis), SignalPoint>,
+) -> Result<()> {
     let mut blocks: BTreeMap<(i32, i16, Millis), Vec<Option<SignalPoint>>> = BTreeMap::new();
     for ((pool, signal, start), point) in signals {
         let day = floor(start, DAY_MS);
@@ -660,7 +687,13 @@ pub async fn latency(conn: &mut PgConnection, pool: i32, from: Millis, to: Milli
 }
 
 /// An extra signal over `[from, to)` by five minutes.
-pub async fn signal(conn: &mut PgConnection, pool: i32, signal: i16, from: Millis, to: Millis) -> Result<BTreeMap<Millis, SignalPoint>> {
+pub async fn signal(
+    conn: &mut PgConnection,
+    pool: i32,
+    signal: i16,
+    from: Millis,
+    to: Millis,
+) -> Result<BTreeMap<Millis, SignalPoint>> {
     let rows: Vec<(DateTime<Utc>, Vec<u8>)> = sqlx::query_as(
         "SELECT start_at, points FROM signal_5m
          WHERE pool_id = $1 AND signal = $2 AND start_at >= $3 AND start_at < $4
@@ -767,8 +800,10 @@ pub async fn reset_newest(conn: &mut PgConnection, pools: &[i32]) -> Result<()> 
         .await?;
         sqlx::query("DELETE FROM pool_newest WHERE pool_id = $1").bind(pool).execute(&mut *conn).await?;
         if let Some((hour, points)) = newest {
-            let minutes = unpack_sums(&points, BLOCK_MINUTES)
-                .map_err(|problem| StoreError::Damaged { what: format!("pool {pool} from {hour}"), problem: problem.to_string() })?;
+            let minutes = unpack_sums(&points, BLOCK_MINUTES).map_err(|problem| StoreError::Damaged {
+                what: format!("pool {pool} from {hour}"),
+                problem: problem.to_string(),
+            })?;
             let last = minutes.iter().rposition(|sums| sums.observed_ms > 0).unwrap_or_default();
             let at = hour.timestamp_millis() + (last as i64 + 1) * headroom_domain::MINUTE_MS;
             set_newest(&mut *conn, &BTreeMap::from([(*pool, at)])).await?;

@@ -139,7 +139,11 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Import>> {
         .map(|row| {
             let started: DateTime<Utc> = row.try_get("started_at")?;
             let done: Option<DateTime<Utc>> = row.try_get("done_at")?;
-            Ok(Import { started_ms: started.timestamp_millis(), done_ms: done.map(|at| at.timestamp_millis()), ..Import::from_row(row)? })
+            Ok(Import {
+                started_ms: started.timestamp_millis(),
+                done_ms: done.map(|at| at.timestamp_millis()),
+                ..Import::from_row(row)?
+            })
         })
         .collect()
 }
@@ -155,9 +159,7 @@ pub async fn lock_finish(conn: &mut PgConnection) -> Result<()> {
 /// before, and a key that is not used leaves nothing behind.
 pub async fn reserve_keys(conn: &mut PgConnection, noun: Noun, count: i32) -> Result<Vec<i32>> {
     let statement = match noun {
-        Noun::Pool => {
-            "SELECT nextval(pg_get_serial_sequence('pool', 'pool_id'))::int FROM generate_series(1, $1)"
-        }
+        Noun::Pool => "SELECT nextval(pg_get_serial_sequence('pool', 'pool_id'))::int FROM generate_series(1, $1)",
         Noun::Tenant => {
             "SELECT nextval(pg_get_serial_sequence('tenant', 'tenant_id'))::int FROM generate_series(1, $1)"
         }
@@ -176,7 +178,13 @@ pub enum Noun {
 
 /// Makes a pool under a reserved key. Where its slug was taken meanwhile, the part's history moves to
 /// the pool that has it. Returns the pool's key.
-pub async fn make_pool(conn: &mut PgConnection, part: i32, reserved: i32, id: Uuid, fields: &PoolFields) -> Result<i32> {
+pub async fn make_pool(
+    conn: &mut PgConnection,
+    part: i32,
+    reserved: i32,
+    id: Uuid,
+    fields: &PoolFields,
+) -> Result<i32> {
     if let Some(taken) = pool::by_slug(&mut *conn, fields.slug.as_str()).await? {
         for statement in [
             "UPDATE occ_1m_imported SET pool_id = $3 WHERE part = $1 AND pool_id = $2",

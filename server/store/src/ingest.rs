@@ -45,7 +45,11 @@ pub enum Accepted {
 
 /// The key of a source, made on first sight.
 pub async fn source(conn: &mut PgConnection, name: &str) -> Result<i32> {
-    if let Some(id) = sqlx::query_scalar("SELECT source_id FROM ingest_source WHERE name = $1").bind(name).fetch_optional(&mut *conn).await? {
+    if let Some(id) = sqlx::query_scalar("SELECT source_id FROM ingest_source WHERE name = $1")
+        .bind(name)
+        .fetch_optional(&mut *conn)
+        .await?
+    {
         return Ok(id);
     }
     Ok(sqlx::query_scalar(
@@ -59,7 +63,10 @@ pub async fn source(conn: &mut PgConnection, name: &str) -> Result<i32> {
 
 /// The highest number accepted from a source, and when. `None` if it never sent.
 pub async fn last_seq(conn: &mut PgConnection, name: &str) -> Result<Option<(i64, Option<DateTime<Utc>>)>> {
-    Ok(sqlx::query_as("SELECT last_seq, last_at FROM ingest_source WHERE name = $1").bind(name).fetch_optional(conn).await?)
+    Ok(sqlx::query_as("SELECT last_seq, last_at FROM ingest_source WHERE name = $1")
+        .bind(name)
+        .fetch_optional(conn)
+        .await?)
 }
 
 /// Stores a batch once. The partition for its day must exist. Durable when the caller commits.

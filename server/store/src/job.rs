@@ -26,12 +26,14 @@ pub async fn lease(conn: &mut PgConnection, job: &str, owner: Uuid, ttl_ms: i64)
 
 /// Whether the lease of a job is still held at an epoch; checked in the transaction that writes.
 pub async fn holds(conn: &mut PgConnection, job: &str, owner: Uuid, epoch: i64) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM job_lease WHERE job = $1 AND owner = $2 AND epoch = $3 FOR SHARE)")
-        .bind(job)
-        .bind(owner)
-        .bind(epoch)
-        .fetch_one(conn)
-        .await?)
+    Ok(sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM job_lease WHERE job = $1 AND owner = $2 AND epoch = $3 FOR SHARE)",
+    )
+    .bind(job)
+    .bind(owner)
+    .bind(epoch)
+    .fetch_one(conn)
+    .await?)
 }
 
 /// Gives a lease back.
@@ -63,7 +65,10 @@ pub struct Run {
 /// that an idle job does not fill the table.
 pub async fn record(conn: &mut PgConnection, id: Uuid, epoch: i64, run: &Run) -> Result<()> {
     if run.outcome.as_deref() == Some("nothing") {
-        sqlx::query("DELETE FROM job_run WHERE job = $1 AND outcome = 'nothing'").bind(&run.job).execute(&mut *conn).await?;
+        sqlx::query("DELETE FROM job_run WHERE job = $1 AND outcome = 'nothing'")
+            .bind(&run.job)
+            .execute(&mut *conn)
+            .await?;
     }
     sqlx::query(
         "INSERT INTO job_run (run_id, job, epoch, started_at, finished_at, outcome, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -113,5 +118,9 @@ pub async fn runs(conn: &mut PgConnection, job: Option<&str>, limit: i64) -> Res
 
 /// Removes runs that began before an instant.
 pub async fn forget(conn: &mut PgConnection, before: Millis) -> Result<u64> {
-    Ok(sqlx::query("DELETE FROM job_run WHERE started_at < $1").bind(timestamp(before)).execute(conn).await?.rows_affected())
+    Ok(sqlx::query("DELETE FROM job_run WHERE started_at < $1")
+        .bind(timestamp(before))
+        .execute(conn)
+        .await?
+        .rows_affected())
 }

@@ -167,16 +167,25 @@ fn meaning(error: sqlx::Error, fields: &PoolFields) -> StoreError {
                 fields.min_slots.unwrap_or_default()
             ),
         },
-        Some("pool_min_range") => StoreError::Invalid { field: "min_slots", problem: "expected 0 to 10,000,000".into() },
-        Some("pool_max_range") => StoreError::Invalid { field: "max_slots", problem: "expected 0 to 10,000,000".into() },
-        Some("pool_cost_range") => StoreError::Invalid { field: "unit_cost_micros", problem: "expected 0 to 1,000,000 of the currency".into() },
-        Some("pool_runbook_form") => {
-            StoreError::Invalid { field: "runbook_url", problem: "expected an http or https address of at most 2,000 characters".into() }
+        Some("pool_min_range") => {
+            StoreError::Invalid { field: "min_slots", problem: "expected 0 to 10,000,000".into() }
         }
+        Some("pool_max_range") => {
+            StoreError::Invalid { field: "max_slots", problem: "expected 0 to 10,000,000".into() }
+        }
+        Some("pool_cost_range") => {
+            StoreError::Invalid { field: "unit_cost_micros", problem: "expected 0 to 1,000,000 of the currency".into() }
+        }
+        Some("pool_runbook_form") => StoreError::Invalid {
+            field: "runbook_url",
+            problem: "expected an http or https address of at most 2,000 characters".into(),
+        },
         Some("pool_description_form") => {
             StoreError::Invalid { field: "description", problem: "expected at most 500 characters".into() }
         }
-        Some("pool_feed_range") => StoreError::Invalid { field: "feed_period_ms", problem: "expected 1 s to 24 h".into() },
+        Some("pool_feed_range") => {
+            StoreError::Invalid { field: "feed_period_ms", problem: "expected 1 s to 24 h".into() }
+        }
         _ => error.into(),
     }
 }
@@ -285,11 +294,13 @@ pub async fn update(conn: &mut PgConnection, before: &Pool, version: i32, fields
 
 /// Archives a pool (or brings it back). History stays.
 pub async fn set_archived(conn: &mut PgConnection, key: i32, archived: bool) -> Result<()> {
-    sqlx::query("UPDATE pool SET archived_at = CASE WHEN $2 THEN hr_now() END, version = version + 1 WHERE pool_id = $1")
-        .bind(key)
-        .bind(archived)
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query(
+        "UPDATE pool SET archived_at = CASE WHEN $2 THEN hr_now() END, version = version + 1 WHERE pool_id = $1",
+    )
+    .bind(key)
+    .bind(archived)
+    .execute(&mut *conn)
+    .await?;
     if archived {
         sqlx::query("DELETE FROM occ_current WHERE pool_id = $1").bind(key).execute(conn).await?;
     }
@@ -311,7 +322,8 @@ macro_rules! select_pool {
 
 /// A pool by its slug.
 pub async fn by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<Pool>> {
-    let row: Option<PoolRow> = sqlx::query_as(select_pool!("WHERE p.slug = $1")).bind(slug).fetch_optional(conn).await?;
+    let row: Option<PoolRow> =
+        sqlx::query_as(select_pool!("WHERE p.slug = $1")).bind(slug).fetch_optional(conn).await?;
     row.map(Pool::try_from).transpose()
 }
 
@@ -353,7 +365,10 @@ pub async fn keys(conn: &mut PgConnection) -> Result<Vec<(i32, String)>> {
 
 /// Keys of the given slugs, those that exist.
 pub async fn keys_of(conn: &mut PgConnection, slugs: &[String]) -> Result<Vec<(i32, String)>> {
-    Ok(sqlx::query_as("SELECT pool_id, slug FROM pool WHERE slug = ANY($1) ORDER BY slug").bind(slugs).fetch_all(conn).await?)
+    Ok(sqlx::query_as("SELECT pool_id, slug FROM pool WHERE slug = ANY($1) ORDER BY slug")
+        .bind(slugs)
+        .fetch_all(conn)
+        .await?)
 }
 
 /// Slugs and names of the first pools by name.

@@ -39,7 +39,11 @@ pub async fn set(conn: &mut PgConnection, pool: i32, tenant: i32, slots: Option<
 }
 
 /// Quotas by (pool, tenant): of some pools, of some tenants, or all.
-pub async fn list(conn: &mut PgConnection, pools: Option<&[i32]>, tenants: Option<&[i32]>) -> Result<BTreeMap<(i32, i32), Quota>> {
+pub async fn list(
+    conn: &mut PgConnection,
+    pools: Option<&[i32]>,
+    tenants: Option<&[i32]>,
+) -> Result<BTreeMap<(i32, i32), Quota>> {
     let rows: Vec<(i32, i32, i32, DateTime<Utc>)> = sqlx::query_as(
         "SELECT pool_id, tenant_id, slots, since FROM quota
          WHERE ($1::int[] IS NULL OR pool_id = ANY($1)) AND ($2::int[] IS NULL OR tenant_id = ANY($2))",

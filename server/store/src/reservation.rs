@@ -44,10 +44,10 @@ impl TryFrom<Row> for Stored {
     fn try_from(row: Row) -> Result<Self> {
         Ok(Self {
             id: row.reservation_id,
-            kind: row
-                .kind
-                .parse()
-                .map_err(|problem| StoreError::Damaged { what: format!("reservation {}", row.reservation_id), problem })?,
+            kind: row.kind.parse().map_err(|problem| StoreError::Damaged {
+                what: format!("reservation {}", row.reservation_id),
+                problem,
+            })?,
             reservation: Reservation {
                 pool: row.pool_id,
                 tenant: row.tenant_id,
@@ -65,7 +65,13 @@ impl TryFrom<Row> for Stored {
 }
 
 /// Makes a reservation.
-pub async fn create(conn: &mut PgConnection, id: Uuid, r: &Reservation, kind: ReservationKind, note: &str) -> Result<()> {
+pub async fn create(
+    conn: &mut PgConnection,
+    id: Uuid,
+    r: &Reservation,
+    kind: ReservationKind,
+    note: &str,
+) -> Result<()> {
     let small = |slots: i64| i32::try_from(slots).unwrap_or(i32::MAX);
     sqlx::query(
         "INSERT INTO reservation (reservation_id, pool_id, tenant_id, during, kind, baseline, ceiling, lending_limit, borrowing_limit, note)

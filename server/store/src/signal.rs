@@ -41,10 +41,14 @@ pub async fn ensure(conn: &mut PgConnection, pool: i32, name: &str, unit: &str, 
     .fetch_one(conn)
     .await
     .map_err(|error| match StoreError::constraint(&error) {
-        Some("signal_count") => StoreError::Invalid { field: "signals", problem: format!("{name:?} would be the ninth, a pool has at most 8") },
-        Some("signal_name_form") => {
-            StoreError::Invalid { field: "signals", problem: format!("{name:?} is no name: expected a-z, 0-9 and _, first a letter, at most 63") }
-        }
+        Some("signal_count") => StoreError::Invalid {
+            field: "signals",
+            problem: format!("{name:?} would be the ninth, a pool has at most 8"),
+        },
+        Some("signal_name_form") => StoreError::Invalid {
+            field: "signals",
+            problem: format!("{name:?} is no name: expected a-z, 0-9 and _, first a letter, at most 63"),
+        },
         _ => error.into(),
     })
 }
@@ -61,8 +65,10 @@ pub async fn list(conn: &mut PgConnection, pool: Option<i32>) -> Result<Vec<Sign
 
 /// Signals of some pools.
 pub async fn of_pools(conn: &mut PgConnection, pools: &[i32]) -> Result<Vec<Signal>> {
-    Ok(sqlx::query_as("SELECT pool_id, signal, name, unit, kind FROM pool_signal WHERE pool_id = ANY($1) ORDER BY pool_id, signal")
-        .bind(pools)
-        .fetch_all(conn)
-        .await?)
+    Ok(sqlx::query_as(
+        "SELECT pool_id, signal, name, unit, kind FROM pool_signal WHERE pool_id = ANY($1) ORDER BY pool_id, signal",
+    )
+    .bind(pools)
+    .fetch_all(conn)
+    .await?)
 }

@@ -107,7 +107,9 @@ fn meaning(error: sqlx::Error, fields: &TenantFields) -> StoreError {
         Some("tenant_slug_unique") => StoreError::Taken { what: "tenant slug", value: fields.slug.to_string() },
         Some("tenant_priority_range") => StoreError::Invalid { field: "priority", problem: "expected 0 to 9".into() },
         Some("tenant_weight_range") => StoreError::Invalid { field: "weight", problem: "expected 1 to 10,000".into() },
-        Some("tenant_tier_form") => StoreError::Invalid { field: "tier", problem: "expected at most 40 characters".into() },
+        Some("tenant_tier_form") => {
+            StoreError::Invalid { field: "tier", problem: "expected at most 40 characters".into() }
+        }
         _ => error.into(),
     }
 }
@@ -195,11 +197,13 @@ pub async fn update(conn: &mut PgConnection, before: &Tenant, version: i32, fiel
 
 /// Archives a tenant (or brings it back). History stays.
 pub async fn set_archived(conn: &mut PgConnection, key: i32, archived: bool) -> Result<()> {
-    sqlx::query("UPDATE tenant SET archived_at = CASE WHEN $2 THEN hr_now() END, version = version + 1 WHERE tenant_id = $1")
-        .bind(key)
-        .bind(archived)
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "UPDATE tenant SET archived_at = CASE WHEN $2 THEN hr_now() END, version = version + 1 WHERE tenant_id = $1",
+    )
+    .bind(key)
+    .bind(archived)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -216,7 +220,8 @@ macro_rules! select_tenant {
 
 /// A tenant by its slug.
 pub async fn by_slug(conn: &mut PgConnection, slug: &str) -> Result<Option<Tenant>> {
-    let row: Option<TenantRow> = sqlx::query_as(select_tenant!("WHERE t.slug = $1")).bind(slug).fetch_optional(conn).await?;
+    let row: Option<TenantRow> =
+        sqlx::query_as(select_tenant!("WHERE t.slug = $1")).bind(slug).fetch_optional(conn).await?;
     row.map(Tenant::try_from).transpose()
 }
 
@@ -246,19 +251,26 @@ pub async fn list(conn: &mut PgConnection, archived: bool) -> Result<Vec<Tenant>
 
 /// Tenants by key.
 pub async fn by_keys(conn: &mut PgConnection, keys: &[i32]) -> Result<Vec<Tenant>> {
-    let rows: Vec<TenantRow> =
-        sqlx::query_as(select_tenant!("WHERE t.tenant_id = ANY($1) ORDER BY t.slug")).bind(keys).fetch_all(conn).await?;
+    let rows: Vec<TenantRow> = sqlx::query_as(select_tenant!("WHERE t.tenant_id = ANY($1) ORDER BY t.slug"))
+        .bind(keys)
+        .fetch_all(conn)
+        .await?;
     rows.into_iter().map(Tenant::try_from).collect()
 }
 
 /// Keys and slugs of all tenants that are not archived, ordered by slug.
 pub async fn keys(conn: &mut PgConnection) -> Result<Vec<(i32, String)>> {
-    Ok(sqlx::query_as("SELECT tenant_id, slug FROM tenant WHERE archived_at IS NULL ORDER BY slug").fetch_all(conn).await?)
+    Ok(sqlx::query_as("SELECT tenant_id, slug FROM tenant WHERE archived_at IS NULL ORDER BY slug")
+        .fetch_all(conn)
+        .await?)
 }
 
 /// Keys of the given slugs, those that exist.
 pub async fn keys_of(conn: &mut PgConnection, slugs: &[String]) -> Result<Vec<(i32, String)>> {
-    Ok(sqlx::query_as("SELECT tenant_id, slug FROM tenant WHERE slug = ANY($1) ORDER BY slug").bind(slugs).fetch_all(conn).await?)
+    Ok(sqlx::query_as("SELECT tenant_id, slug FROM tenant WHERE slug = ANY($1) ORDER BY slug")
+        .bind(slugs)
+        .fetch_all(conn)
+        .await?)
 }
 
 /// Slugs and names of the first tenants by name.

@@ -204,13 +204,12 @@ async fn add_edge(
         return Ok(Ok(()));
     }
     let pools = pools_of(&mut *conn, wanted).await?;
-    let tenants = match &wanted.tenants {
-        Some(tenants) => tenants.clone(),
-        None => {
-            let mut all: Vec<i32> = sqlx::query_scalar("SELECT tenant_id FROM tenant").fetch_all(&mut *conn).await?;
-            all.push(ALL_TENANTS);
-            all
-        }
+    let tenants = if let Some(tenants) = &wanted.tenants {
+        tenants.clone()
+    } else {
+        let mut all: Vec<i32> = sqlx::query_scalar("SELECT tenant_id FROM tenant").fetch_all(&mut *conn).await?;
+        all.push(ALL_TENANTS);
+        all
     };
     let whole_hours = (ceil(start, HOUR_MS), floor(end, HOUR_MS));
     let mut pieces = Vec::new();
@@ -226,7 +225,11 @@ async fn add_edge(
             continue;
         }
         // Five-minute blocks outlive minutes, so they serve wherever the boundaries allow.
-        let step = if step == Step::Minute { Step::aligned(from, to).unwrap_or(Step::Minute).min(Step::FiveMinutes) } else { step };
+        let step = if step == Step::Minute {
+            Step::aligned(from, to).unwrap_or(Step::Minute).min(Step::FiveMinutes)
+        } else {
+            step
+        };
         let found = history::series(conn, step, &pools, &tenants, from, to).await?;
         if step != Step::Hour {
             let hour = floor(from, HOUR_MS);

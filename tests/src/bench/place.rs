@@ -15,7 +15,8 @@ use super::session;
 use crate::service::{Service, command, data_dir};
 
 /// The columns of [`super::rows::csv`], as a table without key or index would have them.
-const BARE_TABLE: &str = "CREATE TABLE bare (ts timestamptz, pool text, tenant text, capacity int, occupied int, reserved int,
+const BARE_TABLE: &str =
+    "CREATE TABLE bare (ts timestamptz, pool text, tenant text, capacity int, occupied int, reserved int,
     claims int, rejections int, latency_p95_ms real)";
 
 /// What history is kept in, besides the partitions of these.
@@ -101,9 +102,10 @@ impl Place {
             statements.push(format!("COPY bare FROM '{name}' WITH (FORMAT csv, HEADER)"));
         }
         let start = Instant::now();
-        let copies = connections.iter_mut().zip(statements).map(|(connection, statement)| async move {
-            connection.execute(AssertSqlSafe(statement)).await
-        });
+        let copies = connections
+            .iter_mut()
+            .zip(statements)
+            .map(|(connection, statement)| async move { connection.execute(AssertSqlSafe(statement)).await });
         try_join_all(copies).await?;
         Ok(start.elapsed().as_secs_f64())
     }

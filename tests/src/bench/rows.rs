@@ -129,13 +129,7 @@ impl Fleet {
                 let rate = CLAIMS_A_SLOT * occupied as f64;
                 let normal: f64 = self.chance.sample(StandardNormal);
                 let claims = (rate + rate.sqrt() * normal).max(0.0).round() as i64;
-                rows.push(Row {
-                    tenant: Some(tenant.index),
-                    occupied,
-                    reserved: tenant.reserved,
-                    claims,
-                    ..total
-                });
+                rows.push(Row { tenant: Some(tenant.index), occupied, reserved: tenant.reserved, claims, ..total });
                 total.occupied += occupied;
                 total.reserved += tenant.reserved;
                 total.claims += claims;
@@ -207,7 +201,10 @@ impl Slugs {
         for row in rows {
             let (pool, tenant) = (&self.pools[row.pool], self.tenant(row));
             let Row { capacity, occupied, reserved, claims, rejections, .. } = row;
-            write!(out, r#"{{"ts":"{ts}","pool":"{pool}","occupied":{occupied},"reserved":{reserved},"claims":{claims}"#)?;
+            write!(
+                out,
+                r#"{{"ts":"{ts}","pool":"{pool}","occupied":{occupied},"reserved":{reserved},"claims":{claims}"#
+            )?;
             write!(out, r#","rejections":{rejections}"#)?;
             if row.tenant.is_some() {
                 writeln!(out, r#","tenant":"{tenant}"}}"#)?;

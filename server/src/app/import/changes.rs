@@ -39,7 +39,12 @@ impl Default for ChangesOptions {
 }
 
 /// Imports change events, all or none. What was recorded before is left as it is.
-pub async fn import_changes(db: &PgPool, source: Source, options: &ChangesOptions, progress: &Arc<dyn Progress>) -> Result<Report> {
+pub async fn import_changes(
+    db: &PgPool,
+    source: Source,
+    options: &ChangesOptions,
+    progress: &Arc<dyn Progress>,
+) -> Result<Report> {
     let length = options.source.chars().count();
     if length == 0 || length > MAX_SOURCE {
         return Err(ImportError::Unusable(format!("--source has {length} characters, expected 1 to {MAX_SOURCE}")));
@@ -77,7 +82,9 @@ pub async fn import_changes(db: &PgPool, source: Source, options: &ChangesOption
     let before = changes.len() as u64 - report.jobs;
     report.already_done = report.jobs == 0 && before > 0;
     if before > 0 && report.jobs > 0 {
-        report.warnings.push(format!("{before} of {} changes were there before and are left as they are", changes.len()));
+        report
+            .warnings
+            .push(format!("{before} of {} changes were there before and are left as they are", changes.len()));
     }
     Ok(report)
 }
@@ -88,9 +95,16 @@ struct Read {
     changes: Vec<Change>,
 }
 
-fn read(input: &Input, format: Option<Format>, pools: &HashMap<Vec<u8>, i32>, source: &str, progress: &dyn Progress) -> Result<Read> {
+fn read(
+    input: &Input,
+    format: Option<Format>,
+    pools: &HashMap<Vec<u8>, i32>,
+    source: &str,
+    progress: &dyn Progress,
+) -> Result<Read> {
     let mut table = Table::open(input.lines()?, changes::columns(), format).map_err(|e| input.failed(e))?;
-    let mut missing: Vec<&str> = [(KIND, "kind"), (TITLE, "title")].iter().filter(|(at, _)| !table.has(*at)).map(|(_, name)| *name).collect();
+    let mut missing: Vec<&str> =
+        [(KIND, "kind"), (TITLE, "title")].iter().filter(|(at, _)| !table.has(*at)).map(|(_, name)| *name).collect();
     if !(TS..TS + 3).any(|at| table.has(at)) {
         missing.push("ts (or ts_s, ts_ms)");
     }
@@ -109,7 +123,10 @@ fn read(input: &Input, format: Option<Format>, pools: &HashMap<Vec<u8>, i32>, so
         });
         match change {
             Ok(_) if read.changes.len() == MAX_CHANGES => {
-                return Err(ImportError::Unusable(format!("{} has more than {MAX_CHANGES} changes; split the file", input.name)));
+                return Err(ImportError::Unusable(format!(
+                    "{} has more than {MAX_CHANGES} changes; split the file",
+                    input.name
+                )));
             }
             Ok(change) => read.changes.push(change),
             Err(wrong) => read.wrong.push(wrong.on(next.line)),

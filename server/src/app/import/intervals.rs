@@ -63,7 +63,17 @@ impl Default for IntervalsOptions {
 impl IntervalsOptions {
     /// The options that shape the result, as text for the content key.
     fn shape(&self) -> String {
-        let Self { pool, tenants, capacity, format, end, skip_bad_lines, create_pools: _, create_tenants: _, dry_run: _ } = self;
+        let Self {
+            pool,
+            tenants,
+            capacity,
+            format,
+            end,
+            skip_bad_lines,
+            create_pools: _,
+            create_tenants: _,
+            dry_run: _,
+        } = self;
         format!("{pool:?} {tenants} {capacity:?} {format:?} {end:?} {skip_bad_lines}")
     }
 
@@ -84,7 +94,12 @@ impl IntervalsOptions {
 
 /// Imports intervals. Each pool is observed from its first start to its last end; an interval counts as
 /// a claim in the minute in which it starts.
-pub async fn import_intervals(db: &PgPool, source: Source, options: &IntervalsOptions, progress: &Arc<dyn Progress>) -> Result<Report> {
+pub async fn import_intervals(
+    db: &PgPool,
+    source: Source,
+    options: &IntervalsOptions,
+    progress: &Arc<dyn Progress>,
+) -> Result<Report> {
     options.check()?;
     let input = {
         let (progress, name) = (Arc::clone(progress), source.name().to_owned());
@@ -138,7 +153,12 @@ async fn store(run: &mut Run, plan: Plan, size: u64, progress: &Arc<dyn Progress
 }
 
 /// Sweeps pool by pool on a worker thread and, with a run, writes the pieces here.
-async fn work_through(plan: Plan, mut run: Option<&mut Run>, size: u64, progress: &Arc<dyn Progress>) -> Result<(Report, World)> {
+async fn work_through(
+    plan: Plan,
+    mut run: Option<&mut Run>,
+    size: u64,
+    progress: &Arc<dyn Progress>,
+) -> Result<(Report, World)> {
     let (pieces, mut written) = mpsc::channel::<Piece>(1);
     let intervals = plan.report.jobs.max(1);
     let worker = tokio::task::spawn_blocking(move || plan.sweep(&pieces));
@@ -174,8 +194,15 @@ struct Plan {
 }
 
 impl Plan {
-    fn read(input: &Input, mut world: World, options: &IntervalsOptions, now_ms: Millis, progress: &dyn Progress) -> Result<Self> {
-        let mut table = Table::open(input.lines()?, intervals::columns(), options.format).map_err(|e| input.failed(e))?;
+    fn read(
+        input: &Input,
+        mut world: World,
+        options: &IntervalsOptions,
+        now_ms: Millis,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let mut table =
+            Table::open(input.lines()?, intervals::columns(), options.format).map_err(|e| input.failed(e))?;
         check_columns(&table, &input.name, options)?;
         let given = options.pool.clone().unwrap_or_default();
         let mut names = TenantNames::default();
@@ -288,11 +315,15 @@ impl Plan {
             if !self.states_promises {
                 add_promises(state, (from, to), &mut intervals);
             }
-            let Swept { peak, above_capacity_ms } = sweep(state.key, &intervals, (from, to), &steps, &mut acc, |acc| {
-                if acc.blocks() >= BLOCKS_PER_PIECE { send(acc, done) } else { Ok(()) }
-            })?;
+            let Swept { peak, above_capacity_ms } =
+                sweep(state.key, &intervals, (from, to), &steps, &mut acc, |acc| {
+                    if acc.blocks() >= BLOCKS_PER_PIECE { send(acc, done) } else { Ok(()) }
+                })?;
             done += count;
-            state.coverage.add(from, to).map_err(|_| ImportError::Unusable(format!("pool {} occurs twice", state.slug)))?;
+            state
+                .coverage
+                .add(from, to)
+                .map_err(|_| ImportError::Unusable(format!("pool {} occurs twice", state.slug)))?;
             if above_capacity_ms > 0 {
                 above.push(format!("{} ({peak} slots at the peak)", state.slug));
             }
@@ -303,9 +334,13 @@ impl Plan {
         send(&mut acc, done)?;
         if !above.is_empty() {
             const NAMED: usize = 5;
-            let more = if above.len() > NAMED { format!(" and {} more pools", above.len() - NAMED) } else { String::new() };
+            let more =
+                if above.len() > NAMED { format!(" and {} more pools", above.len() - NAMED) } else { String::new() };
             above.truncate(NAMED);
-            self.report.warnings.push(format!("more slots were held at once than there are in {}{more}; kept as it is", above.join(", ")));
+            self.report.warnings.push(format!(
+                "more slots were held at once than there are in {}{more}; kept as it is",
+                above.join(", ")
+            ));
         }
         Ok((self.report, self.world))
     }
@@ -326,7 +361,11 @@ fn check_columns(table: &Table, name: &str, options: &IntervalsOptions) -> Resul
             missing.push(name);
         }
     }
-    if missing.is_empty() { Ok(()) } else { Err(ImportError::Unusable(format!("{name} has no column {}", missing.join(" and no column ")))) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(ImportError::Unusable(format!("{name} has no column {}", missing.join(" and no column "))))
+    }
 }
 
 fn shift(pools: &mut BTreeMap<usize, Vec<Interval>>, by: Millis) -> Result<()> {
@@ -335,7 +374,9 @@ fn shift(pools: &mut BTreeMap<usize, Vec<Interval>>, by: Millis) -> Result<()> {
         interval.end += by;
         if interval.start < EARLIEST_MS || interval.end > LATEST_MS {
             let (from, to) = (rfc3339(interval.start), rfc3339(interval.end));
-            return Err(ImportError::Unusable(format!("--end moves an interval to {from} to {to}, expected 1970-01-01 to 2200-01-01")));
+            return Err(ImportError::Unusable(format!(
+                "--end moves an interval to {from} to {to}, expected 1970-01-01 to 2200-01-01"
+            )));
         }
     }
     Ok(())
@@ -344,7 +385,8 @@ fn shift(pools: &mut BTreeMap<usize, Vec<Interval>>, by: Millis) -> Result<()> {
 /// Effective capacity of a pool from an instant on.
 fn capacity_steps(world: &mut World, pool: usize, from: Millis, stated: Option<i64>) -> Result<Vec<(Millis, i64)>> {
     let state = &world.pools[pool];
-    let mut steps: Vec<(Millis, i64)> = state.known.capacity.iter().map(|(at, slots, down)| (*at, effective(*slots, *down))).collect();
+    let mut steps: Vec<(Millis, i64)> =
+        state.known.capacity.iter().map(|(at, slots, down)| (*at, effective(*slots, *down))).collect();
     if state.known.capacity_at(from).is_none() {
         let Some(slots) = stated else {
             return Err(ImportError::Unusable(format!(

@@ -77,7 +77,10 @@ impl OccupancyOptions {
     fn check(&self) -> Result<()> {
         if !(1..=cells::MAX_DURATION_MS).contains(&self.step_ms) {
             let step_ms = self.step_ms;
-            return Err(ImportError::Unusable(format!("--step is {step_ms} ms, expected 1 ms to {} ms", cells::MAX_DURATION_MS)));
+            return Err(ImportError::Unusable(format!(
+                "--step is {step_ms} ms, expected 1 ms to {} ms",
+                cells::MAX_DURATION_MS
+            )));
         }
         if let Some(pool) = &self.pool {
             Slug::parse(pool).map_err(|e| ImportError::Unusable(format!("--pool is {pool:?}, which {e}")))?;
@@ -88,7 +91,12 @@ impl OccupancyOptions {
 
 /// Imports samples. A row covers `[ts, ts + duration)` and nothing else; rows of one pool and time
 /// follow one another in the file.
-pub async fn import_occupancy(db: &PgPool, source: Source, options: &OccupancyOptions, progress: &Arc<dyn Progress>) -> Result<Report> {
+pub async fn import_occupancy(
+    db: &PgPool,
+    source: Source,
+    options: &OccupancyOptions,
+    progress: &Arc<dyn Progress>,
+) -> Result<Report> {
     options.check()?;
     let input = {
         let (progress, name) = (Arc::clone(progress), source.name().to_owned());
@@ -124,7 +132,13 @@ pub async fn import_occupancy(db: &PgPool, source: Source, options: &OccupancyOp
     }
 }
 
-async fn store(db: &PgPool, run: &mut Run, input: &Arc<Input>, options: &OccupancyOptions, progress: &Arc<dyn Progress>) -> Result<Report> {
+async fn store(
+    db: &PgPool,
+    run: &mut Run,
+    input: &Arc<Input>,
+    options: &OccupancyOptions,
+    progress: &Arc<dyn Progress>,
+) -> Result<Report> {
     let Read { mut report, world } = read(db, input, options, Some(&mut *run), progress).await?;
     run.finish(world.into_outcome(), &mut report).await?;
     Ok(report)
@@ -301,7 +315,7 @@ impl Reader {
     fn read(mut self, mut table: Table, input: &Input, progress: &dyn Progress) -> Result<Read> {
         while let Some(next) = table.next_row().map_err(|e| input.failed(e))? {
             self.report.rows += 1;
-            if self.report.rows % 8192 == 0 {
+            if self.report.rows.is_multiple_of(8192) {
                 progress.at(input.position());
             }
             let (line, end) = (next.line, next.end);
@@ -370,7 +384,9 @@ impl Reader {
             return Ok(Err(Wrong::new("ts", ts, "one row for a pool, tenant and time; there was one before")));
         }
         if self.held.len() == MAX_ROWS_OF_AN_INSTANT {
-            return Err(ImportError::Unusable(format!("line {line}: more than {MAX_ROWS_OF_AN_INSTANT} rows have the same time")));
+            return Err(ImportError::Unusable(format!(
+                "line {line}: more than {MAX_ROWS_OF_AN_INSTANT} rows have the same time"
+            )));
         }
         let (pool, tenant) = (*pool, *tenant);
         let signals_before = self.held_signals.len();
@@ -419,7 +435,14 @@ impl Reader {
             Err(wrong) => return Ok(Err(wrong)),
         };
         let found = *self.places.entry((pool, tenant)).or_insert_with(|| {
-            self.series.push(Series { pool_name: pool_name.into(), tenant_name: tenant_name.into(), pool, tenant, instant: 0, next: 0 });
+            self.series.push(Series {
+                pool_name: pool_name.into(),
+                tenant_name: tenant_name.into(),
+                pool,
+                tenant,
+                instant: 0,
+                next: 0,
+            });
             self.series.len() - 1
         });
         if let Some(last) = self.series.get_mut(self.last_series) {
@@ -464,7 +487,8 @@ impl Reader {
     fn write_before(&mut self, next: Millis) -> Result<()> {
         let begins = |unit: Millis| next.div_euclid(unit) != self.at.div_euclid(unit);
         let (blocks, most) = (self.acc.blocks(), MOST_BLOCKS_PER_PIECE);
-        let enough = (blocks >= BLOCKS_PER_PIECE && begins(DAY_MS)) || (blocks >= most / 2 && begins(HOUR_MS)) || blocks >= most;
+        let enough =
+            (blocks >= BLOCKS_PER_PIECE && begins(DAY_MS)) || (blocks >= most / 2 && begins(HOUR_MS)) || blocks >= most;
         if enough { self.send() } else { Ok(()) }
     }
 
@@ -559,8 +583,14 @@ impl Reader {
                 .take(POOLS_NAMED)
                 .map(|(slug, ms)| format!("{slug} for {} minutes", (ms + MINUTE_MS - 1) / MINUTE_MS))
                 .collect();
-            let more = if above.len() > POOLS_NAMED { format!(" and {} more pools", above.len() - POOLS_NAMED) } else { String::new() };
-            report.warnings.push(format!("more slots are occupied than there are in {}{more}; kept as it is", named.join(", ")));
+            let more = if above.len() > POOLS_NAMED {
+                format!(" and {} more pools", above.len() - POOLS_NAMED)
+            } else {
+                String::new()
+            };
+            report
+                .warnings
+                .push(format!("more slots are occupied than there are in {}{more}; kept as it is", named.join(", ")));
         }
         report
     }

@@ -41,7 +41,9 @@ impl Bar {
 impl Progress for Bar {
     fn stage(&self, what: &'static str, total: u64) {
         const TEMPLATE: &str = "{msg:>9} [{bar:40}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left";
-        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+        let style = ProgressStyle::with_template(TEMPLATE)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
         let bar = ProgressBar::new(total).with_style(style).with_message(what);
         bar.enable_steady_tick(Duration::from_millis(250));
         self.with(|held| *held = Some(bar));

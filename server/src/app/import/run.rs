@@ -191,7 +191,9 @@ impl Run {
             let number = signal::ensure(&mut tx, pool, &new.name, "", "gauge").await?;
             if number != new.number {
                 let name = &new.name;
-                return Err(ImportError::Unusable(format!("the extra signals of a pool changed while {name} was read; repeat the import")));
+                return Err(ImportError::Unusable(format!(
+                    "the extra signals of a pool changed while {name} was read; repeat the import"
+                )));
             }
         }
         let mut newest = BTreeMap::new();
@@ -245,7 +247,12 @@ impl Run {
 }
 
 /// Whether other history covers time that this import covers.
-pub(super) async fn check_overlap(conn: &mut PgConnection, part: Option<i32>, pool: i32, covered: &Covered) -> Result<()> {
+pub(super) async fn check_overlap(
+    conn: &mut PgConnection,
+    part: Option<i32>,
+    pool: i32,
+    covered: &Covered,
+) -> Result<()> {
     let Some((from, to)) = covered.coverage.span() else { return Ok(()) };
     let mut first: Option<(Millis, Millis, i32)> = None;
     for (hour, observed_ms, other) in import::observed_elsewhere(&mut *conn, part, pool, from, to).await? {

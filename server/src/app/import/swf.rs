@@ -4,8 +4,8 @@ use super::input::{Input, Source};
 use super::run::{self, BLOCKS_PER_PIECE, Begun, Covered, NewPool, NewTenant, Outcome, Piece, Run, plain_pool};
 use super::{End, ImportError, Progress, Report, Result};
 use crate::ingest::coverage::Coverage;
-use crate::ingest::swf::{self, Log};
 use crate::ingest::sweep::{Interval, Swept, sweep};
+use crate::ingest::swf::{self, Log};
 use crate::zones;
 use headroom_domain::accumulate::Accumulator;
 use headroom_domain::range::rfc3339;
@@ -144,7 +144,12 @@ impl SwfOptions {
 ///
 /// The pool is observed from the start of the log to the end of its last job. A job counts as a
 /// claim in the minute in which it starts; one that waited counts its wait there too.
-pub async fn import_swf(db: &PgPool, source: Source, options: &SwfOptions, progress: &Arc<dyn Progress>) -> Result<Report> {
+pub async fn import_swf(
+    db: &PgPool,
+    source: Source,
+    options: &SwfOptions,
+    progress: &Arc<dyn Progress>,
+) -> Result<Report> {
     options.check()?;
     let (input, log) = {
         let (progress, name) = (Arc::clone(progress), source.name().to_owned());
@@ -213,7 +218,9 @@ impl Plan {
         let mut conn = db.acquire().await?;
         let existing = pool::by_slug(&mut conn, slug.as_str()).await?;
         if existing.as_ref().is_some_and(|p| p.archived_ms.is_some()) {
-            return Err(ImportError::Unusable(format!("pool {slug} is archived; bring it back first, or name another with --pool")));
+            return Err(ImportError::Unusable(format!(
+                "pool {slug} is archived; bring it back first, or name another with --pool"
+            )));
         }
         let Some(capacity) = options.capacity.or(header.capacity()) else {
             return Err(ImportError::Unusable(format!(
@@ -224,13 +231,18 @@ impl Plan {
             (Some(zone), _) => zone.clone(),
             (None, Some(zone)) if zones::is_known(zone) => zone.clone(),
             (None, Some(zone)) => {
-                warnings.push(format!("the header's zone {zone:?} is no IANA zone; the pool is in UTC until its zone is set"));
+                warnings.push(format!(
+                    "the header's zone {zone:?} is no IANA zone; the pool is in UTC until its zone is set"
+                ));
                 "UTC".to_owned()
             }
             (None, None) => "UTC".to_owned(),
         };
         let Some(last_end_s) = log.jobs.iter().map(Job::end_s).max() else {
-            return Err(ImportError::Unusable(format!("{file} has no job that held slots among its {} lines", log.rows)));
+            return Err(ImportError::Unusable(format!(
+                "{file} has no job that held slots among its {} lines",
+                log.rows
+            )));
         };
         let stated = options.start.or(header.unix_start_s.map(|s| s * 1000));
         let from = match (stated, options.end) {
@@ -253,7 +265,9 @@ impl Plan {
         let to = from + last_end_s * 1000;
         if from < 0 || to > LATEST_MS {
             let (from, to) = (rfc3339(from), rfc3339(to));
-            return Err(ImportError::Unusable(format!("the log would reach from {from} to {to}, expected 1970-01-01 to 2200-01-01")));
+            return Err(ImportError::Unusable(format!(
+                "the log would reach from {from} to {to}, expected 1970-01-01 to 2200-01-01"
+            )));
         }
 
         let tenants = Tenants::choose(&log.jobs, options, &slug);
@@ -342,7 +356,9 @@ async fn store(run: &mut Run, mut plan: Plan, size: u64, progress: &Arc<dyn Prog
         Some(pool) => pool.key,
         None => {
             let key = run.reserve(Noun::Pool, 1).await?[0];
-            outcome.pools.push(NewPool { key, fields: plain_pool(plan.slug.clone(), plan.name.clone(), plan.zone.clone()) });
+            outcome
+                .pools
+                .push(NewPool { key, fields: plain_pool(plan.slug.clone(), plan.name.clone(), plan.zone.clone()) });
             key
         }
     };
@@ -489,7 +505,9 @@ mod tests {
     #[test]
     fn pools_are_named_after_the_archive_the_machine_or_the_file() {
         let header = Header { computer: Some("IBM SP2".into()), ..Header::default() };
-        let slug = |wanted, header: &Header, file| pool_slug(wanted, header, file).map(|s| s.to_string()).map_err(|e| e.to_string());
+        let slug = |wanted, header: &Header, file| {
+            pool_slug(wanted, header, file).map(|s| s.to_string()).map_err(|e| e.to_string())
+        };
         assert_eq!(slug(None, &header, "KTH-SP2-1996-2.1-cln.swf.gz"), Ok("kth-sp2".into()));
         assert_eq!(slug(None, &header, "NASA-iPSC-1993-3.1-cln.swf.gz"), Ok("nasa-ipsc".into()));
         assert_eq!(slug(None, &header, "log.swf"), Ok("ibm-sp2".into()));

@@ -116,7 +116,9 @@ impl World {
             Err(problem) => return Ok(Err(Wrong::new("pool", name, format!("a slug: {problem}")))),
         };
         if self.new_pools.len() == MAX_NEW_POOLS {
-            return Err(ImportError::Unusable(format!("pool {slug} would be the {MAX_NEW_POOLS}th new one, expected fewer; split the file")));
+            return Err(ImportError::Unusable(format!(
+                "pool {slug} would be the {MAX_NEW_POOLS}th new one, expected fewer; split the file"
+            )));
         }
         let key = match self.resume.pools.get(slug.as_str()) {
             Some(key) => *key,
@@ -146,7 +148,9 @@ impl World {
             Err(problem) => return Ok(Err(Wrong::new("tenant", name, format!("a slug: {problem}")))),
         };
         if self.new_tenants.len() == MAX_TENANTS {
-            return Err(ImportError::Unusable(format!("tenant {slug} would be the {MAX_TENANTS}th new one, expected fewer; group them first")));
+            return Err(ImportError::Unusable(format!(
+                "tenant {slug} would be the {MAX_TENANTS}th new one, expected fewer; group them first"
+            )));
         }
         let key = match self.resume.tenants.get(slug.as_str()) {
             Some(key) => *key,
@@ -160,7 +164,8 @@ impl World {
 
     fn unknown(&self, what: &'static str, option: &str, name: &[u8]) -> Wrong {
         let text = String::from_utf8_lossy(&name[..name.len().min(63)]);
-        let known = if what == "pool" { self.pool_names.keys() } else { return self.unknown_tenant(option, name, &text) };
+        let known =
+            if what == "pool" { self.pool_names.keys() } else { return self.unknown_tenant(option, name, &text) };
         suggestion(what, option, name, nearest(&text, known.filter_map(|slug| std::str::from_utf8(slug).ok())))
     }
 
@@ -177,7 +182,11 @@ impl World {
         }
         let number = state.signals.values().copied().max().unwrap_or(0) + 1;
         if number as usize > MAX_SIGNALS {
-            return Err(Wrong::new("signals", name.as_bytes(), format!("at most {MAX_SIGNALS} extra signals in pool {}", state.slug)));
+            return Err(Wrong::new(
+                "signals",
+                name.as_bytes(),
+                format!("at most {MAX_SIGNALS} extra signals in pool {}", state.slug),
+            ));
         }
         state.signals.insert(name.to_owned(), number);
         self.new_signals.push(NewSignal { pool: state.key, number, name: name.to_owned() });
@@ -208,7 +217,9 @@ impl World {
             pools: self.new_pools,
             tenants: self.new_tenants,
             signals: self.new_signals,
-            covered: covered.map(|p| Covered { pool: p.key, slug: p.slug, coverage: p.coverage, steps: p.steps }).collect(),
+            covered: covered
+                .map(|p| Covered { pool: p.key, slug: p.slug, coverage: p.coverage, steps: p.steps })
+                .collect(),
         }
     }
 }
@@ -269,7 +280,9 @@ impl Keys {
                 let held = if noun == Noun::Pool { pools } else { tenants };
                 if held.is_empty() {
                     // The caller is a worker thread: it may wait for the database.
-                    *held = runtime.block_on(async { import::reserve_keys(&mut *db.acquire().await?, noun, KEYS_AT_ONCE).await })?;
+                    *held = runtime.block_on(async {
+                        import::reserve_keys(&mut *db.acquire().await?, noun, KEYS_AT_ONCE).await
+                    })?;
                     held.reverse();
                 }
                 held.pop().ok_or_else(|| ImportError::Unusable("the database reserved no keys".into()))

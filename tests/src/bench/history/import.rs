@@ -39,8 +39,7 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<()
         let place = Place::new(&["--no-jobs"])?;
         let mut connection = place.connect().await?;
         if round == 0 {
-            let (version, settings) =
-                (place::version(&mut connection).await?, place::settings(&mut connection).await?);
+            let (version, settings) = (place::version(&mut connection).await?, place::settings(&mut connection).await?);
             report.note(format!("PostgreSQL {version}: {settings}"));
         }
         let mut bare = 0.0;

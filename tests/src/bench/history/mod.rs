@@ -138,12 +138,7 @@ async fn bytes_a_row(place: &Place, name: &str, rows: u64, bare: f64, report: &m
     let total: i64 = sizes.iter().map(|(_, bytes)| bytes).sum();
     let parts = sizes.iter().map(|(table, bytes)| format!("{table} {}B", short(*bytes as f64))).collect::<Vec<_>>();
     report.note(format!("history of {rows} rows: {}", parts.join(", ")));
-    let pair = Pair {
-        measured: total as f64 / rows as f64,
-        peer: bare,
-        peer_name: "heap of COPY",
-        unit: "B/row",
-    };
+    let pair = Pair { measured: total as f64 / rows as f64, peer: bare, peer_name: "heap of COPY", unit: "B/row" };
     report.ratio(name, pair, GOAL_BYTES);
     Ok(())
 }

@@ -57,7 +57,11 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<()
     let seconds = place.import(&rows.file)?;
     let mut connection = place.connect().await?;
     let found = place::occupied_slot_ms(&mut connection).await?;
-    ensure!(found == rows.occupied_slot_ms, "{found} slot-milliseconds were imported, expected {}", rows.occupied_slot_ms);
+    ensure!(
+        found == rows.occupied_slot_ms,
+        "{found} slot-milliseconds were imported, expected {}",
+        rows.occupied_slot_ms
+    );
     report.note(format!(
         "queries: headroom import of {} rows took {seconds:.0} s, {} rows/s",
         rows.count,
@@ -197,7 +201,8 @@ fn seconds(ms: Millis) -> String {
 
 async fn trends(sides: &Sides<'_>, rounds: usize, days: i64, report: &mut Report) -> Result<()> {
     let mut chance = clock::seeded(SEED);
-    let (mut ours, mut theirs, mut ours_by_round, mut theirs_by_round) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut ours_by_round, mut theirs_by_round) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut sizes = (0, 0);
     for round in 0..=rounds {
         let warm = round == 0;
