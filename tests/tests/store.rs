@@ -21,8 +21,8 @@ use headroom_store::pool::{CapacityStep, PoolFields};
 use headroom_store::tenant::TenantFields;
 use headroom_store::usage::{Wanted, WideSums};
 use headroom_store::{
-    MIGRATOR, StoreError, audit, change, current, history, import, ingest, job, organisation, partition, pool, quota, reservation, signal,
-    tenant, usage,
+    MIGRATOR, StoreError, audit, change, current, history, import, ingest, job, organisation, partition, pool, quota,
+    reservation, signal, tenant, usage,
 };
 use headroom_tests::database::Database;
 use headroom_tests::service::{command, run};
@@ -119,7 +119,9 @@ async fn pools_are_kept_as_they_were_said() -> Result<()> {
     assert_eq!(made.fields, fields);
     assert!((headroom_store::now(&mut conn).await? - made.created_ms).abs() < MINUTE_MS);
 
-    assert!(matches!(pool::create(&mut conn, id(2), &fields).await, Err(StoreError::Taken { what: "pool slug", value }) if value == "render"));
+    assert!(
+        matches!(pool::create(&mut conn, id(2), &fields).await, Err(StoreError::Taken { what: "pool slug", value }) if value == "render")
+    );
     let wrong = |change: fn(&mut PoolFields)| {
         let mut fields = PoolFields { slug: Slug::from_name("other", "pool"), ..fields.clone() };
         change(&mut fields);
@@ -143,7 +145,10 @@ async fn pools_are_kept_as_they_were_said() -> Result<()> {
     assert_eq!(pool::renamed(&mut conn, "render").await?.as_deref(), Some("render-eu"));
     let now = pool::by_slug_for_update(&mut conn, "render-eu").await?.context("the pool")?;
     assert_eq!(now.version, 2);
-    assert!(matches!(pool::update(&mut conn, &now, 1, &renamed).await, Err(StoreError::Stale { expected: 1, found: 2, .. })));
+    assert!(matches!(
+        pool::update(&mut conn, &now, 1, &renamed).await,
+        Err(StoreError::Stale { expected: 1, found: 2, .. })
+    ));
     // A new pool may take the former slug.
     let second = pool::create(&mut conn, id(4), &pool_fields("render")?).await?;
     assert_eq!(pool::renamed(&mut conn, "render").await?, None);
@@ -166,12 +171,17 @@ async fn capacity_is_a_history_of_steps() -> Result<()> {
     let mut conn = Database::create().await?.connect().await?;
     let a = pool::create(&mut conn, id(1), &pool_fields("a")?).await?;
     let b = pool::create(&mut conn, id(2), &pool_fields("b")?).await?;
-    for (pool, s) in [(a, step(1_000, 10, 0)), (a, step(3_000, 30, 5)), (a, step(2_000, 20, 0)), (b, step(2_500, 100, 1))] {
+    for (pool, s) in
+        [(a, step(1_000, 10, 0)), (a, step(3_000, 30, 5)), (a, step(2_000, 20, 0)), (b, step(2_500, 100, 1))]
+    {
         pool::set_capacity(&mut conn, pool, &s).await?;
     }
     pool::set_capacity(&mut conn, a, &step(2_000, 25, 0)).await?; // replaces the step of that instant
     let steps = pool::capacity(&mut conn, Some(&[a])).await?.remove(&a).context("steps")?;
-    assert_eq!(steps.iter().map(|s| (s.from_ms, s.configured)).collect::<Vec<_>>(), [(1_000, 10), (2_000, 25), (3_000, 30)]);
+    assert_eq!(
+        steps.iter().map(|s| (s.from_ms, s.configured)).collect::<Vec<_>>(),
+        [(1_000, 10), (2_000, 25), (3_000, 30)]
+    );
     assert_eq!(pool::capacity(&mut conn, None).await?.len(), 2);
     for (at, configured) in [(999, None), (1_000, Some(10)), (1_999, Some(10)), (2_000, Some(25)), (9_000, Some(30))] {
         assert_eq!(pool::step_at(&steps, at).map(|s| s.configured), configured, "at {at}");
@@ -191,14 +201,26 @@ async fn tenants_quotas_reservations_and_signals_are_kept() -> Result<()> {
     let acme = tenant::create(&mut conn, id(1), &fields).await?;
     let made = tenant::by_slug(&mut conn, "acme").await?.context("the tenant")?;
     assert_eq!((made.key, &made.fields), (acme, &fields));
-    assert!(matches!(tenant::create(&mut conn, id(2), &fields).await, Err(StoreError::Taken { what: "tenant slug", .. })));
+    assert!(matches!(
+        tenant::create(&mut conn, id(2), &fields).await,
+        Err(StoreError::Taken { what: "tenant slug", .. })
+    ));
     tenant::update(&mut conn, &made, 1, &TenantFields { slug: slug("acme-corp")?, ..fields }).await?;
     assert_eq!(tenant::renamed(&mut conn, "acme").await?.as_deref(), Some("acme-corp"));
     let now = tenant::by_slug_for_update(&mut conn, "acme-corp").await?.context("the tenant")?;
     assert!(matches!(tenant::update(&mut conn, &now, 1, &now.fields).await, Err(StoreError::Stale { .. })));
-    let many = tenant::create_many(&mut conn, &[(id(5), slug("b")?, "B".into()), (id(6), slug("acme-corp")?, "again".into())]).await?;
+    let many =
+        tenant::create_many(&mut conn, &[(id(5), slug("b")?, "B".into()), (id(6), slug("acme-corp")?, "again".into())])
+            .await?;
     assert!(many.iter().any(|(_, slug)| slug == "b") && many.contains(&(acme, "acme-corp".into())), "{many:?}");
-    assert_eq!((tenant::count(&mut conn).await?, tenant::keys(&mut conn).await?.len(), tenant::names(&mut conn, 9).await?.len()), (2, 2, 2));
+    assert_eq!(
+        (
+            tenant::count(&mut conn).await?,
+            tenant::keys(&mut conn).await?.len(),
+            tenant::names(&mut conn, 9).await?.len()
+        ),
+        (2, 2, 2)
+    );
     assert_eq!(tenant::keys_of(&mut conn, &["b".into()]).await?.len(), 1);
     assert_eq!(tenant::by_keys(&mut conn, &[acme]).await?[0].fields.name, "acme");
     tenant::set_archived(&mut conn, acme, true).await?;
@@ -225,7 +247,9 @@ async fn tenants_quotas_reservations_and_signals_are_kept() -> Result<()> {
     reservation::create(&mut conn, id(1), &promise, ReservationKind::Guaranteed, "note").await?;
     let endless = Reservation { from_ms: 1_500, to_ms: None, ceiling: None, lending_limit: None, ..promise.clone() };
     reservation::create(&mut conn, id(2), &endless, ReservationKind::Burst, "").await?;
-    let found = async |conn: &mut PgConnection, from, to| reservation::during(conn, Some(&[render]), Some(&[acme]), from, to).await;
+    let found = async |conn: &mut PgConnection, from, to| {
+        reservation::during(conn, Some(&[render]), Some(&[acme]), from, to).await
+    };
     assert_eq!(found(&mut conn, 0, 1_000).await?.len(), 0, "the end is exclusive");
     assert_eq!(found(&mut conn, 0, 1_001).await?[0].reservation, promise);
     assert_eq!(found(&mut conn, 1_999, 2_000).await?.len(), 2);
@@ -237,7 +261,10 @@ async fn tenants_quotas_reservations_and_signals_are_kept() -> Result<()> {
         ("lending_limit", Reservation { lending_limit: Some(6), ..promise.clone() }),
         ("borrowing_limit", Reservation { borrowing_limit: Some(-1), ..promise.clone() }),
     ] {
-        assert_eq!(field_of(reservation::create(&mut conn, id(3), &wrong, ReservationKind::Guaranteed, "").await)?, field);
+        assert_eq!(
+            field_of(reservation::create(&mut conn, id(3), &wrong, ReservationKind::Guaranteed, "").await)?,
+            field
+        );
     }
     reservation::clear(&mut conn).await?;
     assert!(reservation::during(&mut conn, None, None, 0, 9_000).await?.is_empty());
@@ -275,7 +302,11 @@ async fn what_happened_is_recorded_once_and_kept() -> Result<()> {
     assert_eq!(change::record(&mut conn, &again).await?, 1, "only what is new, also where it is about all pools");
     let list = change::list(&mut conn, Some(&[render]), 0, 3_000, 10).await?;
     assert_eq!(list.iter().map(|c| c.at_ms).collect::<Vec<_>>(), [2_000, 1_000], "newest first, the end exclusive");
-    assert_eq!(change::list(&mut conn, Some(&[render + 1]), 0, 9_000, 10).await?.len(), 2, "those of all pools belong to each");
+    assert_eq!(
+        change::list(&mut conn, Some(&[render + 1]), 0, 9_000, 10).await?.len(),
+        2,
+        "those of all pools belong to each"
+    );
     assert_eq!(change::list(&mut conn, None, 0, 9_000, 1).await?.len(), 1);
 
     let settings = Organisation { name: "Acme".into(), currency: "USD".into(), zone: "Asia/Tokyo".into(), demo: true };
@@ -284,7 +315,10 @@ async fn what_happened_is_recorded_once_and_kept() -> Result<()> {
     organisation::ensure_region(&mut conn, "eu", "Europe").await?;
     organisation::ensure_region(&mut conn, "eu", "again").await?;
     organisation::ensure_stamp(&mut conn, "eu-1", "Europe 1", "eu").await?;
-    assert_eq!((organisation::regions(&mut conn).await?, organisation::stamps(&mut conn).await?), (vec!["eu".into()], vec!["eu-1".into()]));
+    assert_eq!(
+        (organisation::regions(&mut conn).await?, organisation::stamps(&mut conn).await?),
+        (vec!["eu".into()], vec!["eu-1".into()])
+    );
 
     let value = |pool, tenant, at_ms, occupied| Current {
         pool,
@@ -303,7 +337,11 @@ async fn what_happened_is_recorded_once_and_kept() -> Result<()> {
     assert_eq!(current::list(&mut conn, Some(&[render]), Some(&[0])).await?, [value(render, 0, 50_000, 9)]);
     assert_eq!(current::list(&mut conn, None, None).await?.len(), 2);
     let (totals, newest) = current::totals(&mut conn, None, 45_000).await?;
-    assert_eq!((totals.fresh, totals.stale, totals.capacity, totals.occupied, totals.full), (1, 0, 8, 9, 1), "over capacity is data");
+    assert_eq!(
+        (totals.fresh, totals.stale, totals.capacity, totals.occupied, totals.full),
+        (1, 0, 8, 9, 1),
+        "over capacity is data"
+    );
     assert_eq!(newest, Some(60_000));
     assert_eq!(current::totals(&mut conn, None, 55_000).await?.0.stale, 1);
     Ok(())
@@ -313,18 +351,31 @@ async fn what_happened_is_recorded_once_and_kept() -> Result<()> {
 async fn the_audit_trail_only_grows() -> Result<()> {
     let mut conn = Database::create().await?.connect().await?;
     let actor = Actor { name: "ada".into(), source: "api" };
-    let entry = Entry { actor: &actor, action: "update", object: "pool", key: "render", before: Some(json!({ "a": 1 })), after: Some(json!({ "a": 2 })), reason: "why" };
+    let entry = Entry {
+        actor: &actor,
+        action: "update",
+        object: "pool",
+        key: "render",
+        before: Some(json!({ "a": 1 })),
+        after: Some(json!({ "a": 2 })),
+        reason: "why",
+    };
     let first = audit::record(&mut conn, &entry).await?;
     let second = audit::record(&mut conn, &Entry { action: "archive", ..entry.clone() }).await?;
     assert!(second > first);
-    for statement in ["UPDATE audit SET actor = 'eve'", "DELETE FROM audit", "TRUNCATE audit", "DELETE FROM audit WHERE false"] {
+    for statement in
+        ["UPDATE audit SET actor = 'eve'", "DELETE FROM audit", "TRUNCATE audit", "DELETE FROM audit WHERE false"]
+    {
         let refused = sqlx::query(statement).execute(&mut conn).await;
         let said = refused.err().context("it was allowed")?.to_string();
         assert!(said.contains("append-only"), "{statement}: {said}");
     }
     let found = audit::of_object(&mut conn, "pool", "render", 10).await?;
     assert_eq!(found.iter().map(|r| r.action.as_str()).collect::<Vec<_>>(), ["archive", "update"], "newest first");
-    assert_eq!((&found[1].before, found[1].reason.as_str(), found[1].actor.as_str()), (&Some(json!({ "a": 1 })), "why", "ada"));
+    assert_eq!(
+        (&found[1].before, found[1].reason.as_str(), found[1].actor.as_str()),
+        (&Some(json!({ "a": 1 })), "why", "ada")
+    );
     assert!(audit::of_object(&mut conn, "tenant", "render", 10).await?.is_empty());
     Ok(())
 }
@@ -355,7 +406,11 @@ async fn a_batch_is_accepted_once_and_rolled_up_once() -> Result<()> {
     };
     assert_eq!(accept(&mut conn, batch(1, 1, MONDAY_MS)).await?, Accepted::Fresh);
     assert_eq!(accept(&mut conn, batch(1, 1, MONDAY_MS)).await?, Accepted::Replayed(Some(json!([1]))));
-    assert_eq!(accept(&mut conn, batch(1, 2, MONDAY_MS + DAY_MS)).await?, Accepted::Conflict { last_seq: 1 }, "also on another day");
+    assert_eq!(
+        accept(&mut conn, batch(1, 2, MONDAY_MS + DAY_MS)).await?,
+        Accepted::Conflict { last_seq: 1 },
+        "also on another day"
+    );
     assert_eq!(accept(&mut conn, batch(2, 2, MONDAY_MS + DAY_MS)).await?, Accepted::Fresh);
     assert_eq!(ingest::last_seq(&mut conn, "agent").await?.map(|(seq, _)| seq), Some(2));
     assert_eq!(ingest::pending(&mut conn).await?, 2);
@@ -380,7 +435,11 @@ async fn a_job_runs_on_one_server_at_a_time() -> Result<()> {
     assert!(job::holds(&mut conn, "rollup", ours, 1).await? && !job::holds(&mut conn, "rollup", theirs, 1).await?);
     // A holder that died loses it when its time is over.
     headroom_store::set_test_clock(&mut conn, 61_000).await?;
-    assert_eq!(job::lease(&mut conn, "rollup", theirs, 60_000).await?, Some(2), "the epoch grows when it changes hands");
+    assert_eq!(
+        job::lease(&mut conn, "rollup", theirs, 60_000).await?,
+        Some(2),
+        "the epoch grows when it changes hands"
+    );
     assert!(!job::holds(&mut conn, "rollup", ours, 1).await?, "the former holder must not write");
     job::release(&mut conn, "rollup", ours).await?;
     assert_eq!(job::lease(&mut conn, "rollup", ours, 60_000).await?, None, "only the holder can give it back");
@@ -394,7 +453,9 @@ async fn a_job_runs_on_one_server_at_a_time() -> Result<()> {
         outcome: Some(outcome.into()),
         detail: json!({ "rows": 1 }),
     };
-    for (n, (outcome, at)) in [("nothing", 1_000), ("done", 2_000), ("nothing", 3_000), ("nothing", 4_000)].into_iter().enumerate() {
+    for (n, (outcome, at)) in
+        [("nothing", 1_000), ("done", 2_000), ("nothing", 3_000), ("nothing", 4_000)].into_iter().enumerate()
+    {
         job::record(&mut conn, id(n as u128), 1, &run_of(outcome, at)).await?;
     }
     let runs = job::runs(&mut conn, Some("rollup"), 10).await?;
@@ -408,7 +469,10 @@ async fn a_job_runs_on_one_server_at_a_time() -> Result<()> {
 fn hour(pool: i32, at: i64, capacity: i64, tenants: &[(i32, i64)]) -> Accumulated {
     let mut accumulator = Accumulator::default();
     let counters = Counters { claims: 10, rejections: 1, ..Counters::default() };
-    let tenants = tenants.iter().map(|(tenant, occupied)| TenantReading { tenant: *tenant, occupied: *occupied, reserved: 2, counters }).collect();
+    let tenants = tenants
+        .iter()
+        .map(|(tenant, occupied)| TenantReading { tenant: *tenant, occupied: *occupied, reserved: 2, counters })
+        .collect();
     accumulator.reading(pool, &Reading { at, duration_ms: HOUR_MS, capacity, tenants, ..Reading::default() });
     accumulator.take()
 }
@@ -423,7 +487,11 @@ async fn an_import_is_seen_when_it_is_done_and_goes_as_a_whole() -> Result<()> {
     let render = pool::create(&mut conn, id(1), &pool_fields("render")?).await?;
     let acme = tenant::create(&mut conn, id(1), &tenant_fields("acme")?).await?;
     let begun = import::begin(&mut conn, "occupancy", "key", "samples.csv").await?;
-    assert_eq!(import::begin(&mut conn, "occupancy", "key", "other name").await?.part, begun.part, "the same content is the same import");
+    assert_eq!(
+        import::begin(&mut conn, "occupancy", "key", "other name").await?.part,
+        begun.part,
+        "the same content is the same import"
+    );
     assert!(!begun.is_done() && begun.part > LIVE);
     assert!(import::try_lock(&mut conn, begun.part).await?);
     import::unlock(&mut conn, begun.part).await?;
@@ -464,7 +532,9 @@ async fn an_import_is_seen_when_it_is_done_and_goes_as_a_whole() -> Result<()> {
     assert_eq!(history::newest(&mut conn).await?, None);
     assert!(all_sums(&mut conn).await?.is_empty());
     for table in ["occ_1m", "occ_5m", "occ_1h", "occ_1d", "signal_5m", "import"] {
-        let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(&mut conn).await?;
+        let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+            .fetch_one(&mut conn)
+            .await?;
         assert_eq!(left, 0, "{table} is empty again");
     }
 
@@ -490,7 +560,10 @@ async fn history_adds_up_at_every_step() -> Result<()> {
     let mut conn = Database::create().await?.connect().await?;
     let a = pool::create(&mut conn, id(1), &pool_fields("a")?).await?;
     let b = pool::create(&mut conn, id(2), &pool_fields("b")?).await?;
-    let (x, y) = (tenant::create(&mut conn, id(1), &tenant_fields("x")?).await?, tenant::create(&mut conn, id(2), &tenant_fields("y")?).await?);
+    let (x, y) = (
+        tenant::create(&mut conn, id(1), &tenant_fields("x")?).await?,
+        tenant::create(&mut conn, id(2), &tenant_fields("y")?).await?,
+    );
     for cut in [Cut::Minutes, Cut::FiveMinutes] {
         partition::ensure(&mut conn, cut, MONDAY_MS, MONDAY_MS + 2 * DAY_MS).await?;
     }
@@ -503,15 +576,23 @@ async fn history_adds_up_at_every_step() -> Result<()> {
     for step in [Step::Minute, Step::FiveMinutes, Step::Hour] {
         let series = history::series(&mut conn, step, &[a], &[ALL_TENANTS], from, to).await?;
         let total = series[&SeriesKey { pool: a, tenant: ALL_TENANTS }].total();
-        assert_eq!((total.occupied_slot_ms, total.capacity_slot_ms, total.observed_ms), (of_a * HOUR_MS, 300 * HOUR_MS, 30 * HOUR_MS), "{step:?}");
+        assert_eq!(
+            (total.occupied_slot_ms, total.capacity_slot_ms, total.observed_ms),
+            (of_a * HOUR_MS, 300 * HOUR_MS, 30 * HOUR_MS),
+            "{step:?}"
+        );
         assert_eq!(total.max_occupied, 6);
     }
     for step in [Step::FiveMinutes, Step::Hour] {
         let stored = history::total_series(&mut conn, step, &[ALL_POOLS], &[ALL_TENANTS], from, to).await?.total();
         let added = history::total_series(&mut conn, step, &[a, b], &[ALL_TENANTS], from, to).await?.total();
-        assert_eq!(stored.occupied_slot_ms, added.occupied_slot_ms, "{step:?}: the total over pools is the sum of the pools");
+        assert_eq!(
+            stored.occupied_slot_ms, added.occupied_slot_ms,
+            "{step:?}: the total over pools is the sum of the pools"
+        );
     }
-    let days = usage::days(&mut conn, &Wanted { pools: Some(vec![a]), tenants: Some(vec![ALL_TENANTS]) }, None, None).await?;
+    let days =
+        usage::days(&mut conn, &Wanted { pools: Some(vec![a]), tenants: Some(vec![ALL_TENANTS]) }, None, None).await?;
     assert_eq!(days.len(), 2);
     assert_eq!(days.values().map(|s| s.occupied_slot_ms).sum::<i64>(), of_a * HOUR_MS);
     let totals = usage::tenant_totals(&mut conn, from, to).await?;
@@ -522,7 +603,8 @@ async fn history_adds_up_at_every_step() -> Result<()> {
     // A range in the middle of a day, to the minute, is the difference of two longer ones.
     let wanted = Wanted { pools: Some(vec![a]), tenants: Some(vec![ALL_TENANTS]) };
     let mut sum = async |from, to| -> Result<i128> {
-        let sums = usage::sums(&mut conn, &wanted, Some(from), Some(to)).await?.map_err(|e| anyhow::anyhow!("{e:?}"))?;
+        let sums =
+            usage::sums(&mut conn, &wanted, Some(from), Some(to)).await?.map_err(|e| anyhow::anyhow!("{e:?}"))?;
         Ok(sums[&(a, ALL_TENANTS)].occupied_slot_ms)
     };
     let middle = MONDAY_MS + 7 * HOUR_MS + 13 * MINUTE_MS;
@@ -539,7 +621,14 @@ async fn dropping_fine_history_does_not_change_usage() -> Result<()> {
     let acme = tenant::create(&mut conn, id(1), &tenant_fields("acme")?).await?;
     for cut in Cut::ALL {
         let made = partition::ensure(&mut conn, cut, MONDAY_MS, MONDAY_MS + 9 * DAY_MS).await?;
-        assert_eq!(made, match cut { Cut::Raw => 10, Cut::Minutes => 2, Cut::FiveMinutes => 1 });
+        assert_eq!(
+            made,
+            match cut {
+                Cut::Raw => 10,
+                Cut::Minutes => 2,
+                Cut::FiveMinutes => 1,
+            }
+        );
         assert_eq!(partition::ensure(&mut conn, cut, MONDAY_MS, MONDAY_MS + 9 * DAY_MS).await?, 0, "they are there");
         let list = partition::list(&mut conn, cut).await?;
         assert_eq!(list.len(), made as usize);
@@ -554,7 +643,12 @@ async fn dropping_fine_history_does_not_change_usage() -> Result<()> {
     let weeks = partition::list(&mut conn, Cut::Minutes).await?;
     let holders = partition::holders(&mut conn, Cut::Minutes, &weeks[0]).await?;
     assert_eq!((holders.len(), holders[0].keep_days, holders[0].newest_ms), (1, Some(90), MONDAY_MS + 9 * DAY_MS));
-    assert!(partition::holders(&mut conn, Cut::FiveMinutes, &partition::list(&mut conn, Cut::FiveMinutes).await?[0]).await?.len() == 1);
+    assert!(
+        partition::holders(&mut conn, Cut::FiveMinutes, &partition::list(&mut conn, Cut::FiveMinutes).await?[0])
+            .await?
+            .len()
+            == 1
+    );
 
     let bytes: i64 = sqlx::query_scalar("SELECT count(*) FROM occ_1m").fetch_one(&mut conn).await?;
     assert!(bytes > 0);
@@ -566,16 +660,21 @@ async fn dropping_fine_history_does_not_change_usage() -> Result<()> {
     }
     assert_eq!(all_sums(&mut conn).await?, before, "minutes and raw batches are not needed for sums");
     let wanted = Wanted::default();
-    let hours = usage::sums(&mut conn, &wanted, Some(MONDAY_MS + 5 * HOUR_MS), Some(MONDAY_MS + 4 * DAY_MS + HOUR_MS)).await?;
+    let hours =
+        usage::sums(&mut conn, &wanted, Some(MONDAY_MS + 5 * HOUR_MS), Some(MONDAY_MS + 4 * DAY_MS + HOUR_MS)).await?;
     assert!(hours.is_ok(), "hours outlive minutes: {hours:?}");
-    let fives = usage::sums(&mut conn, &wanted, Some(MONDAY_MS + 5 * MINUTE_MS), Some(MONDAY_MS + 10 * MINUTE_MS)).await?;
+    let fives =
+        usage::sums(&mut conn, &wanted, Some(MONDAY_MS + 5 * MINUTE_MS), Some(MONDAY_MS + 10 * MINUTE_MS)).await?;
     assert!(fives.is_ok(), "so do five minutes: {fives:?}");
     let minute = usage::sums(&mut conn, &wanted, Some(MONDAY_MS + MINUTE_MS), Some(MONDAY_MS + 10 * MINUTE_MS)).await?;
     let expected = usage::NotStored { at: MONDAY_MS + MINUTE_MS, before: MONDAY_MS, after: MONDAY_MS + 5 * MINUTE_MS };
     assert_eq!(minute, Err(expected), "a minute that is gone is told, with what is left");
 
     // The negative control: the comparison above would notice.
-    sqlx::query("DELETE FROM occ_1d WHERE start_at = to_timestamp($1)").bind((MONDAY_MS / 1000) as f64).execute(&mut conn).await?;
+    sqlx::query("DELETE FROM occ_1d WHERE start_at = to_timestamp($1)")
+        .bind((MONDAY_MS / 1000) as f64)
+        .execute(&mut conn)
+        .await?;
     assert_ne!(all_sums(&mut conn).await?, before);
     Ok(())
 }
@@ -587,7 +686,8 @@ async fn the_job_keeps_what_was_imported_and_what_silent_pools_have() -> Result<
     let now = headroom_store::now(&mut conn).await?;
     let today = now - now % DAY_MS;
     let long_ago = today - 300 * DAY_MS;
-    let keep = |days| PoolFields { retention_days: days, ..pool_fields("x").unwrap_or_else(|_| unreachable!("a slug")) };
+    let keep =
+        |days| PoolFields { retention_days: days, ..pool_fields("x").unwrap_or_else(|_| unreachable!("a slug")) };
     let make = async |conn: &mut PgConnection, n: u128, name: &str, days| -> Result<i32> {
         Ok(pool::create(conn, id(n), &PoolFields { slug: slug(name)?, ..keep(days) }).await?)
     };
@@ -608,17 +708,27 @@ async fn the_job_keeps_what_was_imported_and_what_silent_pools_have() -> Result<
     let part = import::begin(&mut conn, "occupancy", "k", "old.csv").await?.part;
     history::merge(&mut conn, part, hour(imported, today - 900 * DAY_MS, 10, &[(1, 1)])).await?;
     import::finish(&mut conn, part, 1, 0, &json!({})).await?;
-    history::set_newest(&mut conn, &BTreeMap::from([(lively, today + HOUR_MS), (silent, today - 399 * DAY_MS)])).await?;
+    history::set_newest(&mut conn, &BTreeMap::from([(lively, today + HOUR_MS), (silent, today - 399 * DAY_MS)]))
+        .await?;
     let before = all_sums(&mut conn).await?;
     let minutes = async |conn: &mut PgConnection, pool: i32| -> Result<i64> {
-        Ok(sqlx::query_scalar("SELECT count(*) FROM occ_1m WHERE pool_id = $1 AND tenant_id = 0").bind(pool).fetch_one(conn).await?)
+        Ok(sqlx::query_scalar("SELECT count(*) FROM occ_1m WHERE pool_id = $1 AND tenant_id = 0")
+            .bind(pool)
+            .fetch_one(conn)
+            .await?)
     };
     assert_eq!((minutes(&mut conn, lively).await?, minutes(&mut conn, silent).await?), (2, 1));
 
     let service = headroom_tests::service::Service::start(&["serve", "--database-url", database.url()])?;
     let client = headroom_tests::client::Client::new(service.url())?;
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while !client.get("/api/v1/jobs").await?.json()?.as_array().is_some_and(|runs| runs.iter().any(|r| r["job"] == "partitions")) {
+    while !client
+        .get("/api/v1/jobs")
+        .await?
+        .json()?
+        .as_array()
+        .is_some_and(|runs| runs.iter().any(|r| r["job"] == "partitions"))
+    {
         anyhow::ensure!(std::time::Instant::now() < deadline, "the job did not run within 30 s");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
@@ -626,7 +736,10 @@ async fn the_job_keeps_what_was_imported_and_what_silent_pools_have() -> Result<
     assert_eq!(minutes(&mut conn, silent).await?, 1, "a pool that fell silent keeps its last days");
     assert_eq!(minutes(&mut conn, imported).await?, 1, "what was imported is kept");
     assert_eq!(all_sums(&mut conn).await?, before, "sums are as they were");
-    let fives: i64 = sqlx::query_scalar("SELECT count(*) FROM occ_5m WHERE pool_id = $1 AND tenant_id = 0").bind(lively).fetch_one(&mut conn).await?;
+    let fives: i64 = sqlx::query_scalar("SELECT count(*) FROM occ_5m WHERE pool_id = $1 AND tenant_id = 0")
+        .bind(lively)
+        .fetch_one(&mut conn)
+        .await?;
     assert_eq!(fives, 2, "five minutes are kept for more than a year");
     Ok(())
 }
@@ -637,7 +750,8 @@ async fn migrations_run_twice_and_at_once() -> Result<()> {
     let mut conn = database.connect().await?;
     MIGRATOR.run(&mut conn).await?;
     MIGRATOR.run(&mut conn).await?;
-    let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success").fetch_one(&mut conn).await?;
+    let applied: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success").fetch_one(&mut conn).await?;
     assert_eq!(applied, MIGRATOR.iter().count() as i64);
 
     let fresh = Database::empty().await?;

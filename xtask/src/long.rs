@@ -9,8 +9,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::needs;
 use crate::workspace::{cargo, root, run};
+use crate::{bundle, needs};
 
 const BENCHES: &str = "tests/src/bin";
 const SOAKS: &str = "tests/tests";
@@ -39,7 +39,9 @@ pub(crate) struct Options {
 pub(crate) fn bench(options: &Options) -> Result<()> {
     let Some(bench) = choose(&root().join(BENCHES), "bench-", options)? else { return Ok(()) };
     needs::postgres()?;
-    // A measurement that goes through HTTP starts the service itself.
+    needs::chromium()?;
+    // A measurement starts the service itself, and what a browser loads from it is measured too.
+    bundle::run(&bundle::Options::default())?;
     run(cargo().args(["build", "--release", "--package", "headroom-server", "--bin", "headroom"]))?;
     let mut command = cargo();
     command.args(["run", "--release", "--package", "headroom-tests", "--bin", &format!("bench-{}", bench.name), "--"]);

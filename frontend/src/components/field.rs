@@ -117,11 +117,15 @@ pub(crate) fn lines(shell: &ShellModel, ask: Ask, field: &Field, rows: u32) -> A
             spellcheck=if ask.mode == Mode::Text { "true" } else { "false" }
             aria-invalid=field.error.is_some().then_some("true")
             aria-describedby=described_by(ask, field)
-        >
-            {field.value.clone()}
-        </textarea>
+            inner_html=escaped(&field.value)
+        ></textarea>
     };
     wrap(shell, ask, field, control.into_any())
+}
+
+/// Leptos writes the text inside a `textarea` as it is, so a value could end the element and go on as markup.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// A choice from a short list, each with its explanation.

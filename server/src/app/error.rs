@@ -81,9 +81,12 @@ pub enum AppError {
     /// The change does not fit what is there now.
     #[error("{0}")]
     Conflict(String),
-    /// The database is out of reach or out of room.
+    /// The database is out of reach.
     #[error("the database does not answer: {0}")]
     Unavailable(String),
+    /// The database's disk is full.
+    #[error("the database's disk is full, nothing was changed: {0}")]
+    OutOfRoom(String),
     /// Anything else; the text is for the log, not for the person.
     #[error("{0}")]
     Internal(String),
@@ -103,6 +106,9 @@ impl AppError {
 
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
+        if error.is_out_of_room() {
+            return Self::OutOfRoom(error.to_string());
+        }
         if error.is_unavailable() {
             return Self::Unavailable(error.to_string());
         }

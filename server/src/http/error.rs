@@ -110,6 +110,11 @@ impl From<AppError> for ApiError {
                 let detail = "the database does not answer; nothing was changed, try again shortly";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "database-unavailable", detail)
             }
+            AppError::OutOfRoom(text) => {
+                tracing::error!(error = %text, "the database's disk is full");
+                let detail = "the database's disk is full; nothing was changed, try again when there is room";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "out-of-room", detail)
+            }
             AppError::Internal(text) => {
                 let id = crate::clock::nonce();
                 tracing::error!(error = %text, %id, "request failed");

@@ -141,6 +141,14 @@ pub(crate) async fn failure(app: &App, visit: &Visit, error: AppError) -> Respon
             };
             return status_page(visit, StatusCode::SERVICE_UNAVAILABLE, &model);
         }
+        AppError::OutOfRoom(text) => {
+            tracing::error!(error = %text, "the database's disk is full");
+            let model = ErrorModel {
+                retry_after_s: Some(RETRY_AFTER_S),
+                ..blank(StatusCode::SERVICE_UNAVAILABLE, "The database's disk is full. Nothing was changed.".into())
+            };
+            return status_page(visit, StatusCode::SERVICE_UNAVAILABLE, &model);
+        }
         AppError::Internal(text) => {
             let id = crate::clock::nonce();
             tracing::error!(error = %text, %id, "page failed");

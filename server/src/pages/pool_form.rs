@@ -165,6 +165,11 @@ pub(crate) fn split(error: AppError) -> (StatusCode, Vec<Problem>, Option<String
     match error {
         AppError::Invalid(problems) => (StatusCode::UNPROCESSABLE_ENTITY, problems, None),
         AppError::Conflict(text) => (StatusCode::CONFLICT, Vec::new(), Some(text)),
+        AppError::OutOfRoom(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Vec::new(),
+            Some("The database's disk is full; nothing was changed. Try again when there is room.".into()),
+        ),
         AppError::Unavailable(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             Vec::new(),

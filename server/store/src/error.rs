@@ -51,6 +51,14 @@ impl StoreError {
         error.as_database_error().and_then(|e| e.constraint())
     }
 
+    /// True where the database's disk is full: reading goes on, and writing will when somebody makes room.
+    pub fn is_out_of_room(&self) -> bool {
+        /// `disk_full`
+        const DISK_FULL: &str = "53100";
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|code| code == DISK_FULL)
+    }
+
     /// True where the database is out of reach or out of room, so that waiting may help.
     pub fn is_unavailable(&self) -> bool {
         let Self::Database(error) = self else { return false };
