@@ -173,6 +173,15 @@ pub fn money(minor: i64, currency: &str) -> String {
     format!("{sign}{}{NNBSP}{}.{:02}", currency_sign(currency), count(units), minor.unsigned_abs() % 100)
 }
 
+/// A price from millionths of a unit: at least two decimals, as many more as it needs: `€ 0.0024`.
+pub fn price(micros: i64, currency: &str) -> String {
+    let decimals = format!("{:06}", micros.unsigned_abs() % 1_000_000);
+    let fine = decimals[2..].trim_end_matches('0');
+    let sign = if micros < 0 { MINUS.to_string() } else { String::new() };
+    let units = i64::try_from(micros.unsigned_abs() / 1_000_000).unwrap_or(i64::MAX);
+    format!("{sign}{}{NNBSP}{}.{}{fine}", currency_sign(currency), count(units), &decimals[..2])
+}
+
 /// Money for cards: no decimals from 1,000 units upwards.
 pub fn money_short(minor: i64, currency: &str) -> String {
     if minor.unsigned_abs() < 100_000 {
@@ -240,6 +249,13 @@ mod tests {
 
     fn plain(text: &str) -> String {
         text.replace(NNBSP, " ")
+    }
+
+    #[test]
+    fn prices_keep_what_they_need() {
+        assert_eq!(price(2_400, "EUR"), "€\u{202f}0.0024");
+        assert_eq!(price(3_000_000, "EUR"), "€\u{202f}3.00");
+        assert_eq!(price(1_234_500_000, "USD"), "$\u{202f}1,234.50");
     }
 
     #[test]

@@ -522,7 +522,7 @@ fn policy() -> PoolTab {
         properties: Properties::default(),
         feed_period_ms: Some(10_000),
         zone: "Europe/Berlin".into(),
-        unit_cost: Some(UnitCost { per_slot_hour: Money { minor: 4, currency: "EUR".into() } }),
+        unit_cost: Some(UnitCost { micros: 2_400, currency: "EUR".into() }),
         cost_in_window: Some(Money { minor: 86_400_000, currency: "EUR".into() }),
         labels: vec![("env".into(), "prod".into()), ("team".into(), "</svg><script>alert(1)</script>".into())],
         services: vec![Service { service: "edge".into(), endpoint: "/".into(), customer_facing: true }],

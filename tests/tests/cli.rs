@@ -117,7 +117,7 @@ fn an_unknown_word_is_answered_with_what_there_is() -> Result<()> {
         let (code, said) = refused(arguments)?;
         assert_eq!(code, 2, "{arguments:?}: {said}");
         assert!(
-            said.to_lowercase().contains("usage:") || said.contains("for more information"),
+            said.to_lowercase().contains("usage:") || said.contains("For more information, try '--help'"),
             "{arguments:?}: {said}"
         );
     }

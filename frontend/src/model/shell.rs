@@ -2,7 +2,7 @@
 
 use headroom_domain::{format, localtime::ZoneSlice};
 
-use super::{Money, Named};
+use super::Named;
 use crate::routes::RailEntry;
 use crate::url::UrlState;
 
@@ -301,6 +301,8 @@ pub struct OpenJobs {
 /// The unit cost of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitCost {
-    /// Price of one slot for one hour.
-    pub per_slot_hour: Money,
+    /// Price of one slot for one hour, millionths of the currency.
+    pub micros: i64,
+    /// ISO 4217 code.
+    pub currency: String,
 }

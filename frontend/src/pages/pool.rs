@@ -368,7 +368,7 @@ fn policy_tab(shell: &ShellModel, head: &PoolHead, policy: &PoolPolicy) -> AnyVi
     let cost = policy.unit_cost.as_ref().map_or_else(
         || "not set".to_owned(),
         |cost| {
-            let price = format::money(cost.per_slot_hour.minor, &cost.per_slot_hour.currency);
+            let price = format::price(cost.micros, &cost.currency);
             let spent = policy
                 .cost_in_window
                 .as_ref()

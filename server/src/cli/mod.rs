@@ -140,7 +140,7 @@ impl Open {
     /// Closes connections and stops a PostgreSQL that was started for this command.
     async fn close(self) {
         self.app.db.close().await;
-        self.postgres.stop().await;
+        self.postgres.stop_when_alone().await;
     }
 }
 

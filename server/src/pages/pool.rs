@@ -357,9 +357,7 @@ async fn policy(state: &AppState, window: &Window, d: &PoolDetail) -> crate::app
         properties: f.properties,
         feed_period_ms: f.feed_period_ms.map(Into::into),
         zone: f.zone.clone(),
-        unit_cost: price.map(|micros| UnitCost {
-            per_slot_hour: Money { minor: (micros + 5_000) / 10_000, currency: currency.clone() },
-        }),
+        unit_cost: price.map(|micros| UnitCost { micros, currency: currency.clone() }),
         cost_in_window: price.map(|micros| {
             let slot_ms_micros = i128::from(total.capacity_slot_ms) * i128::from(micros);
             Money { minor: i64::try_from(slot_ms_micros / i128::from(HOUR_MS) / 10_000).unwrap_or(i64::MAX), currency }

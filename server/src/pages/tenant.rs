@@ -188,7 +188,7 @@ fn share(visit: &Visit, shell: &ShellModel, window: &Window, d: &TenantDetail) -
     }
     let usage = figure::model(
         &spec,
-        &[Variant::Compact, Variant::Medium, Variant::Wide],
+        &[Variant::Compact, Variant::Medium, Variant::Wide, Variant::Full],
         format!("average per {step} over all pools in scope, with what is reserved"),
         d.trend.step_ms,
         figure::csv_href(visit, shell, "usage"),

@@ -70,6 +70,34 @@ pub(super) async fn close(connection: PgConnection) {
     let _ = connection.close().await;
 }
 
+/// Waits until no connection of ours but this one is left, at most for `limit`: other commands may have found the server
+/// running and use it.
+pub(super) async fn wait_until_alone(options: &PgConnectOptions, limit: Duration) {
+    const LOOK_EVERY: Duration = Duration::from_millis(50);
+    // Between finding the server and connecting to it another command is not seen.
+    const ALONE_FOR: u32 = 4;
+    let look = async {
+        let Ok(mut connection) = options.connect().await else { return };
+        let mut alone = 0;
+        while alone < ALONE_FOR {
+            let others: Result<i64, _> = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity where application_name like 'headroom%' and pid <> pg_backend_pid()",
+            )
+            .fetch_one(&mut connection)
+            .await;
+            match others {
+                Ok(0) => alone += 1,
+                Ok(_) => alone = 0,
+                Err(_) => return,
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        close(connection).await;
+    };
+    // Whoever is still there then has a keeper that starts the server again.
+    let _ = tokio::time::timeout(limit, look).await;
+}
+
 /// `server_version_num`, for example 150018.
 pub(super) async fn version_num(connection: &mut PgConnection) -> Result<u32, PostgresError> {
     let number: i32 =

@@ -130,6 +130,16 @@ impl Postgres {
         self.keeper.as_ref().is_some_and(Keeper::started_here)
     }
 
+    /// Stops a private server that we started when other commands that found it running have done their work.
+    pub async fn stop_when_alone(self) {
+        /// Short commands take a second or two.
+        const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+        if self.started_here() {
+            connect::wait_until_alone(&self.connect_options(), LIMIT).await;
+        }
+        self.stop().await;
+    }
+
     /// Stops a private server that we started and waits until it is down. Does nothing to any other.
     pub async fn stop(mut self) {
         if let Some(keeper) = self.keeper.take() {

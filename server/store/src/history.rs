@@ -786,6 +786,13 @@ pub(crate) fn unpack_hours(pool: i32, points: &[u8]) -> Result<Vec<Sums>> {
         .map_err(|problem| StoreError::Damaged { what: format!("hours of pool {pool}"), problem: problem.to_string() })
 }
 
+/// Milliseconds observed in each minute of one stored hour of a pool.
+pub(crate) fn observed_minutes(pool: i32, points: &[u8]) -> Result<Vec<i64>> {
+    let minutes = unpack_sums(points, BLOCK_MINUTES)
+        .map_err(|problem| StoreError::Damaged { what: format!("minutes of pool {pool}"), problem: problem.to_string() })?;
+    Ok(minutes.iter().map(|sums| sums.observed_ms).collect())
+}
+
 /// The newest instant observed of pools after a part is gone: what [`set_newest`] would have recorded
 /// from the rest, to the minute. A pool without history loses its record.
 pub async fn reset_newest(conn: &mut PgConnection, pools: &[i32]) -> Result<()> {

@@ -266,6 +266,31 @@ pub async fn observed_elsewhere(
     Ok(out)
 }
 
+/// Milliseconds observed by minute in some hours of a pool, by other visible parts: (hour, part, minutes).
+/// An hour whose minutes retention has dropped is not among them.
+pub async fn minutes_elsewhere(
+    conn: &mut PgConnection,
+    part: Option<i32>,
+    pool: i32,
+    hours: &[Millis],
+) -> Result<Vec<(Millis, i32, Vec<i64>)>> {
+    let hours: Vec<DateTime<Utc>> = hours.iter().map(|at| timestamp(*at)).collect();
+    let rows: Vec<(DateTime<Utc>, i32, Vec<u8>)> = sqlx::query_as(
+        "SELECT start_at, part, points FROM occ_1m
+         WHERE pool_id = $1 AND tenant_id = 0 AND start_at = ANY($2) AND part IS DISTINCT FROM $3
+           AND (part = 0 OR part IN (SELECT part FROM import WHERE state = 'done'))
+         ORDER BY start_at, part",
+    )
+    .bind(pool)
+    .bind(&hours)
+    .bind(part)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|(hour, part, points)| Ok((hour.timestamp_millis(), part, history::observed_minutes(pool, &points)?)))
+        .collect()
+}
+
 /// What an import is called, for sentences.
 pub async fn name_of(conn: &mut PgConnection, part: i32) -> Result<Option<String>> {
     Ok(sqlx::query_scalar("SELECT source_name FROM import WHERE part = $1").bind(part).fetch_optional(conn).await?)

@@ -6,7 +6,7 @@ use crate::ingest::coverage::Coverage;
 use headroom_domain::accumulate::Accumulated;
 use headroom_domain::pool::{PoolKind, Properties};
 use headroom_domain::slug::Slug;
-use headroom_domain::{HOUR_MS, Millis};
+use headroom_domain::{HOUR_MS, MINUTE_MS, Millis};
 use headroom_store::history::Written;
 use headroom_store::import::{Import, Noun};
 use headroom_store::pool::{CapacityStep, PoolFields};
@@ -246,26 +246,44 @@ impl Run {
     }
 }
 
-/// Whether other history covers time that this import covers.
-pub(super) async fn check_overlap(
-    conn: &mut PgConnection,
-    part: Option<i32>,
-    pool: i32,
-    covered: &Covered,
-) -> Result<()> {
+/// Hours whose minutes are looked at in one go.
+const HOURS_AT_ONCE: usize = 1_000;
+
+/// Whether other history covers time that this import covers, to the minute: two that meet within a
+/// minute share it.
+pub(super) async fn check_overlap(conn: &mut PgConnection, part: Option<i32>, pool: i32, covered: &Covered) -> Result<()> {
     let Some((from, to)) = covered.coverage.span() else { return Ok(()) };
-    let mut first: Option<(Millis, Millis, i32)> = None;
-    for (hour, observed_ms, other) in import::observed_elsewhere(&mut *conn, part, pool, from, to).await? {
-        if covered.coverage.within(hour, hour + HOUR_MS) + observed_ms <= HOUR_MS {
-            continue;
-        }
-        match &mut first {
-            None => first = Some((hour, hour + HOUR_MS, other)),
-            Some((_, end, by)) if *end == hour && *by == other => *end = hour + HOUR_MS,
-            Some(_) => break,
+    let observed = import::observed_elsewhere(&mut *conn, part, pool, from, to).await?;
+    let mut shared: Vec<(Millis, i32)> = Vec::new();
+    let mut doubtful: Vec<(Millis, i32)> = Vec::new();
+    for (hour, observed_ms, other) in observed {
+        let mine_ms = covered.coverage.within(hour, hour + HOUR_MS);
+        if mine_ms + observed_ms > HOUR_MS {
+            shared.push((hour, other));
+        } else if mine_ms > 0 {
+            doubtful.push((hour, other));
         }
     }
-    let Some((from_ms, to_ms, other)) = first else { return Ok(()) };
+    for some in doubtful.chunks(HOURS_AT_ONCE) {
+        let hours: Vec<Millis> = some.iter().map(|(hour, _)| *hour).collect();
+        let minutes = import::minutes_elsewhere(&mut *conn, part, pool, &hours).await?;
+        for (hour, other) in some {
+            let apart = minutes.iter().find(|(at, by, _)| (at, by) == (hour, other)).is_some_and(|(.., observed)| {
+                let starts = (0..).map(|minute| hour + minute * MINUTE_MS);
+                starts.zip(observed).all(|(at, observed_ms)| covered.coverage.within(at, at + MINUTE_MS) + observed_ms <= MINUTE_MS)
+            });
+            // Where its minutes are gone nobody can tell, and history is not counted twice on a guess.
+            if !apart {
+                shared.push((*hour, *other));
+            }
+        }
+    }
+    shared.sort_unstable();
+    let Some(&(from_ms, other)) = shared.first() else { return Ok(()) };
+    let mut to_ms = from_ms + HOUR_MS;
+    while shared.binary_search(&(to_ms, other)).is_ok() {
+        to_ms += HOUR_MS;
+    }
     let by = if other == history::LIVE {
         "live samples".to_owned()
     } else {
