@@ -8,6 +8,7 @@ use crate::occupancy::Sums;
 use crate::sketch::Sketch;
 use crate::{HOUR_MS, MINUTE_MS, Millis};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// Minutes in an hour block.
 pub const BLOCK_MINUTES: usize = 60;
@@ -21,6 +22,27 @@ pub struct SeriesKey {
     pub pool: i32,
     /// The tenant's key, from 1; 0 is the pool's total.
     pub tenant: i32,
+}
+
+/// A quick hash for keys that the store hands out: nobody can choose them to collide.
+#[derive(Debug, Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_i32(i32::from(*byte));
+        }
+    }
+
+    fn write_i32(&mut self, key: i32) {
+        // The multiplier of Firefox's hash; the rotation brings its good bits to where tables look.
+        self.0 = (self.0.rotate_left(5) ^ u64::from(key.cast_unsigned())).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
+    }
 }
 
 /// Claims within the duration of a reading.
@@ -166,12 +188,41 @@ impl SeriesBlocks {
         let (_, block) = self.hot.as_mut().expect("set above");
         &mut block[minute]
     }
+
+    fn constant(&mut self, start: Millis, end: Millis, slots: Constant, blocks: &mut usize) {
+        let full = slots.saturable && slots.capacity > 0 && slots.occupied >= slots.capacity;
+        let mut at = start;
+        while at < end {
+            let next = (at.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
+            let span = next.min(end) - at;
+            let sums = self.minute(at, blocks);
+            sums.capacity_slot_ms += slots.capacity * span;
+            sums.occupied_slot_ms += slots.occupied * span;
+            sums.reserved_slot_ms += slots.reserved * span;
+            sums.reserved_idle_slot_ms += slots.reserved_idle * span;
+            sums.observed_ms += span;
+            sums.saturated_ms += if full { span } else { 0 };
+            sums.max_occupied = sums.max_occupied.max(slots.occupied);
+            at = next;
+        }
+    }
+
+    fn counters(&mut self, at: Millis, counters: Counters, blocks: &mut usize) {
+        if counters == Counters::default() {
+            return;
+        }
+        let sums = self.minute(at, blocks);
+        sums.claims += counters.claims;
+        sums.rejections += counters.rejections;
+        sums.waited += counters.waited;
+        sums.queue_ms += counters.queue_ms;
+    }
 }
 
 /// History being built: minutes by series and hour, latency by pool and hour, extra signals.
 #[derive(Debug, Default)]
 pub struct Accumulator {
-    series: HashMap<SeriesKey, SeriesBlocks>,
+    series: HashMap<SeriesKey, SeriesBlocks, BuildHasherDefault<KeyHasher>>,
     latency: BTreeMap<(i32, Millis), Sketch>,
     signals: BTreeMap<(i32, i16, Millis), SignalPoint>,
     blocks: usize,
@@ -220,46 +271,30 @@ impl Accumulator {
                 reserved_idle: (tenant.reserved - tenant.occupied).max(0),
                 ..Constant::default()
             };
-            self.constant(key, reading.at, end, held);
-            self.counters(key, reading.at, tenant.counters);
+            self.add(key, reading.at, end, held, tenant.counters);
             counters.add(tenant.counters);
         }
         let key = SeriesKey { pool, tenant: 0 };
-        self.constant(key, reading.at, end, total);
-        self.counters(key, reading.at, reading.counters.unwrap_or(counters));
+        self.add(key, reading.at, end, total, reading.counters.unwrap_or(counters));
+    }
+
+    /// Slots and claims of one series with one look-up: what every imported row comes down to.
+    fn add(&mut self, key: SeriesKey, start: Millis, end: Millis, slots: Constant, counters: Counters) {
+        let series = self.series.entry(key).or_default();
+        series.counters(start, counters, &mut self.blocks);
+        series.constant(start, end, slots, &mut self.blocks);
     }
 
     /// Adds slots that held constant over `[start, end)`.
     pub fn constant(&mut self, key: SeriesKey, start: Millis, end: Millis, slots: Constant) {
-        let blocks = &mut self.blocks;
-        let series = self.series.entry(key).or_default();
-        let full = slots.saturable && slots.capacity > 0 && slots.occupied >= slots.capacity;
-        let mut at = start;
-        while at < end {
-            let next = (at.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
-            let span = next.min(end) - at;
-            let sums = series.minute(at, blocks);
-            sums.capacity_slot_ms += slots.capacity * span;
-            sums.occupied_slot_ms += slots.occupied * span;
-            sums.reserved_slot_ms += slots.reserved * span;
-            sums.reserved_idle_slot_ms += slots.reserved_idle * span;
-            sums.observed_ms += span;
-            sums.saturated_ms += if full { span } else { 0 };
-            sums.max_occupied = sums.max_occupied.max(slots.occupied);
-            at = next;
-        }
+        self.series.entry(key).or_default().constant(start, end, slots, &mut self.blocks);
     }
 
     /// Adds claims made at an instant.
     pub fn counters(&mut self, key: SeriesKey, at: Millis, counters: Counters) {
-        if counters == Counters::default() {
-            return;
+        if counters != Counters::default() {
+            self.series.entry(key).or_default().counters(at, counters, &mut self.blocks);
         }
-        let sums = self.series.entry(key).or_default().minute(at, &mut self.blocks);
-        sums.claims += counters.claims;
-        sums.rejections += counters.rejections;
-        sums.waited += counters.waited;
-        sums.queue_ms += counters.queue_ms;
     }
 
     /// Adds `count` observations of a latency in milliseconds.

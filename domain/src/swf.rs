@@ -8,8 +8,9 @@ use crate::MAX_SLOTS;
 
 /// Numbers on a line of a job.
 pub const FIELDS: usize = 18;
-/// Longest time a job may wait or run, in seconds: a hundred years.
-pub const MAX_SECONDS: i64 = 3_153_600_000;
+/// Latest submission and longest wait or run of a job, in seconds: twenty years. More is damage, and
+/// would be written down minute by minute.
+pub const MAX_SECONDS: i64 = 631_152_000;
 
 const NAMES: [&str; FIELDS] = [
     "job number",

@@ -722,10 +722,20 @@ async fn many_at_once_are_all_answered() -> Result<()> {
     .await;
     for answer in answers {
         let answer = answer.context("no answer within 30 s")??;
-        assert!([200, 404].contains(&answer.status), "{}: {} {}", answer.asked, answer.status, answer.body);
+        // More than the machine can do in time is turned away, and told when to come back.
+        let turned_away = answer.status == 503 && !answer.header("retry-after").is_empty();
+        assert!(
+            turned_away || [200, 404].contains(&answer.status),
+            "{}: {} {}",
+            answer.asked,
+            answer.status,
+            answer.body
+        );
     }
+    world.client.get("/api/v1/pools/render").await?.expect(200)?;
+
     // Of many who change one version, one succeeds.
-    let changes = futures::future::join_all((0..10).map(|i| {
+    let changes = futures::future::join_all((0..8).map(|i| {
         let client = world.client.clone();
         async move {
             client

@@ -10,6 +10,7 @@ use headroom_tests::service::Service;
 use http::Method;
 use serde_json::json;
 use sqlx::{Connection, PgPool};
+use std::fmt::Write as _;
 use std::io::{Cursor, Read, Write};
 use std::sync::Arc;
 
@@ -76,7 +77,14 @@ async fn logs_that_are_damaged_are_refused_and_leave_nothing() -> Result<()> {
             format!("; MaxProcs: 5\n{JOB}").into_bytes(),
             "does not say when it starts (UnixStartTime in its header); state it with --start or --end",
         ),
-        (text("2 3000000000 5 3000000000 2 -1 -1 2 -1 -1 1 7 1 -1 0 -1 -1 -1\n"), "the log would reach from"),
+        (
+            text("2 3000000000 5 10 2 -1 -1 2 -1 -1 1 7 1 -1 0 -1 -1 -1\n"),
+            "submit time (field 2): found \"3000000000\", expected -1 to 631152000",
+        ),
+        (
+            text("2 600000000 5 600000000 2 -1 -1 2 -1 -1 1 7 1 -1 0 -1 -1 -1\n"),
+            "the log would reach over 13888 days, at most 7320 are taken",
+        ),
     ] {
         let source = Source::reader("log.swf", Box::new(Cursor::new(content)));
         let error = import_swf(&db, source, &SwfOptions::default(), &silent()).await.expect_err(expected).to_string();
@@ -180,7 +188,10 @@ async fn batches_that_cannot_be_read_are_problems_and_never_a_failure() -> Resul
     // Refused by its length, before a byte of it is read.
     let address = service.url().trim_start_matches("http://").to_owned();
     let mut stream = std::net::TcpStream::connect(&address)?;
-    write!(stream, "POST {PATH} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: 99000000\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "POST {PATH} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: 99000000\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("application/problem+json"), "{answer}");

@@ -10,6 +10,7 @@ use headroom_tests::database::Database;
 use headroom_tests::service::command;
 use sqlx::PgPool;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -155,7 +156,7 @@ async fn fingerprint(db: &PgPool) -> Result<String> {
             "select count(*)::text || ' ' || coalesce(md5(string_agg(t::text, '' order by t::text)), '') from {table} t"
         );
         let row: String = sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(db).await?;
-        out.push_str(&format!("{table} {row}\n"));
+        writeln!(out, "{table} {row}")?;
     }
     Ok(out)
 }

@@ -153,7 +153,7 @@ async fn every_batch_counts_once_however_often_it_is_sent() -> Result<()> {
         }
         // Rollups come in between, and are cut off as well.
         if turn % 7 == 0 {
-            let db = world.app.db.jobs.clone();
+            let db = world.app.db.clone();
             let rollup = tokio::spawn(async move { rollup::run(&db).await });
             if turn % 14 == 0 {
                 tokio::time::sleep(Duration::from_micros(rng.random_range(0..9_000))).await;
@@ -165,8 +165,8 @@ async fn every_batch_counts_once_however_often_it_is_sent() -> Result<()> {
         }
     }
     ensure!(cut_off > 0, "nothing was cut off: the test does not test what it says");
-    rollup::run(&world.app.db.jobs).await?;
-    assert_eq!(rollup::run(&world.app.db.jobs).await?.batches, 0, "nothing is left to roll up");
+    rollup::run(&world.app.db).await?;
+    assert_eq!(rollup::run(&world.app.db).await?.batches, 0, "nothing is left to roll up");
     assert_eq!(world.stored().await?, expected);
     let state = world.app.last_seq("sender").await?;
     assert_eq!(state.map(|(seq, _)| seq), Some(BATCHES - 1));
@@ -183,7 +183,7 @@ async fn without_numbers_to_know_them_by_replays_would_count_twice() -> Result<(
             world.app.accept_batch(Form::Json, body(seq + replay * BATCHES, rows)).await?;
         }
     }
-    rollup::run(&world.app.db.jobs).await?;
+    rollup::run(&world.app.db).await?;
     let stored = world.stored().await?;
     assert_ne!(stored, expected);
     for (key, (occupied, claims, _)) in expected {

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use futures::future::join_all;
 use headroom_tests::client::{Answer, Client};
 use headroom_tests::database::Database;
 use headroom_tests::service::{Service, data_dir, run, wait_for_postgres_to_end};
@@ -79,25 +80,29 @@ fn family(parent: Pid) -> Result<Vec<Pid>> {
 
 /// Fails unless the service says everywhere that its database is away, and that it itself is well.
 async fn says_the_database_is_away(client: &Client) -> Result<()> {
-    for path in ["/overview", "/pools", "/pools/render", "/tenants", "/jobs", "/pools/render/edit"] {
-        let page = in_time(client.page(path)).await?.expect(503)?;
-        ensure!(page.body.starts_with("<!DOCTYPE html>") && page.body.ends_with("</html>"), "{path}: no page");
-        ensure!(
-            page.header("retry-after").parse::<u32>().is_ok_and(|s| s > 0),
-            "{path}: it does not say when to come back"
-        );
-    }
-    for path in ["/api/v1/pools", "/api/v1/overview", "/api/v1/usage", "/api/v1/pools/render", "/readyz"] {
-        let answer = in_time(client.get(path)).await?;
-        answer.problem(503)?;
-        ensure!(!answer.header("retry-after").is_empty(), "{path}: it does not say when to come back");
-    }
+    let pages = ["/overview", "/pools", "/pools/render", "/tenants", "/jobs", "/pools/render/edit"];
+    let routes = ["/api/v1/pools", "/api/v1/overview", "/api/v1/usage", "/api/v1/pools/render", "/readyz"];
     let body = json!({ "slug": "lost", "capacity": 1 });
-    in_time(client.json(Method::POST, "/api/v1/pools", &body)).await?.problem(503)?;
-    let form =
-        in_time(client.form("/pools/new", &[("name", "Lost"), ("slug", "lost"), ("slots", "1")])).await?.expect(503)?;
-    ensure!(form.body.starts_with("<!DOCTYPE html>"), "a form is answered by a page");
-    in_time(client.get("/healthz")).await?.expect(200)?;
+    let (pages, routes, made, form, health) = tokio::join!(
+        join_all(pages.map(|path| in_time(client.page(path)))),
+        join_all(routes.map(|path| in_time(client.get(path)))),
+        in_time(client.json(Method::POST, "/api/v1/pools", &body)),
+        in_time(client.form("/pools/new", &[("name", "Lost"), ("slug", "lost"), ("slots", "1")])),
+        in_time(client.get("/healthz")),
+    );
+    for page in pages.into_iter().chain([form]) {
+        let page = page?.expect(503)?;
+        ensure!(page.body.starts_with("<!DOCTYPE html>") && page.body.ends_with("</html>"), "{}: no page", page.asked);
+        // A refused form keeps what was typed and is sent again by hand.
+        let again = page.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0);
+        ensure!(again || page.asked.starts_with("POST"), "{}: it does not say when to come back", page.asked);
+    }
+    for answer in routes.into_iter().chain([made]) {
+        let answer = answer?;
+        answer.problem(503)?;
+        ensure!(!answer.header("retry-after").is_empty(), "{}: it does not say when to come back", answer.asked);
+    }
+    health?.expect(200)?;
     Ok(())
 }
 
@@ -128,13 +133,13 @@ async fn a_backup_brings_everything_back() -> Result<()> {
     let restored = Service::start(&["serve", "--data-dir", text(to.path())])?;
     Client::new(restored.url())?.page("/overview?from=now-1d").await?.expect(200)?;
 
-    // What is there is not overwritten by accident, nor under a running server.
-    assert!(refused(&["restore", text(&file), "--data-dir", text(to.path())])?.contains("--replace"));
-    assert!(
-        refused(&["restore", text(&file), "--replace", "--data-dir", text(to.path())])?
-            .contains("stop the running headroom first")
-    );
+    // What is there is not overwritten under a running server, nor by accident.
+    let at = ["--data-dir", text(to.path())];
+    let said = refused(&[&["restore", text(&file), "--replace"], &at[..]].concat())?;
+    assert!(said.contains("stop the running headroom first"), "{said}");
     restored.stop()?;
+    let said = refused(&[&["restore", text(&file)], &at[..]].concat())?;
+    assert!(said.contains("--replace"), "{said}");
     done(&["pool", "create", "added-later", "--capacity", "1", "--data-dir", text(to.path())])?;
 
     // A damaged file changes nothing.
@@ -254,19 +259,17 @@ async fn a_postgresql_that_hangs_does_not_hang_the_server() -> Result<()> {
         kill(*pid, Signal::SIGSTOP)?;
     }
     let started = Instant::now();
-    let answers = futures::future::join_all([
+    let (ready, api, page, health) = tokio::join!(
         in_time(client.get("/readyz")),
         in_time(client.get("/api/v1/pools")),
         in_time(client.page("/overview")),
-    ]);
-    let answers = answers.await;
-    let health = in_time(client.get("/healthz")).await;
+        in_time(client.get("/healthz")),
+    );
     for pid in &stopped {
         // One that ended meanwhile needs no waking.
         let _ = kill(*pid, Signal::SIGCONT);
     }
     health?.expect(200)?;
-    let [ready, api, page] = answers.try_into().map_err(|_| anyhow::anyhow!("three answers"))?;
     ready?.problem(503)?;
     let api = api?;
     api.problem(503)?;
@@ -421,8 +424,6 @@ async fn two_servers_on_one_database_share_the_work() -> Result<()> {
 
     // With one server gone in order, the other has the jobs at its next turn.
     assert!(first.stop()?.success());
-    let given_back = before.iter().filter(|(..)| true).count();
-    assert_eq!(given_back, 2);
     until(Duration::from_secs(30), "the other server has the rollup", async || {
         let now = leases().await?;
         Ok(now.iter().any(|(job, owner, _)| job == "rollup" && owner.is_some()))

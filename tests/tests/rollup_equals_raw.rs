@@ -225,10 +225,10 @@ async fn compare(seed: u64, now: Millis, spoil: Option<&'static str>) -> Result<
         ensure!(receipt.rejected == 0, "seed {seed}: {:?}", receipt.verdicts);
         seq += 1;
         if rng.random_bool(0.5) {
-            rollup::run(&app.db.jobs).await?;
+            rollup::run(&app.db).await?;
         }
     }
-    rollup::run(&app.db.jobs).await?;
+    rollup::run(&app.db).await?;
 
     sqlx::query(
         "create table plain (tenant int, at bigint, ms bigint, capacity bigint, occupied bigint, reserved bigint, idle bigint,

@@ -9,6 +9,10 @@ use headroom_domain::{DAY_MS, Millis};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+/// Longest time of one pool that one import of intervals observes: twenty years. A slip in one line must
+/// not become a century of minutes.
+pub const MAX_SPAN_MS: Millis = 20 * 366 * DAY_MS;
+
 /// Slots held by a tenant over `[start, end)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {

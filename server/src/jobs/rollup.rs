@@ -14,7 +14,6 @@ use headroom_store::ingest::{self, Pending};
 use headroom_store::partition::{self, Cut};
 use headroom_store::{StoreError, history};
 use serde_json::json;
-use sqlx::PgPool;
 use std::collections::{BTreeMap, HashMap};
 
 /// Batches of one transaction.
@@ -33,12 +32,12 @@ pub struct RolledUp {
 
 /// One run of the job.
 pub async fn outcome(db: &Db) -> Result<Outcome, AppError> {
-    let done = run(&db.jobs).await?;
+    let done = run(db).await?;
     Ok(Outcome { acted: done.batches > 0, detail: json!({ "batches": done.batches, "rows": done.rows }) })
 }
 
 /// Rolls up everything that waits.
-pub async fn run(db: &PgPool) -> Result<RolledUp, AppError> {
+pub async fn run(db: &Db) -> Result<RolledUp, AppError> {
     let mut total = RolledUp::default();
     loop {
         let done = round(db).await?;
@@ -50,8 +49,8 @@ pub async fn run(db: &PgPool) -> Result<RolledUp, AppError> {
     }
 }
 
-async fn round(db: &PgPool) -> Result<RolledUp, AppError> {
-    let mut tx = db.begin().await?;
+async fn round(db: &Db) -> Result<RolledUp, AppError> {
+    let mut tx = db.jobs.begin().await?;
     let pending = ingest::take_pending(&mut tx, BATCHES, ROWS).await?;
     if pending.is_empty() {
         return Ok(RolledUp::default());

@@ -100,7 +100,7 @@ fn completeness(o: &Overview) -> PanelState {
             text: "Connect a data source to see capacity: make a pool, then import its history or send samples.".into(),
             action: Some(headroom_frontend::model::Link {
                 label: "How data gets in".into(),
-                href: "/help#data-in".into(),
+                href: "/help#import".into(),
             }),
         };
     }

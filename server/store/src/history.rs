@@ -788,8 +788,10 @@ pub(crate) fn unpack_hours(pool: i32, points: &[u8]) -> Result<Vec<Sums>> {
 
 /// Milliseconds observed in each minute of one stored hour of a pool.
 pub(crate) fn observed_minutes(pool: i32, points: &[u8]) -> Result<Vec<i64>> {
-    let minutes = unpack_sums(points, BLOCK_MINUTES)
-        .map_err(|problem| StoreError::Damaged { what: format!("minutes of pool {pool}"), problem: problem.to_string() })?;
+    let minutes = unpack_sums(points, BLOCK_MINUTES).map_err(|problem| StoreError::Damaged {
+        what: format!("minutes of pool {pool}"),
+        problem: problem.to_string(),
+    })?;
     Ok(minutes.iter().map(|sums| sums.observed_ms).collect())
 }
 

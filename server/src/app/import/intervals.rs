@@ -7,7 +7,7 @@ use super::world::{Create, PoolState, Resume, World};
 use super::{End, ImportError, Progress, Report, Result};
 use crate::ingest::intervals::{self, END, POOL, SLOTS, START, TENANT};
 use crate::ingest::report::{LineErrors, Wrong};
-use crate::ingest::sweep::{Interval, Swept, sweep};
+use crate::ingest::sweep::{Interval, MAX_SPAN_MS, Swept, sweep};
 use crate::ingest::swf::MAX_INTERVALS;
 use crate::ingest::table::{Format, Table};
 use headroom_domain::accumulate::Accumulator;
@@ -15,7 +15,7 @@ use headroom_domain::pool::effective;
 use headroom_domain::range::rfc3339;
 use headroom_domain::slug::Slug;
 use headroom_domain::tenant::OTHERS;
-use headroom_domain::{EARLIEST_MS, LATEST_MS, MAX_SLOTS, MINUTE_MS, Millis};
+use headroom_domain::{DAY_MS, EARLIEST_MS, LATEST_MS, MAX_SLOTS, MINUTE_MS, Millis};
 use sqlx::PgPool;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -309,6 +309,15 @@ impl Plan {
         for (pool, mut intervals) in std::mem::take(&mut self.pools) {
             let from = intervals[0].start;
             let to = intervals.iter().map(|i| i.end).max().unwrap_or(from);
+            if to - from > MAX_SPAN_MS {
+                return Err(ImportError::Unusable(format!(
+                    "the intervals of pool {} reach from {} to {}, at most {} days are taken; is a line damaged?",
+                    self.world.pools[pool].slug,
+                    rfc3339(from),
+                    rfc3339(to),
+                    MAX_SPAN_MS / DAY_MS
+                )));
+            }
             let steps = capacity_steps(&mut self.world, pool, from, self.capacity)?;
             let count = intervals.len() as u64;
             let state = &mut self.world.pools[pool];

@@ -251,7 +251,12 @@ const HOURS_AT_ONCE: usize = 1_000;
 
 /// Whether other history covers time that this import covers, to the minute: two that meet within a
 /// minute share it.
-pub(super) async fn check_overlap(conn: &mut PgConnection, part: Option<i32>, pool: i32, covered: &Covered) -> Result<()> {
+pub(super) async fn check_overlap(
+    conn: &mut PgConnection,
+    part: Option<i32>,
+    pool: i32,
+    covered: &Covered,
+) -> Result<()> {
     let Some((from, to)) = covered.coverage.span() else { return Ok(()) };
     let observed = import::observed_elsewhere(&mut *conn, part, pool, from, to).await?;
     let mut shared: Vec<(Millis, i32)> = Vec::new();
@@ -270,7 +275,9 @@ pub(super) async fn check_overlap(conn: &mut PgConnection, part: Option<i32>, po
         for (hour, other) in some {
             let apart = minutes.iter().find(|(at, by, _)| (at, by) == (hour, other)).is_some_and(|(.., observed)| {
                 let starts = (0..).map(|minute| hour + minute * MINUTE_MS);
-                starts.zip(observed).all(|(at, observed_ms)| covered.coverage.within(at, at + MINUTE_MS) + observed_ms <= MINUTE_MS)
+                starts
+                    .zip(observed)
+                    .all(|(at, observed_ms)| covered.coverage.within(at, at + MINUTE_MS) + observed_ms <= MINUTE_MS)
             });
             // Where its minutes are gone nobody can tell, and history is not counted twice on a guess.
             if !apart {

@@ -4,7 +4,7 @@ use super::input::{Input, Source};
 use super::run::{self, BLOCKS_PER_PIECE, Begun, Covered, NewPool, NewTenant, Outcome, Piece, Run, plain_pool};
 use super::{End, ImportError, Progress, Report, Result};
 use crate::ingest::coverage::Coverage;
-use crate::ingest::sweep::{Interval, Swept, sweep};
+use crate::ingest::sweep::{Interval, MAX_SPAN_MS, Swept, sweep};
 use crate::ingest::swf::{self, Log};
 use crate::zones;
 use headroom_domain::accumulate::Accumulator;
@@ -12,7 +12,7 @@ use headroom_domain::range::rfc3339;
 use headroom_domain::slug::{MAX_NAME, Slug, nearest};
 use headroom_domain::swf::{Header, Job};
 use headroom_domain::tenant::OTHERS;
-use headroom_domain::{LATEST_MS, MAX_SLOTS, MINUTE_MS, Millis};
+use headroom_domain::{DAY_MS, LATEST_MS, MAX_SLOTS, MINUTE_MS, Millis};
 use headroom_store::import::Noun;
 use headroom_store::pool::Pool;
 use headroom_store::{pool, tenant};
@@ -267,6 +267,12 @@ impl Plan {
             let (from, to) = (rfc3339(from), rfc3339(to));
             return Err(ImportError::Unusable(format!(
                 "the log would reach from {from} to {to}, expected 1970-01-01 to 2200-01-01"
+            )));
+        }
+        if to - from > MAX_SPAN_MS {
+            let (days, most) = ((to - from) / DAY_MS, MAX_SPAN_MS / DAY_MS);
+            return Err(ImportError::Unusable(format!(
+                "the log would reach over {days} days, at most {most} are taken; is a line damaged?"
             )));
         }
 
