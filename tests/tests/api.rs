@@ -503,7 +503,7 @@ async fn usage_between_stored_steps_names_the_two_nearest() -> Result<()> {
         assert_eq!(said, field, "{query}");
         assert!(nearest.iter().all(|at| expected.contains(at)), "{query}: {expected}");
         let arguments: Vec<String> =
-            query.split('&').flat_map(|p| p.split_once('=')).map(|(k, v)| format!("--{k}={v}")).collect();
+            query.split('&').filter_map(|p| p.split_once('=')).map(|(k, v)| format!("--{k}={v}")).collect();
         let mut all = vec!["usage", "--database-url", world.database.url()];
         all.extend(arguments.iter().map(String::as_str));
         let said = run(&all)?;
@@ -557,7 +557,7 @@ async fn a_curve_comes_at_the_step_that_was_asked_for() -> Result<()> {
 
     let total = world.client.get(&format!("/api/v1/overview?{day}")).await?.expect(200)?.json()?;
     let occupied: i64 = (0..24).map(|hour| 10 + hour + 5 + 50).sum();
-    let expected = occupied as f64 / (150 * 24) as f64;
+    let expected = occupied as f64 / f64::from(150 * 24);
     assert!((total["occupancy"].as_f64().unwrap_or_default() - expected).abs() < 1e-9, "{total}");
     let top = world.client.get(&format!("/api/v1/tenants/top?{day}")).await?.expect(200)?.json()?;
     assert_eq!((&top[0]["tenant"], &top[1]["tenant"]), (&json!("zeta"), &json!("acme")));

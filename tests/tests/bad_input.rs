@@ -10,7 +10,6 @@ use headroom_tests::service::Service;
 use http::Method;
 use serde_json::json;
 use sqlx::{Connection, PgPool};
-use std::fmt::Write as _;
 use std::io::{Cursor, Read, Write};
 use std::sync::Arc;
 
@@ -41,8 +40,10 @@ async fn nothing_is_there(db: &PgPool) -> Result<bool> {
 async fn logs_that_are_damaged_are_refused_and_leave_nothing() -> Result<()> {
     let database = Database::create().await?;
     let db = PgPool::connect(database.url()).await?;
-    let long: String =
-        (0..20_000).map(|i| format!("{i} {i} 5 10 2 -1 -1 2 -1 -1 1 {} 1 -1 0 -1 -1 -1\n", i % 97)).collect();
+    let long: String = (0..20_000)
+        .map(|i| format!("{i} {i} 5 10 2 -1 -1 2 -1 -1 1 {} 1 -1 0 -1 -1 -1", i % 97))
+        .collect::<Vec<_>>()
+        .join("\n");
     let packed = gzip(format!("{HEADER}{long}").as_bytes())?;
     let mut flipped = packed.clone();
     let middle = flipped.len() / 2;

@@ -288,9 +288,9 @@ struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// `None` where this user may not mount one.
-    fn mount(at: &Path, mib: u32) -> Result<Option<Self>> {
+    fn mount(at: &Path, mib: u32) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
-            return Ok(None);
+            return None;
         }
         let size = format!("size={mib}m,mode=755");
         let mounted = Command::new("mount")
@@ -298,7 +298,7 @@ impl SmallDisk {
             .arg(at)
             .stderr(Stdio::null())
             .status();
-        Ok(mounted.is_ok_and(|status| status.success()).then(|| Self(at.to_owned())))
+        mounted.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
     }
 
     /// Writes until nothing fits any more.
@@ -323,7 +323,7 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_full_disk_refuses_writes_and_nothing_else() -> Result<()> {
     let folder = data_dir()?;
-    let Some(disk) = SmallDisk::mount(folder.path(), 256)? else {
+    let Some(disk) = SmallDisk::mount(folder.path(), 256) else {
         println!("SKIPPED: only root can mount a small file system");
         return Ok(());
     };
@@ -386,7 +386,7 @@ async fn a_full_disk_refuses_writes_and_nothing_else() -> Result<()> {
 #[tokio::test]
 async fn a_disk_that_is_full_from_the_start_is_told() -> Result<()> {
     let folder = data_dir()?;
-    let Some(_disk) = SmallDisk::mount(folder.path(), 8)? else {
+    let Some(_disk) = SmallDisk::mount(folder.path(), 8) else {
         println!("SKIPPED: only root can mount a small file system");
         return Ok(());
     };

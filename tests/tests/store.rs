@@ -478,7 +478,7 @@ fn hour(pool: i32, at: i64, capacity: i64, tenants: &[(i32, i64)]) -> Accumulate
 }
 
 async fn all_sums(conn: &mut PgConnection) -> Result<BTreeMap<(i32, i32), WideSums>> {
-    Ok(usage::sums(conn, &Wanted::default(), None, None).await?.map_err(|e| anyhow::anyhow!("{e:?}"))?)
+    usage::sums(conn, &Wanted::default(), None, None).await?.map_err(|e| anyhow::anyhow!("{e:?}"))
 }
 
 #[tokio::test]
