@@ -4,7 +4,7 @@
 //! function and byte-identical for equal input, so that a drawing can be cached, compared and tested. The same points
 //! feed the drawing, its description and its data table ([`chart`]), so the three cannot disagree.
 //!
-//! Colours are never written: plotters draws with sentinel colours ([`ink`]) that become `var(--hr-…)` afterwards, so
+//! Colours are never written: plotters draws with sentinel colours (`ink`) that become `var(--hr-…)` afterwards, so
 //! one drawing serves both themes. Text keeps its size because every width is drawn 1:1.
 
 mod backdrop;

@@ -621,7 +621,7 @@ const fn select_blocks(step: Step) -> &'static str {
 
 /// Series of history over `[from, to)`, one per pool and tenant that has any, unpacked.
 ///
-/// `step` is a stored step finer than a day; days are [`days`].
+/// `step` is a stored step finer than a day; days are [`crate::usage::days`].
 pub async fn series(
     conn: &mut PgConnection,
     step: Step,
