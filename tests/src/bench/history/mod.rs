@@ -25,6 +25,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::figures::{Goal, Pair, Report, short};
 use super::place::{self, Place};
+use super::session::OneGroup;
 use crate::service::program;
 use crate::workspace::root;
 
@@ -55,6 +56,11 @@ impl Options {
 pub async fn run(options: &Options) -> Result<String> {
     let mut report = Report::default();
     about(&mut report)?;
+    let group = OneGroup::join(processors());
+    report.note(match &group {
+        Ok(_) => "everything measured shares one scheduler group".to_owned(),
+        Err(error) => format!("every process has a scheduler group of its own: {error:#}"),
+    });
     if options.wants(1) || (options.wants(4) && !options.wants(3)) {
         outcome("import", import::measure(options, &mut report).await, &mut report);
     }
@@ -90,10 +96,9 @@ fn about(report: &mut Report) -> Result<()> {
     let changed = git(&["status", "--porcelain"]).is_some_and(|changes| !changes.is_empty());
     let changed = if changed { ", with changes" } else { "" };
     let binary = program()?;
-    let built = if binary.components().any(|part| part.as_os_str() == "release") { "release" } else { "NOT a release" };
-    report.note(format!("commit {commit}{changed}; {built} build {}", binary.display()));
+    report.note(format!("commit {commit}{changed}; service {}", binary.display()));
     report.note(format!("{} processors; load average at the start: {}", processors(), load()?));
-    if built != "release" {
+    if cfg!(debug_assertions) {
         report.note("figures of a build without optimisation say nothing");
     }
     Ok(())
