@@ -108,6 +108,39 @@ async fn a_change_needs_the_version_it_was_made_on() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn null_empties_a_field_that_may_be_empty() -> Result<()> {
+    let world = World::empty().await?;
+    let full = json!({
+        "slug": "render", "capacity": 10, "min_slots": 1, "max_slots": 20, "unit_cost_micros": 5, "region": "eu-west",
+        "stamp": "eu-1", "feed_period_ms": 10_000, "retention_days": 30
+    });
+    world.client.json(Method::POST, "/api/v1/pools", &full).await?.expect(201)?;
+    let may_be_empty =
+        ["min_slots", "max_slots", "unit_cost_micros", "region", "stamp", "feed_period_ms", "retention_days"];
+    for (version, field) in (1..).zip(may_be_empty) {
+        let change = json!({ "version": version, field: null });
+        let after = world.client.json(Method::PATCH, "/api/v1/pools/render", &change).await?.expect(200)?.json()?;
+        for other in may_be_empty {
+            let emptied =
+                may_be_empty.iter().position(|f| *f == other) <= may_be_empty.iter().position(|f| *f == field);
+            let expected = if emptied { &Value::Null } else { &full[other] };
+            assert_eq!(&after[other], expected, "{other} after {change}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pool_needs_a_capacity() -> Result<()> {
+    let world = World::empty().await?;
+    let answer = world.client.json(Method::POST, "/api/v1/pools", &json!({ "slug": "render" })).await?;
+    let (field, _, expected) = wrong_field(&answer)?;
+    assert_eq!((field.as_str(), expected.as_str()), ("capacity", "0 to 10,000,000 slots"));
+    assert_eq!(world.client.get("/api/v1/pools").await?.json()?, json!([]), "nothing was made");
+    Ok(())
+}
+
 /// Each is wrong in one field only: (the request's members, the field, what was found).
 fn wrong_pools() -> Vec<(Value, &'static str, String)> {
     let long = "x".repeat(121);

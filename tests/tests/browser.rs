@@ -108,6 +108,15 @@ async fn no_page_scrolls_sideways() -> Result<()> {
             .filter((element) => element.getBoundingClientRect().right > width + 1 && !inScroller(element))
             .map((element) => element.outerHTML.slice(0, 120));
         return ['scrollWidth ' + document.documentElement.scrollWidth, ...out.slice(0, 5)];";
+    /// Tables whose head lies on their first row.
+    const HIDDEN_ROWS: &str = "
+        scrollTo(0, 0);
+        return [...document.querySelectorAll('table')].filter((table) => {
+            const head = table.tHead?.getBoundingClientRect();
+            const cell = table.tHead?.querySelector('th')?.getBoundingClientRect();
+            const row = table.tBodies[0]?.rows[0]?.getBoundingClientRect();
+            return head?.height > 1 && row?.height > 0 && cell.bottom > row.top + 1;
+        }).map((table) => table.outerHTML.slice(0, 120));";
     let suite = Suite::start().await?;
     let mut faults = Vec::new();
     for path in &suite.paths {
@@ -118,6 +127,9 @@ async fn no_page_scrolls_sideways() -> Result<()> {
             if !out.is_empty() {
                 faults.push(format!("{path} at {width} px: {}", out.join("\n    ")));
             }
+            let hidden: Vec<String> = suite.browser.evaluate(HIDDEN_ROWS).await?;
+            faults
+                .extend(hidden.into_iter().map(|table| format!("{path} at {width} px: the head hides a row: {table}")));
         }
     }
     suite.finish(faults).await
@@ -438,6 +450,155 @@ async fn charts_can_be_read_on_a_phone_and_by_those_who_do_not_see_them() -> Res
     }
     if seen == 0 {
         faults.push("no page has a chart".to_owned());
+    }
+    suite.finish(faults).await
+}
+
+/// A stat card as a reader finds it.
+#[derive(Debug, Deserialize)]
+struct Card {
+    title: String,
+    number: String,
+    aside: String,
+    delta: String,
+    class: String,
+    has_spark: bool,
+}
+
+/// The stat cards of the page.
+const CARDS: &str = "
+    const text = (element) => (element?.textContent ?? '').replace(/\\s+/g, ' ').trim();
+    return [...document.querySelectorAll('.hr-stat')].map((card) => ({
+        title: text(card.querySelector('h2')),
+        number: text(card.querySelector('.hr-stat__num')),
+        aside: text(card.querySelector('.hr-stat__aside')),
+        delta: text(card.querySelector('.hr-stat__delta')),
+        class: card.querySelector('.hr-stat__delta')?.className ?? '',
+        has_spark: card.querySelector('svg.hr-spark path') !== null,
+    }));";
+
+#[tokio::test]
+async fn the_overview_answers_without_scrolling() -> Result<()> {
+    /// What a meeting asks for, each with the place of its lower edge.
+    const EDGES: &str = "
+        const edge = (name, element) => [name, element ? element.getBoundingClientRect().bottom : 1e9];
+        const named = [...document.querySelectorAll('.hr-stat')].map((card) => edge(card.querySelector('h2').textContent, card));
+        const drawing = [...document.querySelectorAll('#occupancy svg, figure.hr-chart svg')]
+            .find((svg) => svg.getBoundingClientRect().width > 0);
+        const tenants = [...document.querySelectorAll('#top-tenants tbody tr')].map((row, at) => edge('tenant ' + (at + 1), row));
+        return [...named, edge('trend', drawing), ...tenants];";
+    let suite = Suite::start().await?;
+    let (width, height) = DESKTOP;
+    suite.browser.window(width, height).await?;
+    suite.open("/overview").await?;
+    suite.browser.wait_until_awake().await?;
+    let edges: Vec<(String, f64)> = suite.browser.evaluate(EDGES).await?;
+    let mut faults: Vec<String> = edges
+        .iter()
+        .filter(|(_, bottom)| *bottom > f64::from(height))
+        .map(|(name, bottom)| format!("{name} ends at {bottom} px of {height}"))
+        .collect();
+    let expected = ["Total pool size", "Occupancy now", "Saturation events", "Reservation waste", "trend", "tenant 5"];
+    for name in expected {
+        if !edges.iter().any(|(found, _)| found == name) {
+            faults.push(format!("{name} is not there: {edges:?}"));
+        }
+    }
+    suite.finish(faults).await
+}
+
+#[tokio::test]
+async fn stat_cards_say_how_much_since_when_and_whether_it_is_good() -> Result<()> {
+    const HOUR_MS: i64 = 3_600_000;
+    let suite = Suite::start().await?;
+    let now = headroom_store::now(&mut suite.database.connect().await?).await?;
+    let mut faults = Vec::new();
+    // Ends at every other hour of a day and of many days: occupancy is above what it was in some of them, below in others.
+    let mut seen = BTreeSet::new();
+    for hours in (2..26).step_by(2).chain((2..20).map(|days| days * 24)) {
+        let end = now - now.rem_euclid(HOUR_MS) - hours * HOUR_MS;
+        let path = format!("/overview?from={}&to={}", rfc3339(end - 48 * HOUR_MS), rfc3339(end));
+        suite.open(&path).await?;
+        let cards: Vec<Card> = suite.browser.evaluate(CARDS).await?;
+        if cards.len() != 4 {
+            faults.push(format!("{path}: {} cards", cards.len()));
+        }
+        for card in cards {
+            let mut fault = |what: &str| faults.push(format!("{path}: {what}: {card:?}"));
+            let is_percent = matches!(card.title.as_str(), "Occupancy" | "Reservation waste");
+            let unit = match card.title.as_str() {
+                "Total pool size" => "slots",
+                // Its title is its unit: events.
+                "Saturation events" => "",
+                _ => "%",
+            };
+            if !card.number.starts_with(|c: char| c.is_ascii_digit()) || !card.number.ends_with(unit) {
+                fault("no number with its unit");
+            }
+            if !card.delta.contains("vs ") || !card.has_spark {
+                fault("no comparison with its basis, or no spark line");
+            }
+            let direction = if card.delta.starts_with("up ") {
+                "up"
+            } else if card.delta.starts_with("down ") {
+                "down"
+            } else {
+                ""
+            };
+            if is_percent && !direction.is_empty() && !card.delta.contains("pp vs") {
+                fault("percentages differ in points");
+            }
+            if card.title == "Occupancy" && !card.aside.starts_with("peak ") {
+                fault("no peak beside the value");
+            }
+            let (colour, word) = match (card.title.as_str(), direction) {
+                ("Total pool size", _) | (_, "") => ("hr-same", ""),
+                ("Occupancy", "up") => ("hr-bad", "closer to limit"),
+                ("Occupancy", "down") => ("hr-good", "further from limit"),
+                (_, "up") => ("hr-bad", "worse"),
+                _ => ("hr-good", "better"),
+            };
+            if !card.class.contains(colour) || !card.delta.contains(word) {
+                fault(&format!("expected {colour} and {word:?}"));
+            }
+            seen.insert(format!("{} {direction}", card.title));
+        }
+    }
+    for needed in ["Occupancy up", "Occupancy down", "Saturation events down"] {
+        if !seen.contains(needed) {
+            faults.push(format!("{needed:?} was never seen, so it was not tested: {seen:?}"));
+        }
+    }
+    suite.finish(faults).await
+}
+
+#[tokio::test]
+async fn the_occupancy_card_its_chart_and_its_csv_end_with_one_number() -> Result<()> {
+    const CHART: &str = "
+        const panel = document.querySelector('#occupancy');
+        const rows = [...panel.querySelectorAll('details table tbody tr')];
+        const known = rows.map((row) => [...row.cells].map((cell) => cell.textContent.trim())).filter((cells) => /\\d/.test(cells[1]));
+        return [known.at(-1)[1], panel.querySelector('details a[download]').href];";
+    let suite = Suite::start().await?;
+    let now = headroom_store::now(&mut suite.database.connect().await?).await?;
+    let mut faults = Vec::new();
+    for (from, to) in [(45 * 24, 0), (24, 0), (6, 0), (72, 31)] {
+        let at = |hours: i64| rfc3339(now - hours * 3_600_000);
+        let path = format!("/overview?from={}&to={}", at(from), at(to));
+        suite.open(&path).await?;
+        let cards: Vec<Card> = suite.browser.evaluate(CARDS).await?;
+        let card = cards.iter().find(|card| card.title.starts_with("Occupancy")).context("an occupancy card")?;
+        let (shown, csv): (String, String) = suite.browser.evaluate(CHART).await?;
+        let text = reqwest::get(&csv).await?.error_for_status()?.text().await?;
+        let records = csv::Reader::from_reader(text.as_bytes()).into_records().collect::<Result<Vec<_>, _>>()?;
+        // Columns: the start in UTC, the start on the shown clock, the average.
+        let last =
+            records.iter().rev().find_map(|record| record.get(2)?.parse::<f64>().ok()).context("a known value")?;
+        let digits = |text: &str| text.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect::<String>();
+        let expected = format!("{:.1}", last * 100.0);
+        if digits(&card.number) != expected || digits(&shown) != expected {
+            faults.push(format!("{path}: card {}, chart {shown}, CSV {last}", card.number));
+        }
     }
     suite.finish(faults).await
 }

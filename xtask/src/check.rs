@@ -6,13 +6,10 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::workspace::{self, build_headroom, cargo, output, root, step};
+use crate::workspace::{self, build_headroom, cargo, cargo_native, output, root, step};
 
 /// The JSON API's description: generated from the code, committed, and served.
 const OPENAPI: &str = "server/openapi.json";
-
-/// Crates that compile for the browser only.
-const BROWSER_ONLY: &str = "headroom-client";
 
 /// Options of `check`.
 #[derive(Debug, Default, Args)]
@@ -37,7 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn lints() -> Result<()> {
     let strict = ["--", "-D", "warnings"];
-    workspace::run(cargo().args(["clippy", "--workspace", "--exclude", BROWSER_ONLY, "--all-targets"]).args(strict))?;
+    workspace::run(cargo_native("clippy").arg("--all-targets").args(strict))?;
     // The islands' own code, which the native build of the pages leaves out; what the pages expect of themselves is not met here.
     workspace::run(
         cargo()
@@ -48,9 +45,9 @@ fn lints() -> Result<()> {
 }
 
 fn documentation() -> Result<()> {
-    let mut command = cargo();
+    let mut command = cargo_native("doc");
     command.env("RUSTDOCFLAGS", "-D warnings");
-    workspace::run(command.args(["doc", "--workspace", "--exclude", BROWSER_ONLY, "--no-deps", "--quiet"]))
+    workspace::run(command.args(["--no-deps", "--quiet"]))
 }
 
 /// Compares the committed description with what the code says.

@@ -5,11 +5,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::workspace::{cargo, root, run};
+use crate::workspace::{build, build_headroom, cargo_native, headroom, root, run, target};
 use crate::{bundle, needs};
 
 const BENCHES: &str = "tests/src/bin";
@@ -42,21 +43,20 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     needs::chromium()?;
     // A measurement starts the service itself, and what a browser loads from it is measured too.
     bundle::run(&bundle::Options::default())?;
-    run(cargo().args(["build", "--release", "--package", "headroom-server", "--bin", "headroom"]))?;
-    let mut command = cargo();
-    command.args(["run", "--release", "--package", "headroom-tests", "--bin", &format!("bench-{}", bench.name), "--"]);
-    command.env("HEADROOM_BIN", crate::workspace::headroom(true));
-    run(command.args(&options.arguments))
+    let name = format!("bench-{}", bench.name);
+    build(&["headroom", &name], true)?;
+    let mut command = Command::new(target().join("release").join(name));
+    run(command.current_dir(root()).env("HEADROOM_BIN", headroom(true)).args(&options.arguments))
 }
 
 /// Runs a long test with optimisation, at full length.
 pub(crate) fn soak(options: &Options) -> Result<()> {
     let Some(soak) = choose(&root().join(SOAKS), "soak-", options)? else { return Ok(()) };
     needs::postgres()?;
-    run(cargo().args(["build", "--release", "--package", "headroom-server", "--bin", "headroom"]))?;
-    let mut command = cargo();
-    command.env("HEADROOM_BIN", crate::workspace::headroom(true)).env(FULL_LENGTH, "full");
-    command.args(["test", "--release", "--package", "headroom-tests", "--test", &format!("soak-{}", soak.name)]);
+    build_headroom(true)?;
+    let mut command = cargo_native("test");
+    command.env("HEADROOM_BIN", headroom(true)).env(FULL_LENGTH, "full");
+    command.args(["--release", "--test", &format!("soak-{}", soak.name)]);
     run(command.args(["--", "--nocapture"]).args(&options.arguments))
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
-use crate::workspace::{self, build_headroom, cargo, root, step, succeeds, target};
+use crate::workspace::{self, BROWSER_ONLY, build, cargo, cargo_native, headroom, root, step, succeeds, target};
 use crate::{bundle, check, needs};
 
 /// Options of `test` and `e2e`.
@@ -25,24 +25,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.filter.is_none() {
         check::run(&check::Options::default())?;
     }
-    let headroom = step("the service", || build_headroom(false))?;
+    step("the service", || build(&PROGRAMS, false))?;
     let filter = options.filter.as_deref().into_iter();
-    step("tests", || {
-        if has_nextest() {
-            let arguments = ["nextest", "run", "--workspace", "--exclude", "headroom-client", "--no-fail-fast"];
-            tests(&headroom, cargo().args(arguments).args(filter))
-        } else {
-            let arguments = ["test", "--workspace", "--exclude", "headroom-client", "--no-fail-fast", "--all-targets"];
-            tests(&headroom, cargo().args(arguments).args(filter))
-        }
-    })?;
+    step("tests", || tests(runner(&["--all-targets"]).args(filter)))?;
     if options.filter.is_some() {
         return Ok(());
     }
     // The examples in the documentation, which nextest does not run.
-    step("examples in the documentation", || {
-        workspace::run(cargo().args(["test", "--workspace", "--exclude", "headroom-client", "--doc", "--quiet"]))
-    })
+    step("examples in the documentation", || workspace::run(cargo_native("test").args(["--doc", "--quiet"])))
 }
 
 /// Only the browser suite.
@@ -50,24 +40,31 @@ pub(crate) fn e2e(options: &Options) -> Result<()> {
     needs::postgres()?;
     needs::chromium()?;
     bundle::run(&bundle::Options::default())?;
-    let headroom = step("the service", || build_headroom(false))?;
+    step("the service", || build(&PROGRAMS, false))?;
     let filter = options.filter.as_deref().into_iter();
-    step("browser suite", || {
-        if has_nextest() {
-            let arguments = ["nextest", "run", "--package", "headroom-tests", "--test", "browser", "--no-fail-fast"];
-            tests(&headroom, cargo().args(arguments).args(filter))
-        } else {
-            let arguments = ["test", "--package", "headroom-tests", "--test", "browser", "--no-fail-fast"];
-            tests(&headroom, cargo().args(arguments).args(filter))
-        }
-    })
+    step("browser suite", || tests(runner(&["--test", "browser"]).args(filter)))
+}
+
+/// The service, and what starts a PostgreSQL for its tests.
+const PROGRAMS: [&str; 2] = ["headroom", "with-postgres"];
+
+/// The test runner over some targets: nextest where it is installed, else cargo's own.
+fn runner(targets: &[&str]) -> Command {
+    let mut command = if succeeds(cargo().args(["nextest", "--version"])) {
+        let mut command = cargo();
+        command.args(["nextest", "run", "--workspace", "--exclude", BROWSER_ONLY]);
+        command
+    } else {
+        cargo_native("test")
+    };
+    command.args(targets).arg("--no-fail-fast");
+    command
 }
 
 /// Runs a test command beside one throw-away PostgreSQL for all its processes, with the built service's place in the environment.
-fn tests(headroom: &PathBuf, command: &Command) -> Result<()> {
-    workspace::run(cargo().args(["build", "--package", "headroom-tests", "--bin", "with-postgres"]))?;
+fn tests(command: &Command) -> Result<()> {
     let mut with_postgres = Command::new(target().join("debug/with-postgres"));
-    with_postgres.current_dir(root()).env("HEADROOM_BIN", headroom);
+    with_postgres.current_dir(root()).env("HEADROOM_BIN", headroom(false));
     if let Some(data) = data() {
         with_postgres.env("HEADROOM_DATA", data);
     }
@@ -78,8 +75,4 @@ fn tests(headroom: &PathBuf, command: &Command) -> Result<()> {
 fn data() -> Option<OsString> {
     let beside = || root().parent().map(|above| above.join("shared/data")).filter(|data| data.is_dir());
     std::env::var_os("HEADROOM_DATA").or_else(|| beside().map(PathBuf::into_os_string))
-}
-
-fn has_nextest() -> bool {
-    succeeds(cargo().args(["nextest", "--version"]))
 }

@@ -31,14 +31,32 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Builds the service.
-pub(crate) fn build_headroom(release: bool) -> Result<PathBuf> {
-    let mut command = cargo();
-    command.args(["build", "--package", "headroom-server", "--bin", "headroom"]);
+/// Crates that compile for the browser only.
+pub(crate) const BROWSER_ONLY: &str = "headroom-client";
+
+/// A cargo command over everything native. Features are settled for all crates that a command names, so naming the same ones
+/// every time keeps dependencies from being compiled again for another set of features.
+pub(crate) fn cargo_native(command: &str) -> Command {
+    let mut cargo = cargo();
+    cargo.args([command, "--workspace", "--exclude", BROWSER_ONLY]);
+    cargo
+}
+
+/// Builds a program of the workspace, or several.
+pub(crate) fn build(programs: &[&str], release: bool) -> Result<()> {
+    let mut command = cargo_native("build");
+    for program in programs {
+        command.args(["--bin", program]);
+    }
     if release {
         command.arg("--release");
     }
-    run(&mut command)?;
+    run(&mut command)
+}
+
+/// Builds the service.
+pub(crate) fn build_headroom(release: bool) -> Result<PathBuf> {
+    build(&["headroom"], release)?;
     Ok(headroom(release))
 }
 

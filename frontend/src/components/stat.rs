@@ -108,6 +108,8 @@ fn facts(metric: Metric) -> Facts {
 /// A stat card.
 pub(crate) fn stat_card(shell: &ShellModel, card: &StatCard) -> AnyView {
     let facts = facts(card.metric);
+    // What is over is not called now.
+    let label = if card.window == "now" { facts.label } else { facts.label.trim_end_matches(" now") };
     let value = if let Some(value) = card.value {
         let number = number_text(value, facts.unit);
         let unit = (!facts.unit_word.is_empty()).then(|| {
@@ -139,7 +141,7 @@ pub(crate) fn stat_card(shell: &ShellModel, card: &StatCard) -> AnyView {
     view! {
         <article class="hr-card hr-stat">
             <div class="hr-stat__head">
-                <h2><a href=card.href.clone()>{facts.label}</a></h2>
+                <h2><a href=card.href.clone()>{label}</a></h2>
                 {tip(shell, facts.definition)}
             </div>
             <div class="hr-stat__value">{value}{peak}{money}</div>
@@ -191,15 +193,12 @@ fn delta(shell: &ShellModel, card: &StatCard, facts: &Facts) -> AnyView {
         (Good::Down, true) => ("hr-stat__delta hr-bad", facts.worse),
         (Good::Down, false) => ("hr-stat__delta hr-good", facts.better),
     };
-    let mut text = format!(" {}", comparison.text);
-    if word.is_empty() {
-        let _ = write!(text, " vs {}", card.basis);
-    } else {
+    let mut text = format!(" {} vs {}", comparison.text, card.basis);
+    if !word.is_empty() {
         let _ = write!(text, " · {word}");
     }
-    let title = format!("compared with {}", card.basis);
     view! {
-        <p class=class title=title>
+        <p class=class>
             {icon(shell, if up { "arrow-up" } else { "arrow-down" })}
             <span class="hr-vh">{if up { "up" } else { "down" }}</span>
             {text}

@@ -11,6 +11,7 @@ use headroom_domain::range;
 use headroom_domain::slug::Slug;
 use headroom_store::pool::{CapacityStep, PoolFields};
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 /// Make, list and change pools.
 #[derive(Debug, Subcommand)]
@@ -55,6 +56,18 @@ pub(super) enum Pool {
     },
 }
 
+/// A value, or the word `none` that empties it.
+#[derive(Debug, Clone)]
+struct Clearable<T>(Option<T>);
+
+impl<T: FromStr> FromStr for Clearable<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|value| Self(Some(value))) }
+    }
+}
+
 /// What can be said about a pool.
 #[derive(Debug, Args, Default)]
 struct Said {
@@ -67,15 +80,15 @@ struct Said {
     /// fixed, autoscaling, partitioned, tenant-quota, staging or rate-limited
     #[arg(long)]
     kind: Option<PoolKind>,
-    /// Least slots
+    /// Least slots, or "none"
     #[arg(long)]
-    min: Option<i32>,
-    /// Most slots
+    min: Option<Clearable<i32>>,
+    /// Most slots, or "none"
     #[arg(long)]
-    max: Option<i32>,
-    /// Price of one slot for one hour in millionths of the currency
+    max: Option<Clearable<i32>>,
+    /// Price of one slot for one hour in millionths of the currency, or "none"
     #[arg(long)]
-    unit_cost_micros: Option<i64>,
+    unit_cost_micros: Option<Clearable<i64>>,
     /// Owner team
     #[arg(long)]
     owner: Option<String>,
@@ -85,12 +98,12 @@ struct Said {
     /// IANA zone
     #[arg(long)]
     zone: Option<String>,
-    /// Region
+    /// Region, or "none"
     #[arg(long)]
-    region: Option<String>,
-    /// Stamp
+    region: Option<Clearable<String>>,
+    /// Stamp, or "none"
     #[arg(long)]
-    stamp: Option<String>,
+    stamp: Option<Clearable<String>>,
     /// key=value; repeat for several; replaces all labels
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
@@ -119,14 +132,14 @@ impl Said {
             name: self.name.unwrap_or(f.name),
             description: self.description.unwrap_or(f.description),
             kind: self.kind.unwrap_or(f.kind),
-            min_slots: self.min.or(f.min_slots),
-            max_slots: self.max.or(f.max_slots),
-            unit_cost_micros: self.unit_cost_micros.or(f.unit_cost_micros),
+            min_slots: self.min.map_or(f.min_slots, |c| c.0),
+            max_slots: self.max.map_or(f.max_slots, |c| c.0),
+            unit_cost_micros: self.unit_cost_micros.map_or(f.unit_cost_micros, |c| c.0),
             owner: self.owner.unwrap_or(f.owner),
             runbook_url: self.runbook.unwrap_or(f.runbook_url),
             zone: self.zone.unwrap_or(f.zone),
-            region: self.region.or(f.region),
-            stamp: self.stamp.or(f.stamp),
+            region: self.region.map_or(f.region, |c| c.0),
+            stamp: self.stamp.map_or(f.stamp, |c| c.0),
             feed_period_ms: self.feed_period.map_or(f.feed_period_ms, |s| (s > 0).then(|| s.saturating_mul(1000))),
             retention_days: self.retention.map_or(f.retention_days, |d| (d > 0).then_some(d)),
             ..f

@@ -13,7 +13,7 @@ use headroom_domain::pool::{PoolKind, Properties, Service};
 use headroom_domain::range;
 use headroom_domain::slug::Slug;
 use headroom_store::pool::{CapacityStep, PoolFields};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -142,7 +142,43 @@ impl From<PoolNow> for PoolOut {
     }
 }
 
-/// What a pool is to be. On a change (PATCH) fields left out stay as they are, and `version` is required.
+/// A field of a change.
+#[derive(Debug, Default)]
+pub enum Given<T> {
+    /// It was left out: what there is stays.
+    #[default]
+    Absent,
+    /// It was given; null empties it.
+    To(Option<T>),
+}
+
+impl<T> Given<T> {
+    fn or(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Absent => before,
+            Self::To(value) => value,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
+        Option::deserialize(field).map(Self::To)
+    }
+}
+
+/// The API's description shows what a field is when it is left out.
+impl<T: Serialize> Serialize for Given<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Absent => serializer.serialize_none(),
+            Self::To(value) => value.serialize(serializer),
+        }
+    }
+}
+
+/// What a pool is to be. A new one (POST) needs a name or slug and its `capacity`. On a change (PATCH) fields left out stay as
+/// they are, null empties those that may be empty, and `version` is required.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PoolIn {
@@ -171,11 +207,14 @@ pub struct PoolIn {
     /// Of these planned to be down (POST).
     pub planned_down: Option<i64>,
     /// Least slots.
-    pub min_slots: Option<i32>,
+    #[schema(value_type = Option<i32>)]
+    pub min_slots: Given<i32>,
     /// Most slots.
-    pub max_slots: Option<i32>,
+    #[schema(value_type = Option<i32>)]
+    pub max_slots: Given<i32>,
     /// Millionths of the currency per slot and hour.
-    pub unit_cost_micros: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub unit_cost_micros: Given<i64>,
     /// Owner team.
     pub owner: Option<String>,
     /// Runbook, http(s).
@@ -187,13 +226,17 @@ pub struct PoolIn {
     /// IANA zone.
     pub zone: Option<String>,
     /// Region, by slug.
-    pub region: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub region: Given<String>,
     /// Stamp, by slug.
-    pub stamp: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub stamp: Given<String>,
     /// How often samples are expected, milliseconds.
-    pub feed_period_ms: Option<i32>,
+    #[schema(value_type = Option<i32>)]
+    pub feed_period_ms: Given<i32>,
     /// Days of fine history to keep.
-    pub retention_days: Option<i32>,
+    #[schema(value_type = Option<i32>)]
+    pub retention_days: Given<i32>,
 }
 
 impl PoolIn {
@@ -350,9 +393,10 @@ pub async fn create(
     State(state): State<AppState>,
     Json(body): Json<PoolIn>,
 ) -> Result<(StatusCode, Json<PoolOut>), ApiError> {
+    let capacity = body.capacity.ok_or_else(|| AppError::invalid("capacity", "", "0 to 10,000,000 slots"))?;
     let step = CapacityStep {
         from_ms: state.app.now().await?,
-        configured: slots("capacity", body.capacity.unwrap_or_default())?,
+        configured: slots("capacity", capacity)?,
         planned_down: slots("planned_down", body.planned_down.unwrap_or_default())?,
         reason: String::new(),
         actor: API_ACTOR.name.clone(),
