@@ -336,14 +336,17 @@ async fn what_happened_is_recorded_once_and_kept() -> Result<()> {
     current::set(&mut conn, &[value(render, 0, 40_000, 1)]).await?; // older than what is stored
     assert_eq!(current::list(&mut conn, Some(&[render]), Some(&[0])).await?, [value(render, 0, 50_000, 9)]);
     assert_eq!(current::list(&mut conn, None, None).await?.len(), 2);
-    let (totals, newest) = current::totals(&mut conn, None, 45_000).await?;
+    let totals = current::totals(&mut conn, None, 45_000).await?;
+    let newest = current::newest(&mut conn, None).await?;
+    assert_eq!(totals.newest.map(|at| at.timestamp_millis()), newest);
+    assert_eq!((totals.silent, totals.over), (vec![], vec![render]));
     assert_eq!(
         (totals.fresh, totals.stale, totals.capacity, totals.occupied, totals.full),
         (1, 0, 8, 9, 1),
         "over capacity is data"
     );
     assert_eq!(newest, Some(60_000));
-    assert_eq!(current::totals(&mut conn, None, 55_000).await?.0.stale, 1);
+    assert_eq!(current::totals(&mut conn, None, 55_000).await?.stale, 1);
     Ok(())
 }
 
@@ -595,8 +598,8 @@ async fn history_adds_up_at_every_step() -> Result<()> {
         usage::days(&mut conn, &Wanted { pools: Some(vec![a]), tenants: Some(vec![ALL_TENANTS]) }, None, None).await?;
     assert_eq!(days.len(), 2);
     assert_eq!(days.values().map(|s| s.occupied_slot_ms).sum::<i64>(), of_a * HOUR_MS);
-    let totals = usage::tenant_totals(&mut conn, from, to).await?;
-    assert_eq!(totals[&x].occupied_slot_ms, i128::from(54 * 30 * HOUR_MS));
+    let totals = usage::tenant_use(&mut conn, from, to).await?;
+    assert_eq!(totals[&x], i128::from(54 * 30 * HOUR_MS));
     assert!(history::latency(&mut conn, a, from, to).await?.is_empty());
     assert!(history::signal(&mut conn, a, 1, from, to).await?.is_empty());
 

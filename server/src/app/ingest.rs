@@ -214,13 +214,30 @@ fn read(form: &Form, body: &[u8], now: Millis, catalog: &Catalog) -> Result<Read
             (envelope.source, envelope.seq, judged)
         }
         Form::Ndjson { source, seq, step_ms } => {
-            let lines = || body.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-            let step_ms = check(source, *seq, *step_ms, lines().count())?;
-            let judged = live::judge(lines(), step_ms, now, catalog);
+            let lines = lines(body);
+            let step_ms = check(source, *seq, *step_ms, lines.len())?;
+            let judged = live::judge(lines, step_ms, now, catalog);
             (source.clone(), *seq, judged)
         }
     };
     Ok(Read { source, seq, judged })
+}
+
+/// Lines that are not blank; no more of them than it takes to see that there are too many.
+fn lines(body: &[u8]) -> Vec<&[u8]> {
+    let mut lines = Vec::new();
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', body).chain([body.len()]) {
+        let line = body[start..end].trim_ascii();
+        start = end + 1;
+        if !line.is_empty() {
+            lines.push(line);
+        }
+        if lines.len() > live::MAX_ROWS {
+            break;
+        }
+    }
+    lines
 }
 
 /// Checks what belongs to the batch as a whole; gives the duration of rows that state none.
@@ -237,7 +254,8 @@ fn check(source: &str, seq: i64, step_ms: Option<i64>, rows: usize) -> Result<Mi
         problems.push(Problem::new("step_ms", step.to_string(), "1 to 86,400,000 milliseconds"));
     }
     if rows > live::MAX_ROWS {
-        problems.push(Problem::new("rows", rows.to_string(), format!("at most {} rows in a batch", live::MAX_ROWS)));
+        let found = format!("more than {}", live::MAX_ROWS);
+        problems.push(Problem::new("rows", found, format!("at most {} rows in a batch", live::MAX_ROWS)));
     }
     if problems.is_empty() { Ok(step) } else { Err(AppError::Invalid(problems)) }
 }

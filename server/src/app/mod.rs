@@ -29,6 +29,8 @@ pub struct App {
     pub db: Db,
     /// Sums that many pages ask for and that change slowly.
     pub(crate) money: Arc<overview::MoneyCache>,
+    /// Pools and tenants as pages offer them.
+    pub(crate) names: Arc<shell::NamesCache>,
     /// Pools and tenants as live samples name them.
     pub(crate) catalog: Arc<ingest::CatalogCache>,
 }
@@ -36,7 +38,7 @@ pub struct App {
 impl App {
     /// Use cases over a database.
     pub fn new(db: Db) -> Self {
-        Self { db, money: Arc::default(), catalog: Arc::default() }
+        Self { db, money: Arc::default(), names: Arc::default(), catalog: Arc::default() }
     }
 
     /// The organisation's settings.

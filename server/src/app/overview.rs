@@ -76,40 +76,18 @@ pub struct TopTenant {
 
 impl App {
     /// The overview of a window.
+    ///
+    /// Its three parts are asked for side by side, each on a connection of its own that it gives back before it waits for
+    /// another part: while the database works on one, another is decoded.
     pub async fn overview(&self, window: &Window) -> Result<Overview> {
-        let mut conn = self.db.pages.acquire().await?;
-        let conn = &mut *conn;
-        let keys = window.pool_keys();
-        let pools = keys.as_deref();
-        let subject = Subject::of(window);
-
-        let trend = trend::trend(conn, window, &subject).await?;
-        let prior = match window.prior() {
-            Some((from, to)) => {
-                let step = trend::stored_step(&subject, to - from);
-                Some(trend::series(conn, &subject, step, from, to).await?.total()).filter(|sums| !sums.is_empty())
-            }
-            None => None,
-        };
-        let (now, newest_ms) = current::totals(conn, pools, window.now_ms - FRESH_MS).await?;
-        let at_end = window.to_ms.min(window.now_ms);
-        let (top, tenants) = top_tenants(conn, window, &trend).await?;
-        let currency = headroom_store::organisation::get(conn).await?.currency;
-        let (silent, over) = if now.stale > 0 || now.full > 0 {
-            exceptions(conn, pools, window.now_ms).await?
-        } else {
-            (Vec::new(), Vec::new())
-        };
-        let capacity_now = pool::capacity_at(conn, pools, at_end).await?;
-        let capacity_before = pool::capacity_at(conn, pools, window.from_ms).await?;
-        let changes = change::list(conn, pools, window.from_ms, window.to_ms, 50).await?;
-        let count = match pools {
-            Some(pools) => pools.len() as i64,
-            None => pool::count(conn).await?,
-        };
-        let waste_micros = self.waste(conn, window).await?;
+        let ((trend, prior), ranking, present) =
+            tokio::try_join!(self.curve(window), self.ranking(window), self.present(window))?;
+        let (top, tenants) = ranking.against(&trend);
+        let Present { pools, now, capacity_now, capacity_before, waste_micros, changes, silent, over, currency } =
+            present;
+        let newest_ms = now.newest.map(|at| at.timestamp_millis());
         Ok(Overview {
-            pools: count,
+            pools,
             now,
             newest_ms,
             capacity_now,
@@ -123,6 +101,61 @@ impl App {
             silent,
             over,
             currency,
+        })
+    }
+
+    /// Occupancy over the window, and the sums of the window compared with.
+    async fn curve(&self, window: &Window) -> Result<(Trend, Option<Sums>)> {
+        let mut conn = self.db.pages.acquire().await?;
+        let subject = Subject::of(window);
+        let trend = trend::trend(&mut conn, window, &subject).await?;
+        let prior = match window.prior() {
+            Some((from, to)) => {
+                let step = trend::stored_step(&subject, to - from);
+                let sums = trend::series(&mut conn, &subject, step, from, to).await?.total();
+                Some(sums).filter(|sums| !sums.is_empty())
+            }
+            None => None,
+        };
+        Ok((trend, prior))
+    }
+
+    async fn ranking(&self, window: &Window) -> Result<Ranking> {
+        ranking(&mut *self.db.pages.acquire().await?, window).await
+    }
+
+    /// All but curve and ranking.
+    async fn present(&self, window: &Window) -> Result<Present> {
+        let mut conn = self.db.pages.acquire().await?;
+        let conn = &mut *conn;
+        let keys = window.pool_keys();
+        let pools = keys.as_deref();
+        let now = current::totals(conn, pools, window.now_ms - FRESH_MS).await?;
+        let at_end = window.to_ms.min(window.now_ms);
+        let named = |pools: Vec<pool::Pool>| pools.into_iter().map(|p| (p.fields.slug.to_string(), p.fields.name));
+        let silent = named(pool::by_keys(conn, &now.silent).await?).map(|(slug, _)| slug).collect();
+        let over = named(pool::by_keys(conn, &now.over).await?).collect();
+        let (count, capacity_now, capacity_before) = match pools {
+            Some(named) => (
+                named.len() as i64,
+                pool::capacity_at(conn, pools, at_end).await?,
+                pool::capacity_at(conn, pools, window.from_ms).await?,
+            ),
+            None => {
+                let catalog = self.names.get(conn).await?;
+                (catalog.pools_total, catalog.capacity_at(at_end), catalog.capacity_at(window.from_ms))
+            }
+        };
+        Ok(Present {
+            pools: count,
+            now,
+            capacity_now,
+            capacity_before,
+            waste_micros: self.waste(conn, window).await?,
+            changes: change::list(conn, pools, window.from_ms, window.to_ms, 50).await?,
+            silent,
+            over,
+            currency: headroom_store::organisation::get(conn).await?.currency,
         })
     }
 
@@ -160,46 +193,54 @@ async fn waste_micros(conn: &mut PgConnection, window: &Window, from: Millis, to
     Ok(Some(slot_ms_micros / i128::from(HOUR_MS)))
 }
 
-async fn top_tenants(conn: &mut PgConnection, window: &Window, trend: &Trend) -> Result<(Vec<TopTenant>, i64)> {
-    let totals: BTreeMap<i32, WideSums> = match window.pool_keys() {
-        None => usage::tenant_totals(conn, window.from_ms, window.to_ms).await?,
+/// All of an overview but its curve and ranking; the fields are the overview's.
+struct Present {
+    pools: i64,
+    now: Totals,
+    capacity_now: (i64, i64),
+    capacity_before: (i64, i64),
+    waste_micros: Option<i128>,
+    changes: Vec<Change>,
+    silent: Vec<String>,
+    over: Vec<(String, String)>,
+    currency: String,
+}
+
+/// Who used how much, as the database tells it.
+struct Ranking {
+    /// Used slot time by tenant, those asked for, most first.
+    used: Vec<(i32, i128)>,
+    /// Used slot time of everybody.
+    all: i128,
+    /// Weights in fair sharing by tenant.
+    weights: HashMap<i32, i32>,
+    /// Slug, name, quotas and highest hourly use of the first [`TOP_TENANTS`].
+    top: HashMap<i32, (String, String, i64, f64)>,
+}
+
+async fn ranking(conn: &mut PgConnection, window: &Window) -> Result<Ranking> {
+    let totals: BTreeMap<i32, i128> = match window.pool_keys() {
+        None => usage::tenant_use(conn, window.from_ms, window.to_ms).await?,
         Some(pools) => {
             let wanted = Wanted { pools: Some(pools), tenants: None };
             let (from, to) = (floor(window.from_ms, HOUR_MS), ceil(window.to_ms, HOUR_MS));
-            let mut by_tenant: BTreeMap<i32, WideSums> = BTreeMap::new();
+            let mut by_tenant: BTreeMap<i32, i128> = BTreeMap::new();
             for ((_, tenant), sums) in usage::sums(conn, &wanted, Some(from), Some(to)).await?.unwrap_or_default() {
                 if tenant != ALL_TENANTS {
-                    by_tenant.entry(tenant).or_default().occupied_slot_ms += sums.occupied_slot_ms;
+                    *by_tenant.entry(tenant).or_default() += sums.occupied_slot_ms;
                 }
             }
             by_tenant
         }
     };
     let asked = window.tenant_keys();
+    let all = totals.values().sum();
     let mut used: Vec<(i32, i128)> = totals
-        .iter()
-        .map(|(key, sums)| (*key, sums.occupied_slot_ms))
+        .into_iter()
         .filter(|(key, used)| *used > 0 && asked.as_ref().is_none_or(|asked| asked.contains(key)))
         .collect();
     used.sort_by_key(|(key, used)| (-used, *key));
-    let count = used.len() as i64;
-    let all: i128 = totals.values().map(|s| s.occupied_slot_ms).sum();
-
-    let span = observed_span(trend);
-    let weights: HashMap<i32, i32> =
-        tenant::list(conn, false).await?.into_iter().map(|t| (t.key, t.fields.weight)).collect();
-    let mean = |slot_ms: i128| slot_ms as f64 / span.max(1) as f64;
-    let wishes: Vec<Wish> = used
-        .iter()
-        .map(|(key, slot_ms)| Wish {
-            weight: f64::from(weights.get(key).copied().unwrap_or(1)),
-            demand: mean(*slot_ms),
-        })
-        .collect();
-    // Everyone's fair part of the capacity if all asked for all of it: what a share is measured against.
-    let capacity = trend.total().capacity_slot_ms as f64 / span.max(1) as f64;
-    let unbounded: Vec<Wish> = wishes.iter().map(|w| Wish { demand: f64::MAX / 4.0, ..*w }).collect();
-    let shares = fair_shares(capacity, &unbounded);
+    let weights = tenant::list(conn, false).await?.into_iter().map(|t| (t.key, t.fields.weight)).collect();
 
     let keys: Vec<i32> = used.iter().take(TOP_TENANTS).map(|(key, _)| *key).collect();
     let mut quotas: HashMap<i32, i64> = HashMap::new();
@@ -213,56 +254,49 @@ async fn top_tenants(conn: &mut PgConnection, window: &Window, trend: &Trend) ->
         let most = series.points.iter().map(|p| p.occupied_slot_ms as f64 / HOUR_MS as f64).fold(0.0, f64::max);
         *peaks.entry(series_key.tenant).or_default() += most;
     }
-    let names: HashMap<i32, (String, String)> = tenant::by_keys(conn, &keys)
-        .await?
-        .into_iter()
-        .map(|t| (t.key, (t.fields.slug.to_string(), t.fields.name)))
-        .collect();
-    let top = used
-        .iter()
-        .zip(shares)
-        .take(TOP_TENANTS)
-        .map(|((key, slot_ms), share)| {
-            let (slug, name) = names.get(key).cloned().unwrap_or_default();
-            let quota = quotas.get(key).copied().filter(|q| *q > 0).map(|q| q as f64);
+    let found = tenant::by_keys(conn, &keys).await?.into_iter().map(|t| {
+        let (quota, peak) = (quotas.get(&t.key).copied(), peaks.get(&t.key).copied());
+        (t.key, (t.fields.slug.to_string(), t.fields.name, quota.unwrap_or_default(), peak.unwrap_or_default()))
+    });
+    Ok(Ranking { used, all, weights, top: found.collect() })
+}
+
+impl Ranking {
+    /// The heaviest tenants beside the capacity there was, and how many used anything.
+    fn against(&self, trend: &Trend) -> (Vec<TopTenant>, i64) {
+        let span = observed_span(trend);
+        let mean = |slot_ms: i128| slot_ms as f64 / span.max(1) as f64;
+        // Everyone's fair part of the capacity if all asked for all of it: what a share is measured against.
+        let capacity = trend.total().capacity_slot_ms as f64 / span.max(1) as f64;
+        let unbounded: Vec<Wish> = self
+            .used
+            .iter()
+            .map(|(key, _)| Wish {
+                weight: f64::from(self.weights.get(key).copied().unwrap_or(1)),
+                demand: f64::MAX / 4.0,
+            })
+            .collect();
+        let shares = fair_shares(capacity, &unbounded);
+        let top = self.used.iter().zip(shares).take(TOP_TENANTS).map(|((key, slot_ms), share)| {
+            let (slug, name, quota, peak) = self.top.get(key).cloned().unwrap_or_default();
+            let quota = Some(quota).filter(|q| *q > 0).map(|q| q as f64);
             TopTenant {
                 slug,
                 name,
                 occupied_slot_ms: *slot_ms,
-                share: WideSums::share(*slot_ms, all),
+                share: WideSums::share(*slot_ms, self.all),
                 quota_use: quota.map(|q| mean(*slot_ms) / q),
-                quota_peak: quota.and_then(|q| peaks.get(key).map(|p| p / q)),
+                quota_peak: quota.map(|q| peak / q),
                 fair_share: quota.map(|q| share / q),
             }
-        })
-        .collect();
-    Ok((top, count))
+        });
+        (top.collect(), self.used.len() as i64)
+    }
 }
 
 /// Wall-clock time of a trend's points in which anything was observed.
 pub(super) fn observed_span(trend: &Trend) -> Millis {
     trend.series.points.iter().filter(|p| p.observed_ms > 0).count() as i64 * trend.series.step_ms
-}
-
-/// Slugs of silent pools; slugs and names of pools over capacity.
-type Exceptions = (Vec<String>, Vec<(String, String)>);
-
-/// Silent pools, and pools over capacity: at most ten of each.
-async fn exceptions(conn: &mut PgConnection, pools: Option<&[i32]>, now: Millis) -> Result<Exceptions> {
-    const MOST: usize = 10;
-    let values = current::list(conn, pools, Some(&[ALL_TENANTS])).await?;
-    let silent: Vec<i32> = values.iter().filter(|v| v.at_ms < now - FRESH_MS).map(|v| v.pool).take(MOST).collect();
-    let over: Vec<i32> = values
-        .iter()
-        .filter(|v| v.at_ms >= now - FRESH_MS && v.occupied > (v.capacity - v.planned_down).max(0))
-        .map(|v| v.pool)
-        .take(MOST)
-        .collect();
-    let named = |pools: Vec<pool::Pool>| pools.into_iter().map(|p| (p.fields.slug.to_string(), p.fields.name));
-    Ok((
-        named(pool::by_keys(conn, &silent).await?).map(|(slug, _)| slug).collect(),
-        named(pool::by_keys(conn, &over).await?).collect(),
-    ))
 }
 
 type MoneyKey = (Option<Vec<i32>>, Option<Vec<i32>>, Millis, Millis);

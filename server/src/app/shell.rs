@@ -3,7 +3,10 @@
 use super::window::Window;
 use super::{App, Result};
 use headroom_domain::Millis;
-use headroom_store::{current, organisation, pool, tenant};
+use headroom_store::catalog::{self, Catalog, Version};
+use headroom_store::{current, organisation};
+use sqlx::PgConnection;
+use std::sync::{Arc, Mutex};
 
 /// Facts for the frame of a page.
 #[derive(Debug, Clone)]
@@ -27,20 +30,49 @@ pub struct ShellFacts {
 }
 
 impl App {
-    /// Facts for the frame of a page; at most `limit` names of each kind.
-    pub async fn shell_facts(&self, window: &Window, limit: i64) -> Result<ShellFacts> {
+    /// Facts for the frame of a page; a bounded number of names of each kind.
+    pub async fn shell_facts(&self, window: &Window) -> Result<ShellFacts> {
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
-        let (_, newest_ms) = current::totals(conn, window.pool_keys().as_deref(), window.now_ms).await?;
+        let newest_ms = current::newest(conn, window.pool_keys().as_deref()).await?;
+        let catalog = self.names.get(conn).await?;
         Ok(ShellFacts {
-            pools: pool::names(conn, limit).await?,
-            pools_total: pool::count(conn).await?,
-            tenants: tenant::names(conn, limit).await?,
-            tenants_total: tenant::count(conn).await?,
-            stamps: organisation::stamps(conn).await?.into_iter().map(|slug| (slug.clone(), slug)).collect(),
+            pools: catalog.pools.clone(),
+            pools_total: catalog.pools_total,
+            tenants: catalog.tenants.clone(),
+            tenants_total: catalog.tenants_total,
+            stamps: catalog.stamps.iter().map(|slug| (slug.clone(), slug.clone())).collect(),
             newest_ms,
-            feed_period_ms: pool::shortest_feed(conn).await?.map(i64::from),
+            feed_period_ms: catalog.shortest_feed_ms.map(i64::from),
             demo: organisation::get(conn).await?.demo,
         })
+    }
+}
+
+/// Choices offered in a picker.
+const OFFERED: i64 = 200;
+
+/// The catalog of pools and tenants as it was read last, good as long as its version is.
+#[derive(Debug, Default)]
+pub struct NamesCache {
+    known: Mutex<Option<(Version, Arc<Catalog>)>>,
+}
+
+impl NamesCache {
+    /// The catalog as the connection sees it.
+    pub(crate) async fn get(&self, conn: &mut PgConnection) -> Result<Arc<Catalog>> {
+        let version = catalog::version(conn).await?;
+        if let Ok(known) = self.known.lock()
+            && let Some((of, catalog)) = known.as_ref()
+            && *of == version
+        {
+            return Ok(catalog.clone());
+        }
+        // The version is read before the catalog: what changes in between is read again next time, never missed.
+        let read = Arc::new(catalog::read(conn, OFFERED).await?);
+        if let Ok(mut known) = self.known.lock() {
+            *known = Some((version, read.clone()));
+        }
+        Ok(read)
     }
 }

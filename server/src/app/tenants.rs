@@ -223,11 +223,8 @@ async fn tenants(conn: &mut PgConnection, window: &Window, archived: bool) -> Re
     let pools = window.pool_keys();
     let sums: BTreeMap<i32, WideSums> = match &pools {
         None => {
-            let mut all = usage::tenant_totals(conn, window.from_ms, window.to_ms).await?;
-            let wanted = Wanted { pools: Some(vec![ALL_POOLS]), tenants: Some(vec![ALL_TENANTS]) };
-            let total = uses(conn, window, wanted).await?.remove(&(ALL_POOLS, ALL_TENANTS)).unwrap_or_default();
-            all.insert(ALL_TENANTS, total);
-            all
+            let wanted = Wanted { pools: Some(vec![ALL_POOLS]), tenants: None };
+            uses(conn, window, wanted).await?.into_iter().map(|((_, tenant), sums)| (tenant, sums)).collect()
         }
         Some(keys) => {
             let mut by_tenant: BTreeMap<i32, WideSums> = BTreeMap::new();

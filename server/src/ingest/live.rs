@@ -15,7 +15,7 @@ use headroom_domain::{HOUR_MS, MINUTE_MS, Millis};
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 /// Most rows of one batch.
@@ -92,13 +92,16 @@ impl Verdict {
     }
 }
 
+/// Keys by slug. The slugs come from the database, so a fast hash will do.
+pub type BySlug = HashMap<Vec<u8>, i32, foldhash::fast::RandomState>;
+
 /// What is known about pools and tenants when a batch is judged.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    /// Pools by slug: key, and what rows may leave open.
-    pub pools: HashMap<Vec<u8>, i32>,
-    /// Tenants by slug.
-    pub tenants: HashMap<Vec<u8>, i32>,
+    /// Keys of pools by slug.
+    pub pools: BySlug,
+    /// Keys of tenants by slug.
+    pub tenants: BySlug,
     /// What is known about pools, by key.
     pub known: HashMap<i32, Known>,
     /// Extra signals by pool and name.
@@ -162,46 +165,83 @@ pub fn judge<'a>(rows: impl IntoIterator<Item = &'a [u8]>, step_ms: Millis, now:
     let mut judged = Judged::default();
     let mut columns = occupancy::columns();
     let mut cells = Cells::default();
-    let mut seen: HashSet<(i32, i32, Millis)> = HashSet::new();
+    let mut signals: Vec<SignalValue> = Vec::new();
     let mut numbered: Vec<(usize, Accepted)> = Vec::new();
+    let mut names = Names { catalog, pool: (&[], 0) };
     for (place, text) in rows.into_iter().enumerate() {
-        let read = object::cut(text, &mut columns, &mut cells)
-            .and_then(|()| read_row(&Row::new(text, &cells), step_ms, now, catalog));
+        let read = object::cut(text, &mut columns, &mut cells).and_then(|()| {
+            let row = Row::new(text, &cells);
+            let accepted = read_row(&row, step_ms, now, &mut names)?;
+            let known = signals.len();
+            read_signals(&columns, &row, place, &accepted, &mut signals).inspect_err(|_| signals.truncate(known))?;
+            Ok(accepted)
+        });
         match read {
-            Ok(row) if !seen.insert((row.pool, row.tenant, row.values.at)) => {
-                let wrong = Wrong::new(
-                    "ts",
-                    Row::new(text, &cells).cell(TS),
-                    "one row for each pool, tenant and time of a batch",
-                );
-                judged.reject(Verdict::of(place, wrong));
-            }
-            Ok(row) => {
-                let signals = read_signals(&columns, &Row::new(text, &cells), place, &row);
-                match signals {
-                    Ok(signals) => {
-                        judged.signals.extend(signals);
-                        numbered.push((place, row));
-                    }
-                    Err(wrong) => judged.reject(Verdict::of(place, wrong)),
-                }
-            }
+            Ok(row) => numbered.push((place, row)),
             Err(wrong) => judged.reject(Verdict::of(place, wrong)),
         }
     }
-    numbered.sort_by_key(|(_, row)| (row.pool, row.values.at, row.tenant));
+    let numbered = in_order(numbered, &mut signals, &mut judged);
+    judged.signals = signals;
     agree(numbered, catalog, &mut judged);
+    // As the sender wrote them, whatever was found out first.
+    judged.verdicts.sort_by_key(|verdict| verdict.row);
     judged
 }
 
-fn read_row(row: &Row<'_>, step_ms: Millis, now: Millis, catalog: &Catalog) -> Result<Accepted, Wrong> {
+/// Rows by pool, instant and tenant; of several for the same only the first is kept.
+fn in_order(
+    rows: Vec<(usize, Accepted)>,
+    signals: &mut Vec<SignalValue>,
+    judged: &mut Judged,
+) -> Vec<(usize, Accepted)> {
+    let key = |row: &Accepted| (row.pool, row.values.at, row.tenant);
+    if rows.windows(2).all(|pair| key(&pair[0].1) < key(&pair[1].1)) {
+        return rows;
+    }
+    // A row is large: its key and place are sorted, and the rows moved once.
+    let mut order: Vec<((i32, Millis, i32), u32)> =
+        rows.iter().enumerate().map(|(at, (_, row))| (key(row), at as u32)).collect();
+    order.sort_unstable();
+    let mut sorted: Vec<(usize, Accepted)> = Vec::with_capacity(rows.len());
+    for (own, at) in order {
+        let (place, row) = &rows[at as usize];
+        if sorted.last().is_some_and(|(_, before)| key(before) == own) {
+            signals.retain(|signal| signal.row != *place);
+            let found = headroom_domain::range::rfc3339(row.values.at);
+            let wrong = Wrong::new("ts", found.as_bytes(), "one row for each pool, tenant and time of a batch");
+            judged.reject(Verdict::of(*place, wrong));
+        } else {
+            sorted.push((*place, row.clone()));
+        }
+    }
+    sorted
+}
+
+/// Looks names up; the rows of a pool usually follow each other.
+struct Names<'a> {
+    catalog: &'a Catalog,
+    pool: (&'a [u8], i32),
+}
+
+impl Names<'_> {
+    fn pool(&mut self, slug: &[u8]) -> Option<i32> {
+        if slug != self.pool.0 || slug.is_empty() {
+            let (name, key) = self.catalog.pools.get_key_value(slug)?;
+            self.pool = (name, *key);
+        }
+        Some(self.pool.1)
+    }
+}
+
+fn read_row(row: &Row<'_>, step_ms: Millis, now: Millis, names: &mut Names<'_>) -> Result<Accepted, Wrong> {
     let slug = row.cell(POOL);
-    let pool =
-        *catalog.pools.get(slug).ok_or_else(|| Wrong::new("pool", slug, "a pool that exists and is not archived"))?;
+    let pool = names.pool(slug).ok_or_else(|| Wrong::new("pool", slug, "a pool that exists and is not archived"))?;
     let slug = row.cell(TENANT);
     let tenant = match slug {
         [] => 0,
-        slug => *catalog
+        slug => *names
+            .catalog
             .tenants
             .get(slug)
             .ok_or_else(|| Wrong::new("tenant", slug, "a tenant that exists and is not archived"))?,
@@ -225,8 +265,8 @@ fn read_signals(
     row: &Row<'_>,
     place: usize,
     accepted: &Accepted,
-) -> Result<Vec<SignalValue>, Wrong> {
-    let mut out = Vec::new();
+    out: &mut Vec<SignalValue>,
+) -> Result<(), Wrong> {
     for (i, name) in columns.signal_names().iter().enumerate() {
         let cell = row.cell(columns.first_signal() + i);
         if cell.is_empty() {
@@ -237,13 +277,14 @@ fn read_signals(
         })?;
         out.push(SignalValue { row: place, pool: accepted.pool, name: name.clone(), at: accepted.values.at, milli });
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Keeps the rows of each pool and instant that go together; one that does not is rejected.
 fn agree(mut numbered: Vec<(usize, Accepted)>, catalog: &Catalog, judged: &mut Judged) {
     let nothing = Known::default();
     let mut grouped = Grouped::default();
+    let mut samples: Vec<Sample> = Vec::new();
     let mut start = 0;
     while start < numbered.len() {
         let (pool, at) = (numbered[start].1.pool, numbered[start].1.values.at);
@@ -251,8 +292,8 @@ fn agree(mut numbered: Vec<(usize, Accepted)>, catalog: &Catalog, judged: &mut J
         let known = catalog.known.get(&pool).unwrap_or(&nothing);
         let mut end = start + length;
         while start < end {
-            let samples: Vec<Sample> =
-                numbered[start..end].iter().map(|(_, r)| Sample { tenant: r.tenant, values: r.values }).collect();
+            samples.clear();
+            samples.extend(numbered[start..end].iter().map(|(_, r)| Sample { tenant: r.tenant, values: r.values }));
             let Err((place, wrong)) = grouped.fill(&samples, known) else { break };
             let (row, _) = numbered.remove(start + place);
             judged.signals.retain(|s| s.row != row);
@@ -376,8 +417,8 @@ mod tests {
     fn catalog() -> Catalog {
         let known = Known { capacity: vec![(0, 100, 10)], ..Known::default() };
         Catalog {
-            pools: HashMap::from([(b"a".to_vec(), 1), (b"new".to_vec(), 2)]),
-            tenants: HashMap::from([(b"t".to_vec(), 7)]),
+            pools: BySlug::from_iter([(b"a".to_vec(), 1), (b"new".to_vec(), 2)]),
+            tenants: BySlug::from_iter([(b"t".to_vec(), 7)]),
             known: HashMap::from([(1, known)]),
             signals: HashMap::new(),
         }

@@ -14,6 +14,7 @@ pub fn cut(row: &[u8], columns: &mut Columns, cells: &mut Cells) -> Result<(), W
         return slow(row, columns, cells);
     }
     let mut scanner = Scanner { text: row, at: 0 };
+    let mut place = 0;
     scanner.members(|scanner, name| {
         if name == b"signals" && columns.signals() && scanner.peek() == Some(b'{') {
             return scanner.members(|scanner, name| {
@@ -23,7 +24,8 @@ pub fn cut(row: &[u8], columns: &mut Columns, cells: &mut Cells) -> Result<(), W
             });
         }
         let value = scanner.value()?;
-        let at = columns.find(name)?;
+        let at = columns.find_at(place, name)?;
+        place += 1;
         cells.set(columns, at, value)
     })?;
     scanner.end()

@@ -48,12 +48,14 @@ pub struct Columns {
     known: &'static [&'static str],
     with_signals: bool,
     signals: Vec<String>,
+    /// The column that stood at each place of the row before: most senders write every row alike.
+    usual: Vec<usize>,
 }
 
 impl Columns {
     /// Columns by name; a column's number is its place here.
     pub fn new(known: &'static [&'static str], with_signals: bool) -> Self {
-        Self { known, with_signals, signals: Vec::new() }
+        Self { known, with_signals, signals: Vec::new(), usual: Vec::new() }
     }
 
     /// Whether extra signals are allowed.
@@ -93,6 +95,22 @@ impl Columns {
             return self.signal(signal);
         }
         Err(self.unknown(name))
+    }
+
+    /// The number of the column that stands at a place of its row.
+    pub fn find_at(&mut self, place: usize, name: &[u8]) -> Result<usize, Wrong> {
+        if let Some(&at) = self.usual.get(place)
+            && self.known.get(at).is_some_and(|known| known.as_bytes() == name)
+        {
+            return Ok(at);
+        }
+        let at = self.find(name)?;
+        // A row names each column once, so this is bounded too.
+        if place < self.known.len() {
+            self.usual.resize(self.usual.len().max(place + 1), usize::MAX);
+            self.usual[place] = at;
+        }
+        Ok(at)
     }
 
     /// The column of an extra signal, made on first sight.

@@ -55,6 +55,9 @@ pub const JOBS: [Job; 2] = [
 /// A lease outlives its job's period by this, so that a healthy server keeps it.
 const LEASE_MARGIN_MS: i64 = 20_000;
 
+/// After the first samples the rollup waits this long for more: pages are at most this much later than the samples.
+const GATHER: Duration = Duration::from_secs(1);
+
 /// Runs all jobs until cancelled. `samples` wakes the rollup early.
 pub async fn run_all(db: Db, samples: Arc<Notify>, cancel: CancellationToken) {
     let owner = clock::uuid();
@@ -72,6 +75,8 @@ pub async fn run_all(db: Db, samples: Arc<Notify>, cancel: CancellationToken) {
                         std::future::pending::<()>().await;
                     }
                     samples.notified().await;
+                    // Batches that come close together are added up together: their blocks are written once.
+                    tokio::time::sleep(GATHER).await;
                 };
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_millis(job.schedule.period_ms as u64)) => {}

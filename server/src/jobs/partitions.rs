@@ -5,8 +5,8 @@ use crate::app::AppError;
 use crate::db::Db;
 use headroom_domain::retention::may_drop;
 use headroom_domain::{DAY_MS, Millis};
-use headroom_store::job;
 use headroom_store::partition::{self, Cut};
+use headroom_store::{catalog, job};
 use serde_json::json;
 
 /// Partitions exist this far ahead, so that a job that is late by days does no harm.
@@ -53,6 +53,7 @@ pub async fn run(db: &Db) -> Result<Outcome, AppError> {
         }
     }
     let forgotten = job::forget(&mut *db.jobs.acquire().await?, now - RUNS_KEPT_MS).await?;
+    catalog::forget_changes(&mut *db.jobs.acquire().await?).await?;
     Ok(Outcome {
         acted: made > 0 || !dropped.is_empty() || forgotten > 0,
         detail: json!({ "made": made, "dropped": dropped, "runs_forgotten": forgotten }),

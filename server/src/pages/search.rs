@@ -15,7 +15,7 @@ use headroom_frontend::pages;
 /// Results of a kind on one page.
 const RESULTS: usize = 50;
 /// Names in the palette's index: about 50 kB.
-const INDEXED: i64 = 600;
+const INDEXED: usize = 600;
 
 /// GET `/search`.
 pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
@@ -48,13 +48,9 @@ pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response
 
 /// GET `/search/index.json`: `{"pools": [[slug, name], ...], "tenants": [...]}`.
 pub(crate) async fn index(State(state): State<AppState>, visit: Visit) -> Response {
-    let names = async {
-        let window = state.app.window(&visit.asked(), "now-1h", crate::app::window::Reading::Lenient).await?;
-        state.app.shell_facts(&window, INDEXED).await
-    };
-    match names.await {
-        Ok(facts) => {
-            let body = serde_json::json!({ "pools": facts.pools, "tenants": facts.tenants });
+    match state.app.search("", INDEXED).await {
+        Ok(all) => {
+            let body = serde_json::json!({ "pools": all.pools, "tenants": all.tenants });
             ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "private, max-age=30")], body.to_string())
                 .into_response()
         }

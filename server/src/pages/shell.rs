@@ -11,9 +11,6 @@ use headroom_frontend::model::{
 };
 use headroom_frontend::routes::RailEntry;
 
-/// Choices offered in a picker.
-const OFFERED: usize = 200;
-
 /// What a page says about its shell.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spec<'a> {
@@ -32,7 +29,7 @@ pub(crate) struct Spec<'a> {
 /// The shell of a page and its window.
 pub(crate) async fn shell(app: &App, visit: &Visit, spec: Spec<'_>) -> Result<(ShellModel, Window)> {
     let window = app.window(&visit.asked(), spec.default_from, Reading::Lenient).await?;
-    let facts = app.shell_facts(&window, OFFERED as i64).await?;
+    let facts = app.shell_facts(&window).await?;
     let mut url = visit.url(spec.view);
     let known = |asked: &Option<Vec<(i32, String)>>| asked.iter().flatten().map(|(_, slug)| slug.clone()).collect();
     url.pools = if spec.honoured.pool {

@@ -107,7 +107,7 @@ pub async fn list(conn: &mut PgConnection, pools: Option<&[i32]>, tenants: Optio
 }
 
 /// What all pools together look like now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Totals {
     /// Pools heard of within the given time.
     pub fresh: i64,
@@ -119,23 +119,41 @@ pub struct Totals {
     pub occupied: i64,
     /// Fresh pools at or above their capacity.
     pub full: i64,
+    /// End of the newest sample.
+    pub newest: Option<DateTime<Utc>>,
+    /// Keys of the first [`NAMED`] stale pools.
+    pub silent: Vec<i32>,
+    /// Keys of the first [`NAMED`] fresh pools that hold more than their capacity.
+    pub over: Vec<i32>,
 }
 
-/// Totals over some pools (or all that are not archived): `since` tells fresh from stale.
-pub async fn totals(conn: &mut PgConnection, pools: Option<&[i32]>, since: Millis) -> Result<(Totals, Option<Millis>)> {
-    let totals: Totals = sqlx::query_as(
+/// Pools that [`Totals`] names of each kind.
+pub const NAMED: usize = 10;
+
+/// Totals over some pools (or all): `since` tells fresh from stale.
+pub async fn totals(conn: &mut PgConnection, pools: Option<&[i32]>, since: Millis) -> Result<Totals> {
+    Ok(sqlx::query_as(
         "SELECT count(*) FILTER (WHERE at >= $2) AS fresh,
                 count(*) FILTER (WHERE at < $2) AS stale,
                 COALESCE(sum(greatest(capacity - planned_down, 0)) FILTER (WHERE at >= $2), 0)::bigint AS capacity,
                 COALESCE(sum(occupied) FILTER (WHERE at >= $2), 0)::bigint AS occupied,
-                count(*) FILTER (WHERE at >= $2 AND occupied >= capacity - planned_down AND capacity > planned_down) AS full
+                count(*) FILTER (WHERE at >= $2 AND occupied >= capacity - planned_down AND capacity > planned_down) AS full,
+                max(at + duration_ms * interval '1 millisecond') AS newest,
+                COALESCE((array_agg(pool_id ORDER BY pool_id) FILTER (WHERE at < $2))[1:$3], '{}') AS silent,
+                COALESCE((array_agg(pool_id ORDER BY pool_id)
+                    FILTER (WHERE at >= $2 AND occupied > greatest(capacity - planned_down, 0)))[1:$3], '{}') AS over
          FROM occ_current
          WHERE tenant_id = 0 AND ($1::int[] IS NULL OR pool_id = ANY($1))",
     )
     .bind(pools)
     .bind(timestamp(since))
-    .fetch_one(&mut *conn)
-    .await?;
+    .bind(NAMED as i32)
+    .fetch_one(conn)
+    .await?)
+}
+
+/// End of the newest sample of some pools (or all).
+pub async fn newest(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Option<Millis>> {
     let newest: Option<DateTime<Utc>> = sqlx::query_scalar(
         "SELECT max(at + duration_ms * interval '1 millisecond') FROM occ_current
          WHERE tenant_id = 0 AND ($1::int[] IS NULL OR pool_id = ANY($1))",
@@ -143,5 +161,5 @@ pub async fn totals(conn: &mut PgConnection, pools: Option<&[i32]>, since: Milli
     .bind(pools)
     .fetch_one(conn)
     .await?;
-    Ok((totals, newest.map(|at| at.timestamp_millis())))
+    Ok(newest.map(|at| at.timestamp_millis()))
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod audit;
+pub mod catalog;
 pub mod change;
 mod copy;
 pub mod current;

@@ -4,7 +4,7 @@
 //! has its boundary there, so that the answer does not change when fine history is dropped.
 
 use crate::history::{self, ALL_TENANTS};
-use crate::{Result, timestamp};
+use crate::{Result, StoreError, timestamp};
 use chrono::{DateTime, Utc};
 use headroom_domain::occupancy::Sums;
 use headroom_domain::series::{Step, ceil, floor};
@@ -53,6 +53,22 @@ impl WideSums {
         self.rejections += i128::from(s.rejections);
         self.waited += i128::from(s.waited);
         self.queue_ms += i128::from(s.queue_ms);
+    }
+
+    /// Adds sums over many stretches: the greatest number of slots among them, then the sums in the order of the fields.
+    fn add_wide(&mut self, max_occupied: i64, sums: [i128; 10]) {
+        let [capacity, occupied, reserved, idle, observed, saturated, claims, rejections, waited, queue] = sums;
+        self.capacity_slot_ms += capacity;
+        self.occupied_slot_ms += occupied;
+        self.reserved_slot_ms += reserved;
+        self.reserved_idle_slot_ms += idle;
+        self.observed_ms += observed;
+        self.saturated_ms += saturated;
+        self.max_occupied = self.max_occupied.max(max_occupied);
+        self.claims += claims;
+        self.rejections += rejections;
+        self.waited += waited;
+        self.queue_ms += queue;
     }
 
     /// Slot-time as a share of another, `None` where that is not positive.
@@ -172,9 +188,7 @@ pub async fn sums(
     let first_day = from.map(|at| ceil(at, DAY_MS));
     let last_day = to.map(|at| floor(at, DAY_MS));
     if first_day.zip(last_day).is_none_or(|(first, last)| first < last) {
-        for ((pool, tenant, _), day) in days(conn, wanted, first_day, last_day).await? {
-            out.entry((pool, tenant)).or_default().add(&day);
-        }
+        whole_days(conn, wanted, first_day, last_day, &mut out).await?;
     }
     let mut edges = Vec::new();
     match (from, to) {
@@ -190,6 +204,50 @@ pub async fn sums(
         }
     }
     Ok(Ok(out))
+}
+
+/// Adds whole days, summed by the database: a ranking of 200 tenants over a quarter is 200 rows and not 18,000.
+async fn whole_days(
+    conn: &mut PgConnection,
+    wanted: &Wanted,
+    from: Option<Millis>,
+    to: Option<Millis>,
+    out: &mut BTreeMap<(i32, i32), WideSums>,
+) -> Result<()> {
+    // Sums of bigint are numeric, wider than any integer the driver knows, so they travel as text.
+    let rows: Vec<WideRow> = sqlx::query_as(
+        "SELECT pool_id, tenant_id, max(max_occupied) AS max_occupied,
+                ARRAY[sum(capacity_slot_ms), sum(occupied_slot_ms), sum(reserved_slot_ms), sum(reserved_idle_slot_ms),
+                      sum(observed_ms), sum(saturated_ms), sum(claims), sum(rejections), sum(waited), sum(queue_ms)]::text[] AS sums
+         FROM occ_1d
+         WHERE pool_id = ANY($1) AND ($2::int[] IS NULL OR tenant_id = ANY($2))
+           AND ($3::timestamptz IS NULL OR start_at >= $3) AND ($4::timestamptz IS NULL OR start_at < $4)
+           AND (part = 0 OR part IN (SELECT part FROM import WHERE state = 'done'))
+         GROUP BY pool_id, tenant_id",
+    )
+    .bind(pools_of(&mut *conn, wanted).await?)
+    .bind(wanted.tenants.as_ref())
+    .bind(from.map(timestamp))
+    .bind(to.map(timestamp))
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        let sums: Vec<i128> = row.sums.iter().filter_map(|text| text.parse().ok()).collect();
+        let Ok(sums) = <[i128; 10]>::try_from(sums) else {
+            let what = format!("days of pool {} and tenant {}", row.pool_id, row.tenant_id);
+            return Err(StoreError::Damaged { what, problem: "its sums are no whole numbers".into() });
+        };
+        out.entry((row.pool_id, row.tenant_id)).or_default().add_wide(row.max_occupied, sums);
+    }
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct WideRow {
+    pool_id: i32,
+    tenant_id: i32,
+    max_occupied: i64,
+    sums: Vec<String>,
 }
 
 /// Adds a piece of one day.
@@ -253,11 +311,42 @@ async fn add_edge(
     Ok(Ok(()))
 }
 
-/// Totals of tenants over all pools, to the hour: whole days from day rows, the ends from hours.
-/// This is what a ranking asks for; 30 days of it are 30 rows a tenant.
-pub async fn tenant_totals(conn: &mut PgConnection, from: Millis, to: Millis) -> Result<BTreeMap<i32, WideSums>> {
+/// Occupied slot-milliseconds of tenants over all pools, to the hour: whole days from day rows, the ends from hours.
+/// This is what a ranking asks for, and nothing else is added up for it.
+pub async fn tenant_use(conn: &mut PgConnection, from: Millis, to: Millis) -> Result<BTreeMap<i32, i128>> {
     let (from, to) = (floor(from, HOUR_MS), ceil(to, HOUR_MS));
-    let wanted = Wanted { pools: Some(vec![history::ALL_POOLS]), tenants: None };
-    let sums = sums(conn, &wanted, Some(from), Some(to)).await?.unwrap_or_default();
-    Ok(sums.into_iter().filter(|((_, tenant), _)| *tenant != ALL_TENANTS).map(|((_, tenant), s)| (tenant, s)).collect())
+    let (first_day, last_day) = (ceil(from, DAY_MS), floor(to, DAY_MS));
+    let mut out: BTreeMap<i32, i128> = BTreeMap::new();
+    let mut ends = vec![(from, to)];
+    if first_day < last_day {
+        ends = vec![(from, first_day), (last_day, to)];
+        let rows: Vec<(i32, String)> = sqlx::query_as(
+            "SELECT tenant_id, sum(occupied_slot_ms)::text FROM occ_1d
+             WHERE pool_id = $1 AND tenant_id <> $2 AND start_at >= $3 AND start_at < $4
+               AND (part = 0 OR part IN (SELECT part FROM import WHERE state = 'done'))
+             GROUP BY tenant_id",
+        )
+        .bind(history::ALL_POOLS)
+        .bind(ALL_TENANTS)
+        .bind(timestamp(first_day))
+        .bind(timestamp(last_day))
+        .fetch_all(&mut *conn)
+        .await?;
+        for (tenant, sum) in rows {
+            let damaged = |e: std::num::ParseIntError| StoreError::Damaged {
+                what: format!("days of tenant {tenant}"),
+                problem: e.to_string(),
+            };
+            out.insert(tenant, sum.parse().map_err(damaged)?);
+        }
+    }
+    let tenants: Vec<i32> = sqlx::query_scalar("SELECT tenant_id FROM tenant").fetch_all(&mut *conn).await?;
+    for (start, end) in ends.into_iter().filter(|(start, end)| start < end) {
+        for (key, series) in history::series(conn, Step::Hour, &[history::ALL_POOLS], &tenants, start, end).await? {
+            let hours = series.points.iter().enumerate();
+            let within = hours.filter(|(i, _)| (start..end).contains(&(series.start_ms + *i as i64 * series.step_ms)));
+            *out.entry(key.tenant).or_default() += within.map(|(_, p)| i128::from(p.occupied_slot_ms)).sum::<i128>();
+        }
+    }
+    Ok(out)
 }

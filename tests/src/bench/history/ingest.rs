@@ -1,4 +1,5 @@
-//! Rows/s of `POST /api/v1/ingest/occupancy`, answered and durable, beside COPY of the same rows.
+//! Rows/s of `POST /api/v1/ingest/occupancy`, answered and durable, beside COPY of the same rows: as one file, which is what
+//! the goal is about, and as a file for each sender on as many connections.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -49,7 +50,8 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<()
     let mut connection = place.connect().await?;
     let mut expected = place::occupied_slot_ms(&mut connection).await?;
 
-    let (mut ours, mut theirs, mut waits, mut rolled) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut one_copy, mut several) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut waits, mut rolled) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let from = begin + span * round as Millis;
         let (loads, occupied) = load(&mut fleet, from, from + span, senders, files.path())?;
@@ -58,7 +60,7 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<()
             let bytes: usize = loads.iter().flat_map(|load| &load.batches).map(Vec::len).sum();
             report.note(format!(
                 "ingest: {count} rows a round, {senders} senders with a connection each, NDJSON in batches of {BATCH_ROWS} rows \
-                 ({}B a row, not packed); COPY on {senders} connections",
+                 ({}B a row, not packed); COPY of one file, and of {senders} on as many connections",
                 bytes / count
             ));
         }
@@ -66,10 +68,16 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<()
             place::settle(&mut connection).await?;
             if turn == 0 {
                 let csv: Vec<&Path> = loads.iter().map(|load| load.csv.as_path()).collect();
-                let seconds = place.copy(&csv).await?;
-                place::drop_bare(&mut connection).await?;
-                theirs.push(count as f64 / seconds);
-                report.step(&format!("round {}: COPY took {seconds:.2} s", round + 1));
+                let whole = one_file(&csv, files.path())?;
+                for (what, csv, rates) in
+                    [("COPY", vec![whole.as_path()], &mut one_copy), ("COPYs side by side", csv, &mut several)]
+                {
+                    let seconds = place.copy(&csv).await?;
+                    place::drop_bare(&mut connection).await?;
+                    place::settle(&mut connection).await?;
+                    rates.push(count as f64 / seconds);
+                    report.step(&format!("round {}: {what} took {seconds:.2} s", round + 1));
+                }
             } else {
                 let start = Instant::now();
                 let sent = loads.iter().enumerate().map(|(sender, load)| send(&place, sender, round, load));
@@ -89,17 +97,32 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<()
         }
     }
     report.note(format!(
-        "ingest: rounds {} rows/s, COPY {} rows/s; a batch is answered in {} ms (p95 {} ms); all in history {} s after the first \
+        "ingest: rounds {} rows/s, COPY {} rows/s, several {} rows/s; a batch is answered in {} ms (p95 {} ms); all in history {} s after the first \
          batch left",
         list(&ours),
-        list(&theirs),
+        list(&one_copy),
+        list(&several),
         short(median(&waits)),
         short(percentile(&waits, 95.0)),
         list(&rolled)
     ));
-    let pair = Pair { measured: median(&ours), peer: median(&theirs), peer_name: "COPY", unit: "rows/s" };
+    report.note(format!("ingest beside {senders} COPYs side by side: {:.2}x", median(&ours) / median(&several)));
+    let pair = Pair { measured: median(&ours), peer: median(&one_copy), peer_name: "COPY", unit: "rows/s" };
     report.ratio("HTTP ingest", pair, GOAL);
     place.end()
+}
+
+/// Several files of rows as one.
+fn one_file(parts: &[&Path], folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("all.csv");
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(&path)?);
+    out.write_all(CSV_HEADER.as_bytes())?;
+    for part in parts {
+        let text = std::fs::read(part)?;
+        out.write_all(text.strip_prefix(CSV_HEADER.as_bytes()).context("every file begins with the header")?)?;
+    }
+    out.flush()?;
+    Ok(path)
 }
 
 /// What one sender has to send, and the same as a file.
