@@ -90,10 +90,8 @@ fn short_folder(data_dir: &Path, account: &Account) -> PathBuf {
 /// Makes a folder that only the account can enter, or checks that an existing one is such a folder: under `/tmp`
 /// anybody could have made one with this name to listen in our place.
 fn make_private_folder(path: &Path, account: &Account) -> Result<(), PostgresError> {
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => return account.own(path),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(PostgresError::io("create the socket folder", path)(error)),
+    if !path.is_symlink() && !path.exists() {
+        create_owned(path, account)?;
     }
     let meta = fs::symlink_metadata(path).map_err(PostgresError::io("look at", path))?;
     let unsafe_because = |reason: String| PostgresError::SocketFolder { path: path.to_owned(), reason };
@@ -109,6 +107,29 @@ fn make_private_folder(path: &Path, account: &Account) -> Result<(), PostgresErr
             .map_err(PostgresError::io("close to others", path))?;
     }
     Ok(())
+}
+
+/// Makes a folder that belongs to the account from the moment it has its name: whoever starts at the same time sees it
+/// whole or not at all. Of two that make it at once either may win.
+fn create_owned(path: &Path, account: &Account) -> Result<(), PostgresError> {
+    let failed = |error| PostgresError::io("create the socket folder", path)(error);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", crate::clock::nonce()));
+    let unnamed = path.with_file_name(name);
+    fs::DirBuilder::new().mode(0o700).create(&unnamed).map_err(failed)?;
+    account.own(&unnamed)?;
+    match fs::rename(&unnamed, path) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            fs::remove_dir(&unnamed).map_err(failed)?;
+            // Somebody was first, and is at work in it; what it is like is looked at next.
+            let was_first = matches!(
+                error.kind(),
+                ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty | ErrorKind::NotADirectory
+            );
+            if was_first { Ok(()) } else { Err(failed(error)) }
+        }
+    }
 }
 
 /// Points `at` to `target`, so that a person finds the socket where the documentation says it is.
@@ -205,5 +226,29 @@ mod tests {
         };
         let error = make_private_folder(top.path(), &other).expect_err("it is not theirs");
         assert!(matches!(error, PostgresError::SocketFolder { .. }), "{error}");
+    }
+
+    #[test]
+    fn those_who_start_at_the_same_time_all_find_a_folder_of_the_account() {
+        let own = nix::unistd::Uid::effective();
+        // Root makes it for another; anybody else makes it for himself.
+        let account = Account {
+            uid: if own.is_root() { nix::unistd::Uid::from_raw(54_321) } else { own },
+            gid: if own.is_root() { nix::unistd::Gid::from_raw(54_321) } else { nix::unistd::Gid::effective() },
+            name: "account".to_owned(),
+            switch: own.is_root(),
+        };
+        for _ in 0..50 {
+            let top = tempfile::tempdir().expect("a temporary folder");
+            let path = top.path().join("run");
+            std::thread::scope(|scope| {
+                let makers: Vec<_> = (0..6).map(|_| scope.spawn(|| make_private_folder(&path, &account))).collect();
+                for maker in makers {
+                    maker.join().expect("no panic").expect("a folder of the account");
+                }
+            });
+            let left = fs::read_dir(top.path()).expect("it can be read").count();
+            assert_eq!(left, 1, "nothing is left over");
+        }
     }
 }
