@@ -699,6 +699,28 @@ async fn metering_shows_what_usage_says() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_example_on_the_help_page_works() -> Result<()> {
+    let world = World::empty().await?;
+    world.make("pools", json!({ "slug": "ingress-eu", "capacity": 2_000 })).await?;
+    world.make("tenants", json!({ "slug": "acme-search" })).await?;
+    // The pool is older than the example's sample.
+    let step = json!({ "slots": 2_000, "effective": "2026-01-01T00:00:00Z" });
+    let answer = world.client.json(Method::POST, "/api/v1/pools/ingress-eu/capacity", &step).await?;
+    assert!(answer.status < 300, "{}", answer.body);
+    let page = text(&world.client.page("/help").await?.expect(200)?.body);
+    let (_, example) = page.split_once("curl -X POST '").context("the help page shows how samples are sent")?;
+    let (address, rest) = example.split_once('\'').context("an address")?;
+    let path = address.strip_prefix(world.service.url()).context("an address of this server")?;
+    let (row, _) =
+        rest.split_once("<<'END'\n").context("rows")?.1.split_once("\nEND").context("the end of the rows")?;
+    let body = Some(row.as_bytes().to_vec());
+    let headers = [("content-type", "application/x-ndjson")];
+    let receipt = world.client.send(Method::POST, path, &headers, body).await?.expect(200)?.json()?;
+    assert_eq!((&receipt["accepted"], &receipt["rejected"]), (&json!(1), &json!(0)), "{receipt}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_card_the_chart_and_its_table_end_with_the_same_number() -> Result<()> {
     let world = World::demo().await?;
     for query in [

@@ -26,7 +26,7 @@ pub fn help(shell: &ShellModel, model: &HelpModel) -> AnyView {
             </ul>
         </nav>
         {definitions}
-        {data_in(model)}
+        {data_in(model, shell.now_ms)}
     };
     document(shell, frame, content.into_any())
 }
@@ -64,13 +64,14 @@ const USAGE: &str = "\
 headroom usage --by tenant --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --format csv
 headroom usage --pool ingress-eu --by day --format json";
 
-fn data_in(model: &HelpModel) -> AnyView {
+fn data_in(model: &HelpModel, now_ms: i64) -> AnyView {
     let ingest = format!(
-        "curl -X POST {}/api/v1/ingest/occupancy \\\n  -H 'content-type: application/x-ndjson' \\\n  --data-binary @- <<'END'\n\
-{{\"source\":\"edge-1\",\"seq\":1}}\n\
-{{\"pool\":\"ingress-eu\",\"tenant\":\"acme-search\",\"at\":\"2026-11-21T08:41:50Z\",\"occupied\":1820,\"reserved\":1400}}\n\
+        "curl -X POST '{}/api/v1/ingest/occupancy?source=edge-1&seq=1' \\\n  -H 'content-type: application/x-ndjson' \\\n  \
+--data-binary @- <<'END'\n\
+{{\"pool\":\"ingress-eu\",\"tenant\":\"acme-search\",\"ts\":\"{}\",\"occupied\":1820,\"reserved\":1400}}\n\
 END",
-        model.base_url.trim_end_matches('/')
+        model.base_url.trim_end_matches('/'),
+        headroom_domain::range::rfc3339(now_ms.div_euclid(10_000) * 10_000)
     );
     view! {
         <section class="hr-card hr-prose" id="import" aria-labelledby="import-title">
