@@ -4,6 +4,7 @@
 //! half-open `[start, end)`, slots and counts are integers, and a sum over time is an exact count
 //! of slot-milliseconds, so that every average is a ratio of two sums.
 
+pub mod access;
 pub mod accumulate;
 pub mod change;
 pub mod fairness;

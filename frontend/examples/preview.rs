@@ -139,6 +139,15 @@ fn shell(title: &str, path: &str, rail: Option<RailEntry>, honoured: FilterSet) 
         notices: Vec::new(),
         flash: None,
         open_jobs: None,
+        viewer: Some(Viewer {
+            name: "Dana Okafor".into(),
+            email: "dana@example.org".into(),
+            roles: "Admin, On-call engineer".into(),
+            plans: true,
+            administers: true,
+            audits: true,
+            sees_jobs: true,
+        }),
     }
 }
 
@@ -671,7 +680,7 @@ fn pool_form(mode: FormMode, with_errors: bool) -> PoolFormModel {
 }
 
 fn all_pages() -> Vec<(&'static str, String)> {
-    use RailEntry::{Help, Jobs, Overview, Pools, Tenants};
+    use RailEntry::{Admin, Audit, Help, Jobs, Overview, Pools, Tenants};
 
     let overview_shell = shell("Overview", "/overview", Some(Overview), FilterSet::ALL);
     let kiosk = ShellModel { kiosk: true, ..overview_shell.clone() };
@@ -704,7 +713,61 @@ fn all_pages() -> Vec<(&'static str, String)> {
     let tenant_shell = shell("acme-search", "/tenants/acme-search", Some(Tenants), FilterSet::TENANT);
     let plain = |title: &str, path: &str, rail| shell(title, path, rail, FilterSet::NONE);
     let edit = |slug: &str| FormMode::Edit { subject: named(slug), version: "7".into() };
+    let door = |title: &str, path: &str| ShellModel { viewer: None, ..plain(title, path, None) };
+    let admin = |title: &str, path: &str| plain(title, path, Some(Admin));
     vec![
+        ("login", render::document(|| pages::login(&door("Sign in", "/login"), &login()))),
+        (
+            "setup",
+            render::document(|| {
+                let email = Field {
+                    value: "dana".into(),
+                    error: Some("found dana, expected an e-mail address such as dana@example.org".into()),
+                };
+                let model =
+                    SetupModel { name: Field::of("Dana Okafor"), email, insecure: true, ..SetupModel::default() };
+                pages::setup(&door("Set up Headroom", "/setup"), &model)
+            }),
+        ),
+        (
+            "reset",
+            render::document(|| {
+                pages::reset(
+                    &door("Set a password", "/reset"),
+                    &ResetModel { sends_mail: true, ..ResetModel::default() },
+                )
+            }),
+        ),
+        ("admin", render::document(|| pages::admin(&admin("Admin", "/admin")))),
+        ("users", render::document(|| pages::users(&admin("Users", "/admin/users"), &users()))),
+        ("user-new", render::document(|| pages::user_form(&admin("New user", "/admin/users/new"), &user(None)))),
+        ("user", render::document(|| pages::user_form(&admin("Mika Lind", "/admin/users/2"), &user(Some("2"))))),
+        ("roles", render::document(|| pages::roles(&admin("Roles", "/admin/roles"), &roles()))),
+        ("tokens", render::document(|| pages::tokens(&admin("Tokens", "/admin/tokens"), &tokens()))),
+        (
+            "revoke",
+            render::document(|| {
+                let token = token("grafana-ro", TokenStatus::Active);
+                pages::revoke(&admin("Revoke grafana-ro", "/admin/tokens/1/revoke"), &RevokeModel { token })
+            }),
+        ),
+        ("settings", render::document(|| pages::settings(&admin("Settings", "/admin/settings"), &settings()))),
+        ("audit", render::document(|| pages::audit(&plain("Audit trail", "/audit", Some(Audit)), &audit()))),
+        (
+            "ended",
+            render::document(|| {
+                let model = ErrorModel {
+                    status: 401,
+                    what: String::new(),
+                    hint: String::new(),
+                    suggestions: Vec::new(),
+                    retry_after_s: None,
+                    id: "7f3a".into(),
+                    retry_href: Some("/pools?q=eu".into()),
+                };
+                pages::error(&door("Your session ended", "/pools"), &model)
+            }),
+        ),
         ("overview", render::document(|| pages::overview(&overview_shell, &overview()))),
         ("kiosk", render::document(|| pages::overview(&kiosk, &overview()))),
         ("states", render::document(|| pages::overview(&noisy, &hurt))),
@@ -829,6 +892,28 @@ fn all_pages() -> Vec<(&'static str, String)> {
                 pages::me(
                     &plain("Preferences", "/me", None),
                     &MeModel {
+                        account: Some(account(TotpModel::Off)),
+                        tz: Field::of("Europe/Berlin"),
+                        theme: Theme::System,
+                        density: Density::Cosy,
+                        shortcuts: true,
+                        zones: vec!["UTC".into()],
+                    },
+                )
+            }),
+        ),
+        (
+            "me-second-factor",
+            render::document(|| {
+                pages::me(
+                    &plain("Account and preferences", "/me", None),
+                    &MeModel {
+                        account: Some(account(TotpModel::Begun {
+                            secret: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP".into(),
+                            uri: "otpauth://totp/Headroom:dana@example.org?secret=JBSWY3DPEHPK3PXP".into(),
+                            qr_svg: "<svg viewBox='0 0 4 4'><path fill='currentColor' d='M0 0h1v1H0zM2 0h2v2H2zM0 3h3v1H0z'/></svg>".into(),
+                            code: Field { value: String::new(), error: Some("123456 is not the code of now; wait for the next one.".into()) },
+                        })),
                         tz: Field::of("Europe/Berlin"),
                         theme: Theme::System,
                         density: Density::Cosy,
@@ -909,6 +994,220 @@ fn jobs() -> JobsModel {
             run("import changes.csv", JobOutcome::Partial, DAY),
         ],
         table: table("", 3),
+        state: PanelState::Ready,
+    }
+}
+
+fn login() -> LoginModel {
+    let demo = |role: &str, sees: &str, email: &str| DemoAccount {
+        role: role.into(),
+        sees: sees.into(),
+        email: email.into(),
+        password: "demo".into(),
+    };
+    LoginModel {
+        email: Field::of("dana@example.org"),
+        error: Some("The address or the password is wrong.".into()),
+        asks_code: true,
+        next: "/pools".into(),
+        sso: Some("Example ID".into()),
+        insecure: true,
+        demo: vec![
+            demo("Admin", "Everything, with people and settings.", "admin@demo.example"),
+            demo("Tenant viewer", "One tenant and nothing of the others.", "acme@demo.example"),
+        ],
+    }
+}
+
+fn account(totp: TotpModel) -> AccountModel {
+    let session = |id: &str, agent: &str, current| SessionRow {
+        id: id.into(),
+        agent: agent.into(),
+        address: "192.0.2.17".into(),
+        since_ms: NOW - 3 * DAY,
+        seen_ms: NOW - 95_000,
+        current,
+    };
+    AccountModel {
+        name: "Dana Okafor".into(),
+        email: "dana@example.org".into(),
+        roles: vec![
+            "Admin: manages people, tokens and settings, and may do everything else".into(),
+            "On-call engineer: answers alerts".into(),
+        ],
+        tenants: vec!["acme-search".into()],
+        has_password: true,
+        current: Field::default(),
+        password: Field { value: String::new(), error: Some("found 4 characters, expected at least 10".into()) },
+        totp,
+        sessions: vec![session("1", "Firefox 145 on Linux", true), session("2", "Chrome 142 on Android", false)],
+    }
+}
+
+fn users() -> UsersModel {
+    let row = |id: &str, name: &str, roles: &str, seen: Option<i64>, disabled, invited| UserRow {
+        id: id.into(),
+        name: name.into(),
+        email: format!("{}@example.org", name.to_lowercase().replace(' ', ".")),
+        roles: roles.into(),
+        seen_ms: seen.map(|ago| NOW - ago),
+        sessions: i64::from(seen.is_some()),
+        disabled,
+        invited,
+    };
+    UsersModel {
+        rows: vec![
+            row("1", "Dana Okafor", "Admin, On-call engineer", Some(126_000), false, false),
+            row("2", "Mika Lind", "Planner", Some(2 * DAY), true, false),
+            row("3", "Noor Haddad", "Tenant viewer", None, false, true),
+        ],
+        table: table("", 3),
+        state: PanelState::Ready,
+    }
+}
+
+fn choices(words: &[(&str, &str, &str)]) -> Vec<RoleChoice> {
+    words
+        .iter()
+        .enumerate()
+        .map(|(index, (word, label, allows))| RoleChoice {
+            word: (*word).into(),
+            label: (*label).into(),
+            allows: (*allows).into(),
+            chosen: index == 1,
+        })
+        .collect()
+}
+
+fn user(id: Option<&str>) -> UserFormModel {
+    UserFormModel {
+        id: id.map(str::to_owned),
+        name: Field::of(if id.is_some() { "Mika Lind" } else { "" }),
+        email: Field::of(if id.is_some() { "mika@example.org" } else { "" }),
+        roles: choices(&[
+            ("viewer", "Viewer", "Sees capacity, use and money."),
+            ("planner", "Planner", "Changes pools, tenants and what is promised to them."),
+            ("tenant-viewer", "Tenant viewer", "Sees its own tenants and nothing of the others."),
+        ]),
+        roles_error: id.is_none().then(|| "choose at least one role".into()),
+        tenants: Field::default(),
+        version: "3".into(),
+        error: None,
+        disabled: false,
+        sessions: 2,
+        seen_ms: Some(NOW - HOUR),
+        code: id.map(|_| ShownOnce {
+            secret: "K7QD-2MXP-9RTA".into(),
+            hint: "Hand it to Mika Lind, who enters it at /reset and chooses a password.".into(),
+            expires_ms: Some(NOW + DAY),
+        }),
+    }
+}
+
+fn roles() -> RolesModel {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    RolesModel {
+        roles: names(&["Viewer", "On-call engineer", "Planner", "Admin", "Tenant viewer"]),
+        rows: vec![
+            ("see capacity".into(), vec![true, true, true, true, true]),
+            ("change pools and tenants".into(), vec![false, false, true, true, false]),
+        ],
+        scopes: names(&["Read", "Ingest", "Allocate", "Plan", "Alert", "Admin"]),
+        scope_rows: vec![("send samples".into(), vec![false, true, false, false, false, false])],
+    }
+}
+
+fn token(name: &str, status: TokenStatus) -> TokenRow {
+    TokenRow {
+        id: name.into(),
+        name: name.into(),
+        prefix: "hr_4f2a91".into(),
+        scopes: "Read".into(),
+        limits: "ingress-eu, stream-01".into(),
+        made_by: "Dana Okafor".into(),
+        expires_ms: Some(NOW + 60 * DAY),
+        used_ms: Some(NOW - 11_000),
+        used_by: "Grafana/11.3".into(),
+        status,
+    }
+}
+
+fn tokens() -> TokensModel {
+    TokensModel {
+        rows: vec![
+            token("grafana-ro", TokenStatus::Active),
+            token("edge-ingest", TokenStatus::Expiring),
+            TokenRow { used_ms: None, limits: String::new(), ..token("old-import", TokenStatus::Revoked) },
+        ],
+        table: table("", 3),
+        form: TokenForm {
+            days: Field::of("90"),
+            scopes: choices(&[
+                ("read", "Read", "Reading what viewers see."),
+                ("ingest", "Ingest", "Sending samples and change events."),
+            ]),
+            ..TokenForm::default()
+        },
+        made: Some(ShownOnce {
+            secret: "hr_4f2a91c07d5be8136a0f9be2417c5d83e6b1f4a2".into(),
+            hint: "Send it as the header Authorization: Bearer, and keep it where the program keeps its secrets."
+                .into(),
+            expires_ms: Some(NOW + 90 * DAY),
+        }),
+    }
+}
+
+fn settings() -> SettingsModel {
+    SettingsModel {
+        name: Field::of("Acme"),
+        currency: Field { value: "euro".into(), error: Some("found euro, expected three letters such as EUR".into()) },
+        zone: Field::of("Europe/Berlin"),
+        money: true,
+        zones: vec!["UTC".into(), "Europe/Berlin".into()],
+        error: None,
+    }
+}
+
+fn audit() -> AuditModel {
+    let row = |number: i64, action: &str, object: &str, subject: &str, changes: &[(&str, &str, &str)], reason: &str| {
+        AuditRow {
+            number,
+            at_ms: NOW - (88_200 - number) * HOUR,
+            actor: "Dana Okafor".into(),
+            source: "page".into(),
+            address: "192.0.2.17".into(),
+            action: action.into(),
+            object: object.into(),
+            subject: subject.into(),
+            href: (object == "pool").then(|| format!("/pools/{subject}")),
+            changes: changes.iter().map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into())).collect(),
+            reason: reason.into(),
+        }
+    };
+    AuditModel {
+        rows: vec![
+            row(
+                88_123,
+                "update",
+                "pool",
+                "ingress-eu",
+                &[
+                    ("owner", "", "platform"),
+                    ("unit cost", "0.0120", "0.0125"),
+                    ("runbook", "https://wiki.example.org/old/ingress", "https://wiki.example.org/ingress"),
+                ],
+                "new contract",
+            ),
+            row(88_122, "sign-in", "session", "", &[], ""),
+            row(88_121, "set quota", "tenant", "acme-search", &[("most slots", "2000", "1800")], ""),
+        ],
+        actor: String::new(),
+        action: "update".into(),
+        object: String::new(),
+        actions: vec!["update".into(), "sign-in".into()],
+        objects: vec!["pool".into(), "tenant".into()],
+        table: table("", 88_123),
+        own_only: false,
         state: PanelState::Ready,
     }
 }

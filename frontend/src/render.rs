@@ -19,8 +19,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        AssetUrls, Compare, Density, ErrorModel, Feed, FilterModel, FilterSet, Freshness, Link, Named, SearchModel,
-        ShellModel, Theme,
+        AssetUrls, Compare, Density, ErrorModel, Feed, Field, FilterModel, FilterSet, Freshness, Link, LoginModel,
+        Named, ResetModel, SearchModel, ShellModel, Theme, Viewer,
     };
     use crate::pages;
     use crate::url::UrlState;
@@ -72,19 +72,31 @@ mod tests {
             notices: vec![HOSTILE.to_owned()],
             flash: Some(HOSTILE.to_owned()),
             open_jobs: None,
+            viewer: Some(Viewer {
+                name: HOSTILE.to_owned(),
+                email: HOSTILE.to_owned(),
+                roles: HOSTILE.to_owned(),
+                plans: true,
+                administers: true,
+                audits: true,
+                sees_jobs: true,
+            }),
         }
     }
 
-    fn search_page() -> String {
+    fn search_model() -> SearchModel {
         let hostile = vec![Named { slug: HOSTILE.to_owned(), name: HOSTILE.to_owned() }];
-        let model = SearchModel {
+        SearchModel {
             q: HOSTILE.to_owned(),
             pools: hostile.clone(),
             pools_total: 1,
             tenants: hostile,
             tenants_total: 9,
-        };
-        document(|| pages::search(&shell(), &model))
+        }
+    }
+
+    fn search_page() -> String {
+        document(|| pages::search(&shell(), &search_model()))
     }
 
     #[test]
@@ -122,6 +134,51 @@ mod tests {
         let html = document(|| pages::error(&shell(), &model));
         assert!(html.contains("href=\"/pools/ingress-eu\"") && html.contains("action=\"/search\""));
         assert!(html.contains("id 7f3a"));
+    }
+
+    #[test]
+    fn before_sign_in_nothing_leads_further_in() {
+        let door = ShellModel { viewer: None, kiosk: true, ..shell() };
+        let model = LoginModel {
+            error: Some(HOSTILE.to_owned()),
+            asks_code: true,
+            next: "/pools?q=a".to_owned(),
+            sso: Some(HOSTILE.to_owned()),
+            insecure: true,
+            ..LoginModel::default()
+        };
+        let html = document(|| pages::login(&door, &model));
+        for absent in
+            ["<nav", "data-palette", "action=\"/search\"", "hr-fresh", "data-kiosk", "href=\"/overview", "/me\">"]
+        {
+            assert!(!html.contains(absent), "{absent}");
+        }
+        for present in
+            ["autocomplete=\"username\"", "autocomplete=\"current-password\"", "autocomplete=\"one-time-code\""]
+        {
+            assert!(html.contains(present), "{present}");
+        }
+        assert!(html.contains("not encrypted") && html.contains("value=\"/pools?q=a\""));
+        assert!(!html.contains("<script>alert"));
+        assert_eq!(html.matches("<h1").count(), 1);
+        assert_eq!(html.matches("<main").count(), 1);
+    }
+
+    #[test]
+    fn passwords_are_never_sent_back() {
+        let door = ShellModel { viewer: None, ..shell() };
+        let model = ResetModel { password: Field::of("correct horse"), ..ResetModel::default() };
+        assert!(!document(|| pages::reset(&door, &model)).contains("correct horse"));
+    }
+
+    #[test]
+    fn what_a_person_may_not_do_is_absent() {
+        let with = |plans: bool| {
+            let viewer = Viewer { name: "Dana".to_owned(), plans, ..shell().viewer.expect("the sample has a viewer") };
+            let shell = ShellModel { viewer: Some(viewer), ..shell() };
+            document(|| pages::search(&shell, &SearchModel { q: String::new(), ..search_model() }))
+        };
+        assert!(with(true).contains("/pools/new") && !with(false).contains("/pools/new"));
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! The table of page routes: the server's router is built from it, and the browser suite takes its list from it.
 
+use headroom_domain::access::Action;
+
+use Policy::{Needs, Open, SignedIn};
+
 /// One page route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRoute {
@@ -11,6 +15,8 @@ pub struct PageRoute {
     pub label: &'static str,
     /// Methods it answers.
     pub methods: Methods,
+    /// Who may open it.
+    pub policy: Policy,
     /// The rail entry that is current on it.
     pub rail: Option<RailEntry>,
     /// Samples with the placeholders `{pool}` and `{tenant}` still in them, one per tab or view; the browser suite opens each.
@@ -26,6 +32,17 @@ pub enum Methods {
     GetPost,
     /// Only the target of a form.
     Post,
+}
+
+/// Who may open a page. Every route has one: nothing is open because somebody forgot to close it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Anybody, also before sign-in.
+    Open,
+    /// Any account.
+    SignedIn,
+    /// Accounts whose roles allow it.
+    Needs(Action),
 }
 
 /// The pages.
@@ -65,12 +82,44 @@ pub enum Page {
     SearchIndex,
     /// Background work.
     Jobs,
-    /// Preferences.
+    /// One's own account and preferences.
     Me,
+    /// Target of the change of password.
+    MePassword,
+    /// Target of the second factor's forms.
+    MeTotp,
+    /// Target that ends one's sessions.
+    MeSessions,
     /// Definitions, data in.
     Help,
     /// Keyboard shortcuts.
     Shortcuts,
+    /// Sign-in.
+    Login,
+    /// Target that ends the session.
+    Logout,
+    /// The first administrator.
+    Setup,
+    /// A one-time code becomes a password.
+    Reset,
+    /// Index of the admin pages.
+    Admin,
+    /// List of accounts.
+    Users,
+    /// Form for a new account.
+    UserNew,
+    /// Form of an existing account.
+    User,
+    /// What each role may do.
+    Roles,
+    /// List of API tokens with the form for a new one.
+    Tokens,
+    /// Confirm page for revoking a token.
+    TokenRevoke,
+    /// Settings of the organisation.
+    Settings,
+    /// Recorded changes.
+    Audit,
 }
 
 /// Entries of the navigation rail.
@@ -84,6 +133,10 @@ pub enum RailEntry {
     Tenants,
     /// `/jobs`
     Jobs,
+    /// `/audit`
+    Audit,
+    /// `/admin`
+    Admin,
     /// `/help`
     Help,
 }
@@ -92,7 +145,7 @@ impl RailEntry {
     /// The upper group of the rail.
     pub const MAIN: [Self; 3] = [Self::Overview, Self::Pools, Self::Tenants];
     /// The lower group.
-    pub const MORE: [Self; 2] = [Self::Jobs, Self::Help];
+    pub const MORE: [Self; 4] = [Self::Jobs, Self::Audit, Self::Admin, Self::Help];
 
     /// Its text.
     pub fn label(self) -> &'static str {
@@ -101,6 +154,8 @@ impl RailEntry {
             Self::Pools => "Pools",
             Self::Tenants => "Tenants",
             Self::Jobs => "Jobs",
+            Self::Audit => "Audit",
+            Self::Admin => "Admin",
             Self::Help => "Help",
         }
     }
@@ -112,6 +167,8 @@ impl RailEntry {
             Self::Pools => "/pools",
             Self::Tenants => "/tenants",
             Self::Jobs => "/jobs",
+            Self::Audit => "/audit",
+            Self::Admin => "/admin",
             Self::Help => "/help",
         }
     }
@@ -123,6 +180,8 @@ impl RailEntry {
             Self::Pools => "layers",
             Self::Tenants => "users",
             Self::Jobs => "history",
+            Self::Audit => "pencil",
+            Self::Admin => "settings",
             Self::Help => "info",
         }
     }
@@ -132,84 +191,103 @@ const fn get(
     page: Page,
     pattern: &'static str,
     label: &'static str,
+    policy: Policy,
     rail: Option<RailEntry>,
     samples: &'static [&'static str],
 ) -> PageRoute {
-    PageRoute { page, pattern, label, methods: Methods::Get, rail, samples }
+    PageRoute { page, pattern, label, methods: Methods::Get, policy, rail, samples }
 }
 
 const fn form(
     page: Page,
     pattern: &'static str,
     label: &'static str,
+    policy: Policy,
     rail: Option<RailEntry>,
     samples: &'static [&'static str],
 ) -> PageRoute {
-    PageRoute { page, pattern, label, methods: Methods::GetPost, rail, samples }
+    PageRoute { page, pattern, label, methods: Methods::GetPost, policy, rail, samples }
 }
 
-const fn target(page: Page, pattern: &'static str, label: &'static str, rail: Option<RailEntry>) -> PageRoute {
-    PageRoute { page, pattern, label, methods: Methods::Post, rail, samples: &[] }
+const fn target(
+    page: Page,
+    pattern: &'static str,
+    label: &'static str,
+    policy: Policy,
+    rail: Option<RailEntry>,
+) -> PageRoute {
+    PageRoute { page, pattern, label, methods: Methods::Post, policy, rail, samples: &[] }
 }
+
+const SEE: Policy = Needs(Action::See);
+const PLAN: Policy = Needs(Action::Plan);
+const ADMINISTER: Policy = Needs(Action::Administer);
+
+const OVERVIEW: Option<RailEntry> = Some(RailEntry::Overview);
+const POOLS: Option<RailEntry> = Some(RailEntry::Pools);
+const TENANTS: Option<RailEntry> = Some(RailEntry::Tenants);
+const ADMIN: Option<RailEntry> = Some(RailEntry::Admin);
+const HELP: Option<RailEntry> = Some(RailEntry::Help);
 
 /// Every page route there is.
 pub const ROUTES: &[PageRoute] = &[
-    get(Page::Home, "/", "Home (redirect to the overview)", Some(RailEntry::Overview), &["/"]),
-    get(
-        Page::Overview,
-        "/overview",
-        "Executive overview",
-        Some(RailEntry::Overview),
-        &["/overview", "/overview?kiosk=1"],
-    ),
-    get(Page::Pools, "/pools", "Pools", Some(RailEntry::Pools), &["/pools", "/pools?view=multiples"]),
-    form(Page::PoolNew, "/pools/new", "New pool", Some(RailEntry::Pools), &["/pools/new"]),
+    get(Page::Home, "/", "Home (redirect to the overview)", SignedIn, OVERVIEW, &["/"]),
+    get(Page::Overview, "/overview", "Executive overview", SEE, OVERVIEW, &["/overview", "/overview?kiosk=1"]),
+    get(Page::Pools, "/pools", "Pools", SEE, POOLS, &["/pools", "/pools?view=multiples"]),
+    form(Page::PoolNew, "/pools/new", "New pool", PLAN, POOLS, &["/pools/new"]),
     get(
         Page::Pool,
         "/pools/{pool}",
         "Pool",
-        Some(RailEntry::Pools),
+        SEE,
+        POOLS,
         &["/pools/{pool}", "/pools/{pool}?tab=tenants", "/pools/{pool}?tab=policy", "/pools/{pool}?tab=history"],
     ),
-    form(Page::PoolEdit, "/pools/{pool}/edit", "Edit pool", Some(RailEntry::Pools), &["/pools/{pool}/edit"]),
-    target(Page::PoolCapacity, "/pools/{pool}/capacity", "Change a pool's capacity", Some(RailEntry::Pools)),
-    form(
-        Page::PoolArchive,
-        "/pools/{pool}/archive",
-        "Archive pool",
-        Some(RailEntry::Pools),
-        &["/pools/{pool}/archive"],
-    ),
-    get(Page::Tenants, "/tenants", "Tenants", Some(RailEntry::Tenants), &["/tenants"]),
-    form(Page::TenantNew, "/tenants/new", "New tenant", Some(RailEntry::Tenants), &["/tenants/new"]),
+    form(Page::PoolEdit, "/pools/{pool}/edit", "Edit pool", PLAN, POOLS, &["/pools/{pool}/edit"]),
+    target(Page::PoolCapacity, "/pools/{pool}/capacity", "Change a pool's capacity", PLAN, POOLS),
+    form(Page::PoolArchive, "/pools/{pool}/archive", "Archive pool", PLAN, POOLS, &["/pools/{pool}/archive"]),
+    get(Page::Tenants, "/tenants", "Tenants", SEE, TENANTS, &["/tenants"]),
+    form(Page::TenantNew, "/tenants/new", "New tenant", PLAN, TENANTS, &["/tenants/new"]),
     get(
         Page::Tenant,
         "/tenants/{tenant}",
         "Tenant",
-        Some(RailEntry::Tenants),
+        SEE,
+        TENANTS,
         &["/tenants/{tenant}", "/tenants/{tenant}?tab=metering", "/tenants/{tenant}?tab=history"],
     ),
-    form(
-        Page::TenantEdit,
-        "/tenants/{tenant}/edit",
-        "Edit tenant",
-        Some(RailEntry::Tenants),
-        &["/tenants/{tenant}/edit"],
-    ),
-    target(Page::TenantQuota, "/tenants/{tenant}/quota", "Change a tenant's quota", Some(RailEntry::Tenants)),
+    form(Page::TenantEdit, "/tenants/{tenant}/edit", "Edit tenant", PLAN, TENANTS, &["/tenants/{tenant}/edit"]),
+    target(Page::TenantQuota, "/tenants/{tenant}/quota", "Change a tenant's quota", PLAN, TENANTS),
     form(
         Page::TenantArchive,
         "/tenants/{tenant}/archive",
         "Archive tenant",
-        Some(RailEntry::Tenants),
+        PLAN,
+        TENANTS,
         &["/tenants/{tenant}/archive"],
     ),
-    get(Page::Search, "/search", "Search", None, &["/search", "/search?q=eu"]),
-    get(Page::SearchIndex, "/search/index.json", "Names for the command palette", None, &[]),
-    get(Page::Jobs, "/jobs", "Jobs", Some(RailEntry::Jobs), &["/jobs"]),
-    form(Page::Me, "/me", "Preferences", None, &["/me"]),
-    get(Page::Help, "/help", "Help", Some(RailEntry::Help), &["/help"]),
-    get(Page::Shortcuts, "/help/shortcuts", "Keyboard shortcuts", Some(RailEntry::Help), &["/help/shortcuts"]),
+    get(Page::Search, "/search", "Search", SEE, None, &["/search", "/search?q=eu"]),
+    get(Page::SearchIndex, "/search/index.json", "Names for the command palette", SEE, None, &[]),
+    get(Page::Jobs, "/jobs", "Jobs", Needs(Action::SeeJobs), Some(RailEntry::Jobs), &["/jobs"]),
+    get(Page::Audit, "/audit", "Audit trail", Needs(Action::SeeOwnChanges), Some(RailEntry::Audit), &["/audit"]),
+    form(Page::Me, "/me", "Account and preferences", SignedIn, None, &["/me"]),
+    target(Page::MePassword, "/me/password", "Change one's password", SignedIn, None),
+    target(Page::MeTotp, "/me/totp", "Change one's second factor", SignedIn, None),
+    target(Page::MeSessions, "/me/sessions", "End one's sessions", SignedIn, None),
+    get(Page::Help, "/help", "Help", SignedIn, HELP, &["/help"]),
+    get(Page::Shortcuts, "/help/shortcuts", "Keyboard shortcuts", SignedIn, HELP, &["/help/shortcuts"]),
+    form(Page::Login, "/login", "Sign in", Open, None, &["/login"]),
+    target(Page::Logout, "/logout", "Sign out", SignedIn, None),
+    form(Page::Setup, "/setup", "First administrator", Open, None, &[]),
+    form(Page::Reset, "/reset", "Set a password", Open, None, &["/reset"]),
+    get(Page::Admin, "/admin", "Admin", ADMINISTER, ADMIN, &["/admin"]),
+    get(Page::Users, "/admin/users", "Users", ADMINISTER, ADMIN, &["/admin/users"]),
+    form(Page::UserNew, "/admin/users/new", "New user", ADMINISTER, ADMIN, &["/admin/users/new"]),
+    form(Page::User, "/admin/users/{user}", "User", ADMINISTER, ADMIN, &[]),
+    get(Page::Roles, "/admin/roles", "Roles", ADMINISTER, ADMIN, &["/admin/roles"]),
+    form(Page::Tokens, "/admin/tokens", "Tokens", ADMINISTER, ADMIN, &["/admin/tokens"]),
+    form(Page::TokenRevoke, "/admin/tokens/{token}/revoke", "Revoke token", ADMINISTER, ADMIN, &[]),
+    form(Page::Settings, "/admin/settings", "Settings", ADMINISTER, ADMIN, &["/admin/settings"]),
 ];
 
 /// The sample paths of a route with its placeholders filled.
@@ -232,6 +310,24 @@ mod tests {
     fn every_rail_entry_leads_to_a_page() {
         for entry in RailEntry::MAIN.into_iter().chain(RailEntry::MORE) {
             assert!(ROUTES.iter().any(|route| route.pattern == entry.path() && route.rail == Some(entry)));
+        }
+    }
+
+    #[test]
+    fn only_ways_in_are_open_before_sign_in() {
+        let open: Vec<_> = ROUTES.iter().filter(|route| route.policy == Open).map(|route| route.pattern).collect();
+        assert_eq!(open, ["/login", "/setup", "/reset"]);
+    }
+
+    #[test]
+    fn forms_about_pools_and_tenants_are_for_planners_and_admin_pages_for_administrators() {
+        for route in ROUTES {
+            let changes = route.methods != Methods::Get;
+            let capacity = route.pattern.starts_with("/pools") || route.pattern.starts_with("/tenants");
+            if capacity {
+                assert_eq!(route.policy, if changes { PLAN } else { SEE }, "{}", route.pattern);
+            }
+            assert_eq!(route.pattern.starts_with("/admin"), route.policy == ADMINISTER, "{}", route.pattern);
         }
     }
 

@@ -122,6 +122,11 @@ pub fn tenant_path(slug: &str) -> String {
     format!("/tenants/{}", encode(slug))
 }
 
+/// The admin page of an account.
+pub fn user_path(id: &str) -> String {
+    format!("/admin/users/{}", encode(id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

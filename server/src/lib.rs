@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod assets;
+pub mod auth;
 pub mod charts;
 pub mod cli;
 pub mod clock;
@@ -10,6 +11,7 @@ pub mod demo;
 pub mod http;
 pub mod ingest;
 pub mod jobs;
+pub mod net;
 pub mod pages;
 pub mod postgres;
 pub mod serve;

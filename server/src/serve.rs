@@ -1,8 +1,10 @@
 //! The running server: one router over all doors, jobs beside it, an orderly end.
 
 use crate::app::App;
+use crate::auth::session::Sessions;
 use crate::db::Db;
 use crate::http;
+use crate::net::{self, Peer, Surroundings};
 use crate::state::AppState;
 use crate::{assets, clock, jobs, pages, telemetry};
 use axum::Router;
@@ -18,11 +20,14 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
+use tower_sessions::SessionManagerLayer;
+use tower_sessions::cookie::SameSite;
 
 /// A request is answered within this, whatever the database does.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -30,6 +35,11 @@ const DEADLINE: Duration = Duration::from_secs(15);
 pub const MAX_BODY: usize = 2 * 1024 * 1024;
 /// Longest path and query that is looked at.
 const MAX_URI: usize = 16 * 1024;
+
+/// Name of the session's cookie on encrypted connections; browsers hold such names to their promises.
+pub const PRIVATE_COOKIE: &str = "__Host-headroom";
+/// Its name on others.
+pub const OPEN_COOKIE: &str = "headroom";
 
 /// A server that listens.
 #[derive(Debug)]
@@ -44,10 +54,10 @@ pub struct Server {
 /// The whole router.
 pub fn router(state: AppState) -> Router {
     Router::new()
-        .merge(pages::router())
-        .merge(http::router())
+        .merge(pages::router(&state))
+        .merge(http::router(&state))
         .route("/assets/{*path}", get(assets::serve))
-        .fallback(pages::not_found)
+        .fallback_service(pages::not_found(&state))
         .layer(RequestBodyLimitLayer::new(http::ingest::MAX_BODY_BYTES))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
         .layer(CatchPanicLayer::custom(panicked))
@@ -64,13 +74,39 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
+/// The whole service: the router behind sessions, which differ by how private the connection is.
+///
+/// Where it is encrypted the cookie is bound to this host and travels on encrypted connections only. Where it is not, a
+/// cookie marked so would never come back.
+fn service(state: AppState, around: Surroundings) -> Router {
+    let sessions = |name: &'static str, secure: bool| {
+        SessionManagerLayer::new(Sessions::new(state.app.db.clone()))
+            .with_name(name)
+            .with_secure(secure)
+            .with_http_only(true)
+            .with_same_site(SameSite::Lax)
+            .with_path("/")
+    };
+    let (private, open) = (sessions(PRIVATE_COOKIE, true), sessions(OPEN_COOKIE, false));
+    let routes = router(state);
+    let (private, open) = (routes.clone().layer(private), routes.layer(open));
+    let choose = move |request: Request| {
+        let is_private = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_private);
+        let chosen = if is_private { private.clone() } else { open.clone() };
+        async move { chosen.oneshot(request).await }
+    };
+    Router::new()
+        .fallback_service(tower::service_fn(choose))
+        .layer(middleware::from_fn_with_state(Arc::new(around), net::recognise))
+}
+
 /// Starts jobs and the listener.
-pub fn start(db: Db, listener: TcpListener, with_jobs: bool) -> std::io::Result<Server> {
+pub fn start(db: Db, listener: TcpListener, with_jobs: bool, around: Surroundings) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let cancel = CancellationToken::new();
     let samples = Arc::new(Notify::new());
     let state = AppState { app: App::new(db.clone()), metrics: telemetry::counters(), samples: samples.clone() };
-    let app = router(state);
+    let app = service(state, around).into_make_service_with_connect_info::<SocketAddr>();
     let (stop, jobs_db) = (cancel.clone(), db.clone());
     let task = tokio::spawn(async move {
         let jobs = tokio::spawn({

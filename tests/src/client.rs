@@ -5,6 +5,8 @@ use anyhow::{Context, Result, ensure};
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
+use crate::people;
+
 /// What the service answered.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -69,13 +71,42 @@ impl Answer {
 pub struct Client {
     http: reqwest::Client,
     base: String,
+    token: Option<String>,
+    cookie: Option<String>,
+    csrf: String,
 }
 
 impl Client {
-    /// A client of the service at an address without a slash at its end.
+    /// The administrator of [`people`] as a client of the service at an address without a slash at its end: its token goes
+    /// to the API, its session to the pages.
     pub fn new(base: &str) -> Result<Self> {
+        let (name, value) = people::cookie();
+        let nobody = Self::nobody(base)?;
+        Ok(nobody.with_token(people::TOKEN).with_cookie(&format!("{name}={value}"), people::CSRF))
+    }
+
+    /// Somebody who has not signed in.
+    pub fn nobody(base: &str) -> Result<Self> {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_gzip().build()?;
-        Ok(Self { http, base: base.to_owned() })
+        Ok(Self { http, base: base.to_owned(), token: None, cookie: None, csrf: String::new() })
+    }
+
+    /// The same with a token for the API.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self }
+    }
+
+    /// The same with cookies, and what forms carry.
+    #[must_use]
+    pub fn with_cookie(self, cookie: &str, csrf: &str) -> Self {
+        Self { cookie: Some(cookie.to_owned()), csrf: csrf.to_owned(), ..self }
+    }
+
+    /// The same with something else in its forms.
+    #[must_use]
+    pub fn with_proof(self, csrf: &str) -> Self {
+        Self { csrf: csrf.to_owned(), ..self }
     }
 
     /// Reads as a program does.
@@ -95,7 +126,8 @@ impl Client {
 
     /// Sends a form as a browser does from a page of the service.
     pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Result<Answer> {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        let body = body.append_pair("csrf", &self.csrf).extend_pairs(fields).finish();
         let headers = [
             ("content-type", "application/x-www-form-urlencoded"),
             ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
@@ -114,8 +146,21 @@ impl Client {
     ) -> Result<Answer> {
         let asked = format!("{method} {}", path.chars().take(200).collect::<String>());
         let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let has = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let is_api = path.starts_with("/api/") || path == "/metrics";
+        if let Some(token) = self.token.as_ref().filter(|_| is_api && !has("authorization")) {
+            request = request.bearer_auth(token);
+        }
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            // Other cookies go along with the session's, as a browser sends them.
+            let own = self.cookie.as_ref().filter(|_| !is_api && name.eq_ignore_ascii_case("cookie"));
+            request = match own {
+                Some(own) => request.header(*name, format!("{value}; {own}")),
+                None => request.header(*name, *value),
+            };
+        }
+        if let Some(cookie) = self.cookie.as_ref().filter(|_| !is_api && !has("cookie")) {
+            request = request.header("cookie", cookie);
         }
         if let Some(body) = body {
             request = request.body(body);

@@ -14,6 +14,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 
+use crate::people;
+
 /// Names the shared server: the URL of a database on it that nobody drops.
 pub const SHARED: &str = "HEADROOM_TEST_POSTGRES";
 
@@ -189,6 +191,7 @@ async fn template() -> Result<String> {
         let database = Database::empty().await?;
         let mut connection = database.connect().await?;
         headroom_store::MIGRATOR.run(&mut connection).await.context("the migrations do not run")?;
+        people::prepare(&mut connection).await?;
         connection.close().await?;
         database.rename(&name).await?;
     }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod browser;
 pub mod client;
 pub mod database;
+pub mod people;
 pub mod samples;
 pub mod service;
 pub mod soak;

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -70,6 +71,7 @@ pub struct Service {
     child: Child,
     url: String,
     stderr: PathBuf,
+    stdout: Arc<Mutex<Vec<String>>>,
     _log: TempDir,
 }
 
@@ -90,15 +92,20 @@ impl Service {
 
         // The reader goes on to the end, so that the service never meets a full or broken pipe.
         let (sender, receiver) = channel();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&said);
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if let Ok(mut lines) = lines.lock() {
+                    lines.push(line.clone());
+                }
                 if let Some(url) = line.strip_prefix(READY) {
                     let _ = sender.send(url.trim().to_owned());
                 }
             }
         });
         match receiver.recv_timeout(START_LIMIT) {
-            Ok(url) => Ok(Self { child, url, stderr, _log: log }),
+            Ok(url) => Ok(Self { child, url, stderr, stdout: said, _log: log }),
             Err(reason) => {
                 let _ = child.kill();
                 let status = child.wait()?;
@@ -128,6 +135,22 @@ impl Service {
     /// What it has written to standard error so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// The first line with a text in it that it has written, or writes soon, to standard output.
+    pub fn line(&self, text: &str) -> Result<String> {
+        let deadline = Instant::now() + STOP_LIMIT;
+        loop {
+            let found =
+                self.stdout.lock().ok().and_then(|lines| lines.iter().find(|line| line.contains(text)).cloned());
+            if let Some(line) = found {
+                return Ok(line);
+            }
+            if Instant::now() > deadline {
+                bail!("headroom did not say {text:?} within {STOP_LIMIT:?}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Its process.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::database::{Database, Lock, schema_hash};
+use crate::people;
 use crate::service::Service;
 
 /// A copy of the demo world in a database of its own, without the sender of live samples.
@@ -22,6 +23,7 @@ async fn template() -> Result<String> {
         let database = Database::empty().await?;
         let service = Service::start(&["demo", "--quiet", "--database-url", database.url()])?;
         wait_for_history(&service).await?;
+        people::prepare(&mut database.connect().await?).await?;
         let status = service.stop()?;
         ensure!(status.success(), "headroom demo ended with {status}");
         database.rename(&name).await?;

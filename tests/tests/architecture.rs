@@ -20,7 +20,17 @@ const ROOMS: &[Room] = &[
     Room { name: "headroom-domain", may_use: &["chrono", "serde", "thiserror", "uuid"] },
     Room {
         name: "headroom-store",
-        may_use: &["headroom-domain", "sqlx", "chrono", "serde", "serde_json", "thiserror", "tracing", "uuid"],
+        may_use: &[
+            "headroom-domain",
+            "sqlx",
+            "chrono",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tracing",
+            "uuid",
+            "blake3",
+        ],
     },
     Room {
         name: "headroom-frontend",

@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use headroom_frontend::routes::{ROUTES, sample_paths};
+use headroom_frontend::routes::{Policy, ROUTES, sample_paths};
 use headroom_tests::browser::{Browser, Scheme};
+use headroom_tests::client::Client;
 use headroom_tests::database::Database;
 use headroom_tests::service::Service;
 use headroom_tests::world;
@@ -38,12 +39,19 @@ impl Suite {
         // Without jobs nothing changes while a test looks.
         let service = Service::start(&["serve", "--no-jobs", "--database-url", database.url()])?;
         let browser = Browser::start().await?;
+        browser.sign_in(service.url()).await?;
         let (pool, tenant) = (first_link(&service, "/pools").await?, first_link(&service, "/tenants").await?);
         let paths = ROUTES.iter().flat_map(|route| sample_paths(route, &pool, &tenant)).collect();
         Ok(Self { service, browser, paths, database })
     }
 
+    /// Opens a page: signed in, but for those on which one signs in.
     async fn open(&self, path: &str) -> Result<()> {
+        if ROUTES.iter().any(|route| route.policy == Policy::Open && path.starts_with(route.pattern)) {
+            self.browser.sign_out(self.service.url()).await?;
+        } else {
+            self.browser.sign_in(self.service.url()).await?;
+        }
         self.browser.open(&self.service.at(path)).await
     }
 
@@ -60,6 +68,12 @@ impl Suite {
         Ok(self.paths.iter().map(with_range).collect())
     }
 
+    /// What an address of the service answers to whoever is signed in.
+    async fn read(&self, address: &str) -> Result<String> {
+        let path = address.strip_prefix(self.service.url()).with_context(|| format!("{address} is elsewhere"))?;
+        Ok(Client::new(self.service.url())?.page(path).await?.expect(200)?.body)
+    }
+
     /// Ends everything, then says what was wrong.
     async fn finish(self, faults: Vec<String>) -> Result<()> {
         self.browser.close().await?;
@@ -72,7 +86,7 @@ impl Suite {
 
 /// The slug of the first pool or tenant that a list links to.
 async fn first_link(service: &Service, list: &str) -> Result<String> {
-    let html = reqwest::get(service.at(list)).await?.error_for_status()?.text().await?;
+    let html = Client::new(service.url())?.page(list).await?.expect(200)?.body;
     let start = format!("href=\"{list}/");
     let slugs = html.split(&start).skip(1).filter_map(|rest| rest.split(['"', '?', '/', '#']).next());
     let slug = slugs.into_iter().find(|slug| !slug.is_empty() && *slug != "new");
@@ -437,7 +451,7 @@ async fn charts_can_be_read_on_a_phone_and_by_those_who_do_not_see_them() -> Res
                 fault("no rows to download".to_owned());
                 continue;
             };
-            let text = reqwest::get(csv).await?.error_for_status()?.text().await?;
+            let text = suite.read(csv).await?;
             let records = csv::Reader::from_reader(text.as_bytes()).into_records().collect::<Result<Vec<_>, _>>()?;
             if records.len() != chart.rows || records.is_empty() {
                 fault(format!("its table has {} rows, its CSV {}", chart.rows, records.len()));
@@ -589,7 +603,7 @@ async fn the_occupancy_card_its_chart_and_its_csv_end_with_one_number() -> Resul
         let cards: Vec<Card> = suite.browser.evaluate(CARDS).await?;
         let card = cards.iter().find(|card| card.title.starts_with("Occupancy")).context("an occupancy card")?;
         let (shown, csv): (String, String) = suite.browser.evaluate(CHART).await?;
-        let text = reqwest::get(&csv).await?.error_for_status()?.text().await?;
+        let text = suite.read(&csv).await?;
         let records = csv::Reader::from_reader(text.as_bytes()).into_records().collect::<Result<Vec<_>, _>>()?;
         // Columns: the start in UTC, the start on the shown clock, the average.
         let last =

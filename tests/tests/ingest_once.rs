@@ -2,6 +2,7 @@
 //! their batches are sent.
 
 use anyhow::{Result, ensure};
+use headroom_server::app::caller::Caller;
 use headroom_server::app::ingest::Form;
 use headroom_server::app::{App, AppError};
 use headroom_server::clock::seeded;
@@ -14,6 +15,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::json;
 use sqlx::Connection;
+use std::sync::Arc;
 use std::time::Duration;
 
 const BATCHES: i64 = 60;
@@ -31,7 +33,7 @@ impl World {
         samples::prepare(&mut conn).await?;
         let now_ms = headroom_store::now(&mut conn).await?;
         conn.close().await?;
-        let app = App::new(Db::connect(&database.url().parse()?));
+        let app = App::new(Db::connect(&database.url().parse()?)).acting(Arc::new(Caller::machine("job")));
         Ok(Self { database, app, now_ms })
     }
 

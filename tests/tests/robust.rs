@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use futures::future::join_all;
 use headroom_tests::client::{Answer, Client};
 use headroom_tests::database::Database;
+use headroom_tests::people;
 use headroom_tests::service::{Service, data_dir, run, wait_for_postgres_to_end};
 use http::Method;
 use nix::sys::signal::{Signal, kill};
@@ -115,6 +116,7 @@ async fn a_backup_brings_everything_back() -> Result<()> {
     let (from, to) = (data_dir()?, data_dir()?);
     let file = from.path().join("all.backup");
     let service = Service::start(&["demo", "--days", "2", "--quiet", "--data-dir", text(from.path())])?;
+    people::prepare_at(from.path()).await?;
     let before = usage(from.path())?;
     assert!(before.lines().count() > 20, "there is something to lose: {before}");
     let said = done(&["backup", text(&file), "--data-dir", text(from.path())])?;
@@ -131,6 +133,7 @@ async fn a_backup_brings_everything_back() -> Result<()> {
         |list: &str| list.lines().filter_map(|l| l.split_whitespace().next().map(str::to_owned)).collect::<Vec<_>>();
     assert_eq!(names(&again), names(&pools));
     let restored = Service::start(&["serve", "--data-dir", text(to.path())])?;
+    people::prepare_at(to.path()).await?;
     Client::new(restored.url())?.page("/overview?from=now-1d").await?.expect(200)?;
 
     // What is there is not overwritten under a running server, nor by accident.
@@ -179,6 +182,7 @@ async fn a_backup_brings_everything_back() -> Result<()> {
 async fn a_killed_server_loses_nothing() -> Result<()> {
     let folder = data_dir()?;
     let service = Service::start(&["demo", "--days", "2", "--quiet", "--data-dir", text(folder.path())])?;
+    people::prepare_at(folder.path()).await?;
     let client = Client::new(service.url())?;
     let body = json!({ "slug": "render", "capacity": 10 });
     client.json(Method::POST, "/api/v1/pools", &body).await?.expect(201)?;
@@ -191,6 +195,7 @@ async fn a_killed_server_loses_nothing() -> Result<()> {
 
     for _ in 0..2 {
         let service = Service::start(&["serve", "--data-dir", text(folder.path())])?;
+        people::prepare_at(folder.path()).await?;
         let client = Client::new(service.url())?;
         assert_eq!(client.get("/api/v1/pools/render").await?.expect(200)?.json()?["configured"], 10);
         assert_eq!(usage(folder.path())?, before);
@@ -205,6 +210,7 @@ async fn a_killed_server_loses_nothing() -> Result<()> {
 async fn a_server_outlives_its_postgresql() -> Result<()> {
     let folder = data_dir()?;
     let service = Service::start(&["serve", "--data-dir", text(folder.path())])?;
+    people::prepare_at(folder.path()).await?;
     let client = Client::new(service.url())?;
     client.json(Method::POST, "/api/v1/pools", &json!({ "slug": "render", "capacity": 10 })).await?.expect(201)?;
     client.page("/overview").await?.expect(200)?;
@@ -252,6 +258,7 @@ async fn a_server_outlives_its_postgresql() -> Result<()> {
 async fn a_postgresql_that_hangs_does_not_hang_the_server() -> Result<()> {
     let folder = data_dir()?;
     let service = Service::start(&["serve", "--data-dir", text(folder.path())])?;
+    people::prepare_at(folder.path()).await?;
     let client = Client::new(service.url())?;
     client.json(Method::POST, "/api/v1/pools", &json!({ "slug": "render", "capacity": 10 })).await?.expect(201)?;
     let stopped = family(postmaster(folder.path())?)?;
@@ -328,6 +335,7 @@ async fn a_full_disk_refuses_writes_and_nothing_else() -> Result<()> {
         return Ok(());
     };
     let service = Service::start(&["serve", "--data-dir", text(folder.path())])?;
+    people::prepare_at(folder.path()).await?;
     let client = Client::new(service.url())?;
     let pool = |i: i32| json!({ "slug": format!("pool-{i}"), "capacity": 1, "description": "x".repeat(500) });
     client.json(Method::POST, "/api/v1/pools", &pool(0)).await?.expect(201)?;

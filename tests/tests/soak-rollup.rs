@@ -5,6 +5,7 @@ use headroom_domain::occupancy::Sums;
 use headroom_domain::series::{Step, boundaries};
 use headroom_domain::{DAY_MS, HOUR_MS, Millis};
 use headroom_server::app::App;
+use headroom_server::app::caller::Caller;
 use headroom_server::app::ingest::Form;
 use headroom_server::clock::seeded;
 use headroom_server::db::Db;
@@ -20,6 +21,7 @@ use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 use sqlx::{Connection, FromRow, PgConnection};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const TENANTS: i32 = 3;
 
@@ -217,7 +219,7 @@ async fn compare(seed: u64, now: Millis, spoil: Option<&'static str>) -> Result<
     let (mut sent, plain) = random_series(&mut rng, now);
     // Late data: instants come in any order, some long after their neighbours were rolled up.
     sent.shuffle(&mut rng);
-    let app = App::new(Db::connect(&database.url().parse()?));
+    let app = App::new(Db::connect(&database.url().parse()?)).acting(Arc::new(Caller::machine("job")));
     let mut seq = 0;
     while !sent.is_empty() {
         let rows: Vec<Value> = sent.drain(..rng.random_range(1..=sent.len().min(60))).flatten().collect();

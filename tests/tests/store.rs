@@ -309,7 +309,13 @@ async fn what_happened_is_recorded_once_and_kept() -> Result<()> {
     );
     assert_eq!(change::list(&mut conn, None, 0, 9_000, 1).await?.len(), 1);
 
-    let settings = Organisation { name: "Acme".into(), currency: "USD".into(), zone: "Asia/Tokyo".into(), demo: true };
+    let settings = Organisation {
+        name: "Acme".into(),
+        currency: "USD".into(),
+        zone: "Asia/Tokyo".into(),
+        demo: true,
+        money_visible: false,
+    };
     organisation::set(&mut conn, &settings).await?;
     assert_eq!(organisation::get(&mut conn).await?, settings);
     organisation::ensure_region(&mut conn, "eu", "Europe").await?;
@@ -353,12 +359,14 @@ async fn what_happened_is_recorded_once_and_kept() -> Result<()> {
 #[tokio::test]
 async fn the_audit_trail_only_grows() -> Result<()> {
     let mut conn = Database::create().await?.connect().await?;
-    let actor = Actor { name: "ada".into(), source: "api" };
+    let actor = Actor { name: "ada".into(), source: "api", address: "192.0.2.1".into() };
+    let id = headroom_server::clock::uuid();
     let entry = Entry {
         actor: &actor,
         action: "update",
         object: "pool",
         key: "render",
+        id: Some(id),
         before: Some(json!({ "a": 1 })),
         after: Some(json!({ "a": 2 })),
         reason: "why",
@@ -373,13 +381,64 @@ async fn the_audit_trail_only_grows() -> Result<()> {
         let said = refused.err().context("it was allowed")?.to_string();
         assert!(said.contains("append-only"), "{statement}: {said}");
     }
-    let found = audit::of_object(&mut conn, "pool", "render", 10).await?;
+    let found = audit::of_object(&mut conn, "pool", id, "renamed-since", 10).await?;
     assert_eq!(found.iter().map(|r| r.action.as_str()).collect::<Vec<_>>(), ["archive", "update"], "newest first");
     assert_eq!(
         (&found[1].before, found[1].reason.as_str(), found[1].actor.as_str()),
         (&Some(json!({ "a": 1 })), "why", "ada")
     );
-    assert!(audit::of_object(&mut conn, "tenant", "render", 10).await?.is_empty());
+    assert!(audit::of_object(&mut conn, "tenant", id, "render", 10).await?.is_empty());
+    Ok(())
+}
+
+/// Somebody with the rights of the database's owner, who alone can get past the trigger.
+async fn tamper(conn: &mut PgConnection, statement: &'static str) -> Result<()> {
+    sqlx::raw_sql("ALTER TABLE audit DISABLE TRIGGER audit_append_only").execute(&mut *conn).await?;
+    sqlx::raw_sql(statement).execute(&mut *conn).await?;
+    sqlx::raw_sql("ALTER TABLE audit ENABLE TRIGGER audit_append_only").execute(conn).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_audit_trail_that_was_tampered_with_is_found() -> Result<()> {
+    let last = "(SELECT max(audit_id) FROM audit)";
+    let first = "(SELECT min(audit_id) FROM audit)";
+    let cases = [
+        ("an altered actor", format!("UPDATE audit SET actor = 'eve' WHERE audit_id = {first} + 1")),
+        ("an altered value", format!("UPDATE audit SET after = '{{\"a\": 3}}' WHERE audit_id = {first} + 1")),
+        ("an altered time", format!("UPDATE audit SET at = at + interval '1 microsecond' WHERE audit_id = {last}")),
+        ("an entry left out", format!("DELETE FROM audit WHERE audit_id = {first} + 1")),
+        ("an entry cut off the end", format!("DELETE FROM audit WHERE audit_id = {last}")),
+        ("a hash taken away", format!("UPDATE audit SET entry_hash = NULL WHERE audit_id = {last}")),
+        (
+            "an entry slipped in",
+            "INSERT INTO audit (actor, source, action, object, object_key) VALUES ('eve', 'api', 'x', 'y', 'z')".into(),
+        ),
+        ("all of it taken away", "DELETE FROM audit".into()),
+    ];
+    for (what, statement) in cases {
+        let mut conn = Database::create().await?.connect().await?;
+        let actor = Actor { name: "ada".into(), source: "cli", address: String::new() };
+        for number in 0..4 {
+            let after = Some(json!({ "b": [1.50, "x"], "a": number }));
+            let entry = Entry {
+                actor: &actor,
+                action: "update",
+                object: "pool",
+                key: "render",
+                id: None,
+                before: None,
+                after,
+                reason: "",
+            };
+            audit::record(&mut conn, &entry).await?;
+        }
+        let whole = audit::verify(&mut conn, &mut |_, _| {}).await?;
+        assert_eq!(whole, audit::Verdict::Whole { entries: 4, unchained: 0 });
+        tamper(&mut conn, Box::leak(statement.into_boxed_str())).await?;
+        let found = audit::verify(&mut conn, &mut |_, _| {}).await?;
+        assert!(!matches!(found, audit::Verdict::Whole { .. }), "{what} was not found: {found:?}");
+    }
     Ok(())
 }
 

@@ -3,21 +3,27 @@
 use leptos::prelude::*;
 
 use super::icon::state_icon;
-use crate::model::{Field, ShellModel};
+use crate::model::{Field, RoleChoice, ShellModel};
 
 /// What is said about a field, apart from its value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask {
-    /// Name and id; equals the field's name in the model.
+    /// Name; equals the field's name in the model.
     pub name: &'static str,
+    /// Id: the name, unless the page has two fields of that name.
+    pub id: &'static str,
     /// Label.
     pub label: &'static str,
-    /// What to write, with an example. Never empty.
+    /// What to write, with an example. Empty only where the label says it all.
     pub help: &'static str,
     /// Whether it may stay empty.
     pub optional: bool,
     /// Hint for the on-screen keyboard.
     pub mode: Mode,
+    /// What browsers and password managers fill in: a word of HTML's `autocomplete`.
+    pub fills: &'static str,
+    /// Has the focus when the page opens.
+    pub first: bool,
 }
 
 /// What kind of text a field takes.
@@ -33,12 +39,16 @@ pub(crate) enum Mode {
     Url,
     /// An identifier or code.
     Code,
+    /// An e-mail address.
+    Email,
+    /// A password: never filled from the model.
+    Password,
 }
 
 impl Ask {
     /// A required text field.
     pub(crate) const fn new(name: &'static str, label: &'static str, help: &'static str) -> Self {
-        Self { name, label, help, optional: false, mode: Mode::Text }
+        Self { name, id: name, label, help, optional: false, mode: Mode::Text, fills: "off", first: false }
     }
 
     /// May stay empty.
@@ -50,30 +60,57 @@ impl Ask {
     pub(crate) const fn takes(self, mode: Mode) -> Self {
         Self { mode, ..self }
     }
+
+    /// A field whose name another field of the page has too.
+    pub(crate) const fn with_id(self, id: &'static str) -> Self {
+        Self { id, ..self }
+    }
+
+    /// May be filled in by a browser or password manager.
+    pub(crate) const fn filled_as(self, fills: &'static str) -> Self {
+        Self { fills, ..self }
+    }
+
+    /// Where people begin to type.
+    pub(crate) const fn first_if(self, first: bool) -> Self {
+        Self { first, ..self }
+    }
 }
+
+/// A password that somebody chooses.
+pub(crate) const NEW_PASSWORD: Ask =
+    Ask::new("password", "New password", "At least 10 characters; a sentence is easy to remember.")
+        .takes(Mode::Password)
+        .filled_as("new-password");
 
 fn wrap(shell: &ShellModel, ask: Ask, field: &Field, control: AnyView) -> AnyView {
     let optional = ask.optional.then(|| view! { <span class="hr-field__opt">" (optional)"</span> });
+    let help = (!ask.help.is_empty()).then(|| {
+        view! { <p class="hr-field__help" id=format!("{}-help", ask.id)>{ask.help}</p> }
+    });
     let error = field.error.as_ref().map(|error| {
         view! {
-            <p class="hr-field__error" id=format!("{}-error", ask.name)>
+            <p class="hr-field__error" id=format!("{}-error", ask.id)>
                 {state_icon(shell, "state-crit")}{error.clone()}
             </p>
         }
     });
     view! {
         <div class="hr-field">
-            <label for=ask.name>{ask.label}{optional}</label>
+            <label for=ask.id>{ask.label}{optional}</label>
             {control}
-            <p class="hr-field__help" id=format!("{}-help", ask.name)>{ask.help}</p>
+            {help}
             {error}
         </div>
     }
     .into_any()
 }
 
-fn described_by(ask: Ask, field: &Field) -> String {
-    if field.error.is_some() { format!("{0}-error {0}-help", ask.name) } else { format!("{}-help", ask.name) }
+fn described_by(ask: Ask, field: &Field) -> Option<String> {
+    let error = field.error.is_some().then(|| format!("{}-error", ask.id));
+    let help = (!ask.help.is_empty()).then(|| format!("{}-help", ask.id));
+    let ids: Vec<String> = error.into_iter().chain(help).collect();
+    (!ids.is_empty()).then(|| ids.join(" "))
 }
 
 /// A one-line field. `list` names a datalist on the page.
@@ -84,18 +121,23 @@ pub(crate) fn input(shell: &ShellModel, ask: Ask, field: &Field, list: Option<&'
         Mode::Decimal => ("text", Some("decimal"), "hr-input"),
         Mode::Url => ("url", Some("url"), "hr-input"),
         Mode::Code => ("text", None, "hr-input hr-input--code"),
+        Mode::Email => ("email", Some("email"), "hr-input"),
+        Mode::Password => ("password", None, "hr-input"),
     };
+    let value = (ask.mode != Mode::Password).then(|| field.value.clone());
     let control = view! {
         <input
             class=class
             type=kind
             inputmode=mode
-            id=ask.name
+            id=ask.id
             name=ask.name
-            value=field.value.clone()
+            value=value
             list=list
             required=!ask.optional
-            autocomplete="off"
+            autocomplete=ask.fills
+            autocapitalize=(ask.mode != Mode::Text).then_some("none")
+            autofocus=ask.first
             spellcheck=if ask.mode == Mode::Text { "true" } else { "false" }
             aria-invalid=field.error.is_some().then_some("true")
             aria-describedby=described_by(ask, field)
@@ -110,7 +152,7 @@ pub(crate) fn lines(shell: &ShellModel, ask: Ask, field: &Field, rows: u32) -> A
     let control = view! {
         <textarea
             class=class
-            id=ask.name
+            id=ask.id
             name=ask.name
             rows=rows
             required=!ask.optional
@@ -139,7 +181,7 @@ pub(crate) fn choice(shell: &ShellModel, ask: Ask, field: &Field, options: &[(&s
     let control = view! {
         <select
             class="hr-input"
-            id=ask.name
+            id=ask.id
             name=ask.name
             aria-invalid=field.error.is_some().then_some("true")
             aria-describedby=described_by(ask, field)
@@ -148,6 +190,50 @@ pub(crate) fn choice(shell: &ShellModel, ask: Ask, field: &Field, options: &[(&s
         </select>
     };
     wrap(shell, ask, field, control.into_any())
+}
+
+/// One box to tick; it posts `on`.
+pub(crate) fn check(ask: Ask, ticked: bool) -> AnyView {
+    let help = format!("{}-help", ask.id);
+    view! {
+        <div class="hr-field">
+            <label class="hr-check">
+                <input type="checkbox" id=ask.id name=ask.name value="on" checked=ticked aria-describedby=help.clone()/>
+                {ask.label}
+            </label>
+            <p class="hr-field__help" id=help.clone()>{ask.help}</p>
+        </div>
+    }
+    .into_any()
+}
+
+/// Several boxes of one name, each with what it stands for. It reads as one question, so the error belongs to all of them.
+pub(crate) fn checks(shell: &ShellModel, ask: Ask, choices: &[RoleChoice], error: Option<&str>) -> AnyView {
+    let boxes = choices
+        .iter()
+        .map(|choice| {
+            view! {
+                <label class="hr-check hr-check--told">
+                    <input type="checkbox" name=ask.name value=choice.word.clone() checked=choice.chosen/>
+                    <span><strong>{choice.label.clone()}</strong><span class="hr-field__help">{choice.allows.clone()}</span></span>
+                </label>
+            }
+        })
+        .collect_view();
+    let (help, wrong) = (format!("{}-help", ask.id), format!("{}-error", ask.id));
+    let described = if error.is_some() { format!("{wrong} {help}") } else { help.clone() };
+    let error = error.map(|error| {
+        view! { <p class="hr-field__error" id=wrong.clone()>{state_icon(shell, "state-crit")}{error.to_owned()}</p> }
+    });
+    view! {
+        <fieldset class="hr-field" id=ask.id tabindex="-1" aria-describedby=described>
+            <legend class="hr-field__label">{ask.label}</legend>
+            {boxes}
+            <p class="hr-field__help" id=help.clone()>{ask.help}</p>
+            {error}
+        </fieldset>
+    }
+    .into_any()
 }
 
 /// The list of suggestions of an input.
@@ -197,4 +283,25 @@ pub(crate) fn error_summary(
 /// The hidden field that proves a form came from one of our pages.
 pub(crate) fn csrf(shell: &ShellModel) -> AnyView {
     view! { <input type="hidden" name="csrf" value=shell.csrf.clone()/> }.into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use headroom_domain::access::MIN_PASSWORD;
+
+    use super::*;
+
+    #[test]
+    fn the_help_on_passwords_says_the_rule() {
+        assert!(NEW_PASSWORD.help.contains(&format!("{MIN_PASSWORD} characters")), "{}", NEW_PASSWORD.help);
+    }
+
+    #[test]
+    fn a_field_is_described_by_what_stands_beside_it() {
+        let ask = Ask::new("slots", "Slots", "A whole number.");
+        let wrong = Field { value: String::new(), error: Some("-1 is below 0".into()) };
+        assert_eq!(described_by(ask, &Field::default()).as_deref(), Some("slots-help"));
+        assert_eq!(described_by(ask, &wrong).as_deref(), Some("slots-error slots-help"));
+        assert_eq!(described_by(Ask::new("email", "E-mail", ""), &Field::default()), None);
+    }
 }

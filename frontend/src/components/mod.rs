@@ -8,6 +8,7 @@ pub(crate) mod field;
 pub(crate) mod filters;
 pub(crate) mod heatmap;
 pub(crate) mod icon;
+pub(crate) mod secret;
 pub(crate) mod shell;
 pub(crate) mod stat;
 pub(crate) mod state;

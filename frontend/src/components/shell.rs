@@ -1,15 +1,16 @@
-//! The document around every page: head, top bar, rail, title row, footer, scripts.
+//! The document around every page: head, top bar, rail, title row, footer, scripts. Before sign-in: one card.
 
 use headroom_domain::{format, range};
 use leptos::prelude::*;
 
+use super::field::csrf;
 use super::filters::{choice_text, filters};
 use super::icon::{icon, icon_20};
 use super::state::{Tone, strip};
 use super::theme_colour::page_colours;
 use super::value::as_of_text;
 use crate::islands::{ChartCrosshair, CopyLink, FreshnessPill, Palette, PrintButton, Shortcuts, ThemeMenu};
-use crate::model::{BannerKind, Density, Feed, Link, ShellModel, Theme};
+use crate::model::{BannerKind, Density, Feed, Link, ShellModel, Theme, Viewer};
 use crate::routes::RailEntry;
 
 /// What a page puts around its content.
@@ -64,7 +65,7 @@ pub(crate) fn document(shell: &ShellModel, frame: Frame, content: AnyView) -> An
         chosen => Some(chosen.slug()),
     };
     let density = (shell.density == Density::Compact).then(|| shell.density.slug());
-    let kiosk = shell.kiosk.then_some("");
+    let kiosk = (shell.kiosk && shell.viewer.is_some()).then_some("");
     let font = (!shell.assets.font.is_empty()).then(|| {
         view! { <link rel="preload" href=shell.assets.font.clone() r#as="font" r#type="font/woff2" crossorigin="anonymous"/> }
     });
@@ -85,45 +86,9 @@ pub(crate) fn document(shell: &ShellModel, frame: Frame, content: AnyView) -> An
             {boot(shell)}
         </head>
     };
-    let banner = shell.banner.as_ref().map(|banner| {
-        let tone = match banner.kind {
-            BannerKind::Info => Tone::Info,
-            BannerKind::Warn => Tone::Warn,
-            BannerKind::Critical => Tone::Critical,
-        };
-        strip(shell, tone, banner.text.clone().into_any())
-    });
-    let flash = shell.flash.as_ref().map(|text| {
-        view! { <div role="status">{strip(shell, Tone::Ok, text.clone().into_any())}</div> }
-    });
-    let notices = shell.notices.iter().map(|text| strip(shell, Tone::Warn, text.clone().into_any())).collect_view();
-    let chips = frame.data_page.then(|| filters(shell));
-    let body = view! {
-        <body>
-            <a class="hr-skip" href="#content">"Skip to content"</a>
-            <div class="hr-shell">
-                {if shell.kiosk { strip_bar(shell, &frame) } else { top_bar(shell) }}
-                {(!shell.kiosk).then(|| rail(shell))}
-                <main class="hr-main" id="content" tabindex="-1">
-                    <div class="hr-main__in">
-                        {banner}
-                        {flash}
-                        {print_head(shell)}
-                        {title_row(shell, frame)}
-                        {chips}
-                        {notices}
-                        {content}
-                        {print_foot(shell)}
-                    </div>
-                </main>
-                {(!shell.kiosk).then(|| bottom_bar(shell))}
-            </div>
-            <div id="live-polite" class="hr-said" role="status"></div>
-            <div id="live-assertive" class="hr-vh" role="alert"></div>
-            <Palette links=palette_links(shell)/>
-            <Shortcuts enabled=shell.shortcuts links=shortcut_links(shell)/>
-            <ChartCrosshair/>
-        </body>
+    let body = match &shell.viewer {
+        Some(viewer) => full_body(shell, viewer, frame, content),
+        None => card_body(shell, frame, content),
     };
     view! {
         <html lang="en" data-theme=theme data-density=density data-kiosk=kiosk>
@@ -132,6 +97,98 @@ pub(crate) fn document(shell: &ShellModel, frame: Frame, content: AnyView) -> An
         </html>
     }
     .into_any()
+}
+
+fn full_body(shell: &ShellModel, viewer: &Viewer, frame: Frame, content: AnyView) -> AnyView {
+    let chips = frame.data_page.then(|| filters(shell));
+    view! {
+        <body>
+            <a class="hr-skip" href="#content">"Skip to content"</a>
+            <div class="hr-shell">
+                {if shell.kiosk { strip_bar(shell, &frame) } else { top_bar(shell, viewer) }}
+                {(!shell.kiosk).then(|| rail(shell, viewer))}
+                <main class="hr-main" id="content" tabindex="-1">
+                    <div class="hr-main__in">
+                        {banner(shell)}
+                        {flash(shell)}
+                        {print_head(shell)}
+                        {title_row(shell, frame)}
+                        {chips}
+                        {notices(shell)}
+                        {content}
+                        {print_foot(shell)}
+                    </div>
+                </main>
+                {(!shell.kiosk).then(|| bottom_bar(shell, viewer))}
+            </div>
+            {live_regions()}
+            <Palette links=palette_links(shell, viewer)/>
+            <Shortcuts enabled=shell.shortcuts links=shortcut_links(shell, viewer)/>
+            <ChartCrosshair/>
+        </body>
+    }
+    .into_any()
+}
+
+/// What is seen before sign-in: one card, without anything that leads to a page one may not open yet.
+fn card_body(shell: &ShellModel, frame: Frame, content: AnyView) -> AnyView {
+    let sub = frame.sub.map(|sub| view! { <p class="hr-head__sub">{sub}</p> });
+    let back = shell.url.replace(&shell.path, &[]);
+    view! {
+        <body>
+            <div class="hr-door">
+                <div class="hr-card hr-door__card">
+                    <header class="hr-door__top">
+                        <span class="hr-brand">{icon_20(shell, "brand")}"Headroom"</span>
+                        // Without an account the choice is kept by the browser alone, so this needs a script.
+                        <details class="hr-pop hr-pop--end hr-pop--icon hr-needs-js">
+                            <summary aria-label="Theme">{icon(shell, "sun")}</summary>
+                            <div class="hr-pop__panel hr-menu">
+                                <ThemeMenu current=shell.theme.slug().to_owned() csrf=shell.csrf.clone() back=back icons=shell.assets.icons.clone()/>
+                            </div>
+                        </details>
+                    </header>
+                    <main class="hr-door__main" id="content" tabindex="-1">
+                        {banner(shell)}
+                        {flash(shell)}
+                        <div class="hr-head__titles"><h1 tabindex="-1">{frame.heading}</h1>{sub}</div>
+                        {notices(shell)}
+                        {content}
+                    </main>
+                </div>
+            </div>
+            {live_regions()}
+            <Shortcuts enabled=false links=String::new()/>
+        </body>
+    }
+    .into_any()
+}
+
+fn live_regions() -> AnyView {
+    view! {
+        <div id="live-polite" class="hr-said" role="status"></div>
+        <div id="live-assertive" class="hr-vh" role="alert"></div>
+    }
+    .into_any()
+}
+
+fn banner(shell: &ShellModel) -> Option<AnyView> {
+    let banner = shell.banner.as_ref()?;
+    let tone = match banner.kind {
+        BannerKind::Info => Tone::Info,
+        BannerKind::Warn => Tone::Warn,
+        BannerKind::Critical => Tone::Critical,
+    };
+    Some(strip(shell, tone, banner.text.clone().into_any()))
+}
+
+fn flash(shell: &ShellModel) -> Option<AnyView> {
+    let text = shell.flash.clone()?;
+    Some(view! { <div role="status">{strip(shell, Tone::Ok, text.into_any())}</div> }.into_any())
+}
+
+fn notices(shell: &ShellModel) -> AnyView {
+    shell.notices.iter().map(|text| strip(shell, Tone::Warn, text.clone().into_any())).collect_view().into_any()
 }
 
 /// `media` is a late addition to `<meta>`, so the view macro does not know it there.
@@ -162,8 +219,8 @@ fn boot(shell: &ShellModel) -> Option<AnyView> {
     )
 }
 
-fn top_bar(shell: &ShellModel) -> AnyView {
-    let jobs = shell.open_jobs.map(|jobs| {
+fn top_bar(shell: &ShellModel, viewer: &Viewer) -> AnyView {
+    let jobs = shell.open_jobs.filter(|_| viewer.sees_jobs).map(|jobs| {
         let progress = jobs.percent.map(|percent| format!(" {percent}{}%", format::NNBSP)).unwrap_or_default();
         let noun = if jobs.count == 1 { "job" } else { "jobs" };
         view! { <a class="hr-pill hr-pill--info hr-fresh hr-hide-small" href="/jobs">{format!("{} {noun}{progress}", jobs.count)}</a> }
@@ -180,7 +237,7 @@ fn top_bar(shell: &ShellModel) -> AnyView {
                 </a>
                 <a class="hr-btn hr-btn--icon hr-only-small" href="/search" data-palette="" aria-label="Search">{icon(shell, "search")}</a>
                 {freshness(shell)}
-                {preferences(shell)}
+                {user_menu(shell, viewer)}
             </div>
         </header>
     }
@@ -232,20 +289,49 @@ fn freshness(shell: &ShellModel) -> AnyView {
         .into_any()
 }
 
-fn preferences(shell: &ShellModel) -> AnyView {
+/// Who is signed in, what they prefer, and the way out.
+fn user_menu(shell: &ShellModel, viewer: &Viewer) -> AnyView {
     let back = shell.url.replace(&shell.path, &[]);
+    let roles = (!viewer.roles.is_empty()).then(|| view! { <span class="hr-menu__note">{viewer.roles.clone()}</span> });
     view! {
         <details class="hr-pop hr-pop--end hr-pop--icon">
-            <summary aria-label="Preferences">{icon(shell, "settings")}</summary>
+            <summary title=viewer.name.clone()>
+                <span class="hr-avatar" aria-hidden="true">{initials(viewer)}</span>
+                <span class="hr-vh">{format!("Account of {}", viewer.name)}</span>
+            </summary>
             <div class="hr-pop__panel hr-menu">
+                <p class="hr-who">
+                    <strong>{viewer.name.clone()}</strong>
+                    <span>{viewer.email.clone()}</span>
+                    {roles}
+                </p>
+                <hr/>
+                <a href="/me">{icon(shell, "sliders-horizontal")}"Account and preferences"</a>
+                <a href="/help/shortcuts">{icon(shell, "keyboard")}"Keyboard shortcuts"</a>
+                <hr/>
                 <ThemeMenu current=shell.theme.slug().to_owned() csrf=shell.csrf.clone() back=back icons=shell.assets.icons.clone()/>
                 <hr/>
-                <a href="/me">{icon(shell, "sliders-horizontal")}"Zone, density, shortcuts"</a>
-                <a href="/help/shortcuts">{icon(shell, "keyboard")}"Keyboard shortcuts"</a>
+                <form method="post" action="/logout">
+                    {csrf(shell)}
+                    <button type="submit">{icon(shell, "arrow-right")}"Sign out"</button>
+                </form>
             </div>
         </details>
     }
     .into_any()
+}
+
+/// The first letters of the first and the last name; of the address if there is no name.
+fn initials(viewer: &Viewer) -> String {
+    let mut words = viewer.name.split_whitespace();
+    let first = words.next().unwrap_or(&viewer.email);
+    let letters = [Some(first), words.next_back()];
+    letters.into_iter().flatten().filter_map(|word| word.chars().next()).flat_map(char::to_uppercase).collect()
+}
+
+/// The entries that lead somewhere for this person.
+fn open_to(entries: impl IntoIterator<Item = RailEntry>, viewer: &Viewer) -> impl Iterator<Item = RailEntry> {
+    entries.into_iter().filter(|entry| viewer.may_open(*entry))
 }
 
 fn rail_link(shell: &ShellModel, entry: RailEntry) -> AnyView {
@@ -261,9 +347,9 @@ fn rail_link(shell: &ShellModel, entry: RailEntry) -> AnyView {
     .into_any()
 }
 
-fn rail(shell: &ShellModel) -> AnyView {
-    let main = RailEntry::MAIN.map(|entry| rail_link(shell, entry)).into_iter().collect_view();
-    let more = RailEntry::MORE.map(|entry| rail_link(shell, entry)).into_iter().collect_view();
+fn rail(shell: &ShellModel, viewer: &Viewer) -> AnyView {
+    let main = open_to(RailEntry::MAIN, viewer).map(|entry| rail_link(shell, entry)).collect_view();
+    let more = open_to(RailEntry::MORE, viewer).map(|entry| rail_link(shell, entry)).collect_view();
     view! {
         <nav class="hr-rail" aria-label="Main">
             <ul class="hr-rail__main">{main}</ul>
@@ -274,8 +360,8 @@ fn rail(shell: &ShellModel) -> AnyView {
 }
 
 /// Navigation within reach of a thumb.
-fn bottom_bar(shell: &ShellModel) -> AnyView {
-    let main = RailEntry::MAIN
+fn bottom_bar(shell: &ShellModel, viewer: &Viewer) -> AnyView {
+    let main = open_to(RailEntry::MAIN, viewer)
         .map(|entry| {
             let current = (shell.rail == Some(entry)).then_some("page");
             view! {
@@ -284,14 +370,12 @@ fn bottom_bar(shell: &ShellModel) -> AnyView {
                 </li>
             }
         })
-        .into_iter()
         .collect_view();
-    let more = RailEntry::MORE
+    let more = open_to(RailEntry::MORE, viewer)
         .map(|entry| {
             let current = (shell.rail == Some(entry)).then_some("page");
             view! { <a href=shell.url.link(entry.path()) aria-current=current>{icon_20(shell, entry.icon())}{entry.label()}</a> }
         })
-        .into_iter()
         .collect_view();
     view! {
         <nav class="hr-bottom" aria-label="Main, bottom">
@@ -302,7 +386,7 @@ fn bottom_bar(shell: &ShellModel) -> AnyView {
                         <summary>{icon_20(shell, "ellipsis")}"More"</summary>
                         <div class="hr-bottom__more">
                             {more}
-                            <a href="/me">{icon_20(shell, "settings")}"Preferences"</a>
+                            <a href="/me">{icon_20(shell, "sliders-horizontal")}"Account and preferences"</a>
                         </div>
                     </details>
                 </li>
@@ -404,28 +488,29 @@ fn print_foot(shell: &ShellModel) -> AnyView {
 }
 
 /// Pages that the palette offers before it knows any names: `label|href`, one per line.
-fn palette_links(shell: &ShellModel) -> String {
-    let mut lines: Vec<String> = RailEntry::MAIN
-        .into_iter()
-        .chain(RailEntry::MORE)
+fn palette_links(shell: &ShellModel, viewer: &Viewer) -> String {
+    let mut lines: Vec<String> = open_to(RailEntry::MAIN.into_iter().chain(RailEntry::MORE), viewer)
         .map(|entry| format!("{}|{}", entry.label(), shell.url.link(entry.path())))
         .collect();
-    lines.push("New pool|/pools/new".to_owned());
-    lines.push("New tenant|/tenants/new".to_owned());
-    lines.push("Preferences|/me".to_owned());
+    if viewer.plans {
+        lines.push("New pool|/pools/new".to_owned());
+        lines.push("New tenant|/tenants/new".to_owned());
+    }
+    lines.push("Account and preferences|/me".to_owned());
     lines.push("Keyboard shortcuts|/help/shortcuts".to_owned());
     lines.join("\n")
 }
 
 /// Where the shortcuts lead: `keys|href`, one per line. Times are moved on the server's clock, so that the link is exact.
-fn shortcut_links(shell: &ShellModel) -> String {
+fn shortcut_links(shell: &ShellModel, viewer: &Viewer) -> String {
     let model = &shell.filters;
-    let mut lines = vec![
-        format!("g o|{}", shell.url.link("/overview")),
-        format!("g p|{}", shell.url.link("/pools")),
-        format!("g t|{}", shell.url.link("/tenants")),
-        "?|/help/shortcuts".to_owned(),
-    ];
+    let go = [("g o", RailEntry::Overview), ("g p", RailEntry::Pools), ("g t", RailEntry::Tenants)];
+    let mut lines: Vec<String> = go
+        .into_iter()
+        .filter(|(_, entry)| viewer.may_open(*entry))
+        .map(|(keys, entry)| format!("{keys}|{}", shell.url.link(entry.path())))
+        .collect();
+    lines.push("?|/help/shortcuts".to_owned());
     let zone = if shell.zone.name() == "UTC" { "" } else { "UTC" };
     lines.push(format!("t u|{}", shell.url.replace(&shell.path, &[("tz", zone)])));
     if model.honoured.range {
@@ -449,6 +534,28 @@ fn shortcut_links(shell: &ShellModel) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn named(name: &str) -> Viewer {
+        Viewer {
+            name: name.to_owned(),
+            email: "dana@example.org".to_owned(),
+            roles: String::new(),
+            plans: false,
+            administers: false,
+            audits: false,
+            sees_jobs: false,
+        }
+    }
+
+    #[test]
+    fn initials_come_from_the_name_or_else_the_address() {
+        let of = |name: &str| initials(&named(name));
+        assert_eq!(of("Dana Okafor"), "DO");
+        assert_eq!(of("dana van der okafor"), "DO");
+        assert_eq!(of("Dana"), "D");
+        assert_eq!(of(" "), "D");
+        assert_eq!(of("émile ßen"), "ÉSS");
+    }
 
     #[test]
     fn titles_follow_one_grammar() {

@@ -33,6 +33,11 @@ pub(crate) fn percent(value: Option<f64>, reason: &str) -> AnyView {
     or_unknown(value.map(format::percent), reason)
 }
 
+/// Which clock the instants of a page are on.
+pub(crate) fn times_in(shell: &ShellModel) -> String {
+    format!("Times in {} ({})", shell.zone.name(), shell.zone.offset_text(shell.now_ms))
+}
+
 /// An instant: `2026-11-21 09:41:58`.
 pub(crate) fn instant(shell: &ShellModel, at_ms: i64) -> AnyView {
     let text = format::date_time(shell.zone.local(at_ms));

@@ -1,12 +1,14 @@
-//! Preferences, kept in cookies.
+//! One's own account, and preferences, which are kept in cookies.
 
-use super::{Density, Field, Theme};
+use super::{AccountModel, Density, Field, Theme};
 
 /// Everything on `/me`. POST `/me` takes `theme`, `tz`, `density`, `shortcuts` (`on`, or `off`), sets the cookies `hr_theme`,
 /// `hr_tz`, `hr_density`, `hr_keys` (one year, `SameSite=Lax`, path `/`) and answers 303 to the form's `back` (a local
 /// path) or to `/me`. A field that is absent is left as it is, so the theme button can post `theme` alone.
 #[derive(Debug, Clone)]
 pub struct MeModel {
+    /// The account's own part of the page; `None` leaves the preferences alone.
+    pub account: Option<AccountModel>,
     /// IANA zone, as typed.
     pub tz: Field,
     /// Colour theme.

@@ -2,7 +2,7 @@
 
 use headroom_domain::{format, localtime::ZoneSlice};
 
-use super::Named;
+use super::{Named, Viewer};
 use crate::routes::RailEntry;
 use crate::url::UrlState;
 
@@ -47,6 +47,15 @@ pub struct ShellModel {
     pub flash: Option<String>,
     /// Work running in the background, for the top bar.
     pub open_jobs: Option<OpenJobs>,
+    /// Who looks at the page; `None` before sign-in: then there is no navigation, no search and no freshness.
+    pub viewer: Option<Viewer>,
+}
+
+impl ShellModel {
+    /// Whether the page offers what changes pools and tenants. What a person may not do is absent, not disabled.
+    pub fn plans(&self) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| viewer.plans)
+    }
 }
 
 /// The filters of a page with the choices they offer.

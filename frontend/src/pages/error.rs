@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use crate::components::icon::icon;
 use crate::components::shell::{Frame, document};
 use crate::model::{ErrorModel, ShellModel};
+use crate::url::with_query;
 
 struct Words {
     heading: &'static str,
@@ -19,6 +20,16 @@ fn words(status: u16) -> Words {
             heading: "That request could not be read",
             what: "Something in the address or the form was not what this page expects.",
             hint: "Go back and check it, or start from a page below.",
+        },
+        401 => Words {
+            heading: "Your session ended",
+            what: "You are not signed in any more, so nothing was shown or changed.",
+            hint: "Sign in to continue; you will come back to this page.",
+        },
+        403 => Words {
+            heading: "Your roles do not allow this",
+            what: "You may see other pages, but not this one, and nothing was changed.",
+            hint: "Ask an administrator for a role that allows it.",
         },
         404 => Words {
             heading: "Nothing is here",
@@ -53,7 +64,7 @@ fn words(status: u16) -> Words {
         503 => Words {
             heading: "Not available right now",
             what: "The database did not answer, so the numbers cannot be shown. Nothing was changed.",
-            hint: "This page tries again when you reload it. Help and preferences still work.",
+            hint: "This page tries again when you reload it.",
         },
         500..=599 => Words {
             heading: "Headroom could not build this page",
@@ -86,13 +97,21 @@ pub fn error(shell: &ShellModel, model: &ErrorModel) -> AnyView {
     let wait = model.retry_after_s.map(|seconds| {
         view! { <p>{format!("Try again in {}.", format::duration(i64::try_from(seconds).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000)))}</p> }
     });
-    let retry = model.retry_href.as_ref().map(|href| {
+    let retry = model.retry_href.as_ref().filter(|_| model.status != 401).map(|href| {
         view! { <a class="hr-btn hr-btn--primary" href=href.clone()>{icon(shell, "refresh-cw")}"Retry"</a> }
     });
     let mut reference = format!("Status {}", model.status);
     if !model.id.is_empty() {
         reference += &format!(" · id {}", model.id);
     }
+    let search = shell.viewer.is_some().then(|| {
+        view! {
+            <form class="hr-tools" method="get" action="/search" role="search">
+                <input class="hr-input" style="inline-size:min(100%,22rem)" type="search" name="q" aria-label="Search pools and tenants" placeholder="Name of a pool or tenant"/>
+                <button class="hr-btn" type="submit">{icon(shell, "search")}"Search"</button>
+            </form>
+        }
+    });
     let content = view! {
         <section class="hr-card hr-prose" aria-label="What happened">
             <p><strong>{what}</strong></p>
@@ -101,16 +120,30 @@ pub fn error(shell: &ShellModel, model: &ErrorModel) -> AnyView {
             {wait}
             <p class="hr-head__actions">
                 {retry}
-                <a class="hr-btn" href=shell.url.link("/overview")>"Overview"</a>
-                <a class="hr-btn" href=shell.url.link("/pools")>"Pools"</a>
-                <a class="hr-btn" href="/help">"Help"</a>
+                {ways_on(shell, model)}
             </p>
             <p class="hr-muted hr-mono">{reference}</p>
         </section>
-        <form class="hr-tools" method="get" action="/search" role="search">
-            <input class="hr-input" style="inline-size:min(100%,22rem)" type="search" name="q" aria-label="Search pools and tenants" placeholder="Name of a pool or tenant"/>
-            <button class="hr-btn" type="submit">{icon(shell, "search")}"Search"</button>
-        </form>
+        {search}
     };
     document(shell, Frame::plain(words.heading), content.into_any())
+}
+
+/// Pages that work although this one did not. Before sign-in there is one way on, and none while nobody can sign in.
+fn ways_on(shell: &ShellModel, model: &ErrorModel) -> Option<AnyView> {
+    if shell.viewer.is_some() {
+        return Some(
+            view! {
+                <a class="hr-btn" href=shell.url.link("/overview")>"Overview"</a>
+                <a class="hr-btn" href=shell.url.link("/pools")>"Pools"</a>
+                <a class="hr-btn" href="/help">"Help"</a>
+            }
+            .into_any(),
+        );
+    }
+    if model.status >= 500 {
+        return None;
+    }
+    let next: Vec<(&str, &str)> = model.retry_href.iter().map(|href| ("next", href.as_str())).collect();
+    Some(view! { <a class="hr-btn" href=with_query("/login", &next)>"Sign in"</a> }.into_any())
 }

@@ -66,7 +66,7 @@ headroom usage --pool ingress-eu --by day --format json";
 
 fn data_in(model: &HelpModel, now_ms: i64) -> AnyView {
     let ingest = format!(
-        "curl -X POST '{}/api/v1/ingest/occupancy?source=edge-1&seq=1' \\\n  -H 'content-type: application/x-ndjson' \\\n  \
+        "curl -X POST '{}/api/v1/ingest/occupancy?source=edge-1&seq=1' \\\n  -H 'authorization: Bearer TOKEN' \\\n  -H 'content-type: application/x-ndjson' \\\n  \
 --data-binary @- <<'END'\n\
 {{\"pool\":\"ingress-eu\",\"tenant\":\"acme-search\",\"ts\":\"{}\",\"occupied\":1820,\"reserved\":1400}}\n\
 END",
@@ -81,7 +81,7 @@ END",
         </section>
         <section class="hr-card hr-prose" id="ingest" aria-labelledby="ingest-title">
             <h2 id="ingest-title">"Sending live samples"</h2>
-            <p>"JSON or newline-delimited JSON, gzip if you like. A batch carries its source and sequence number, so sending it again changes nothing. The answer has a verdict per row."</p>
+            <p>"JSON or newline-delimited JSON, gzip if you like. A batch carries its source and sequence number, so sending it again changes nothing. The answer has a verdict per row. The token is one with the scope Ingest; administrators make it under Admin, or with headroom token create."</p>
             <pre tabindex="0"><code>{ingest}</code></pre>
             <p>"The full description of the API is at "<a href="/api/v1/openapi.json">"/api/v1/openapi.json"</a>"."</p>
         </section>

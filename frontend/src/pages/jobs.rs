@@ -7,13 +7,12 @@ use crate::components::icon::state_icon;
 use crate::components::shell::{Frame, document};
 use crate::components::state::{empty, panel};
 use crate::components::table::pager;
-use crate::components::value::{ago, day_time, unknown};
+use crate::components::value::{ago, day_time, times_in, unknown};
 use crate::model::{JobOutcome, JobRun, JobsModel, ScheduledJob, ShellModel};
 
 /// `/jobs`
 pub fn jobs(shell: &ShellModel, model: &JobsModel) -> AnyView {
-    let sub = format!("Times in {} ({})", shell.zone.name(), shell.zone.offset_text(shell.now_ms));
-    let frame = Frame { sub: Some(sub.into_any()), ..Frame::plain("Jobs") };
+    let frame = Frame { sub: Some(times_in(shell).into_any()), ..Frame::plain("Jobs") };
     let scheduled = model.scheduled.iter().map(|job| scheduled_row(shell, job)).collect_view();
     let runs = || {
         if model.runs.is_empty() {

@@ -23,12 +23,12 @@ use crate::url::{pool_path, tenant_path};
 pub fn pool(shell: &ShellModel, model: &PoolModel) -> AnyView {
     let head = &model.head;
     let path = pool_path(&head.pool.slug);
-    let edit = button_link(shell, "hr-btn", "pencil", "Edit", format!("{path}/edit"));
+    let edit = shell.plans().then(|| button_link(shell, "hr-btn", "pencil", "Edit", format!("{path}/edit")));
     let frame = Frame {
         section: Some("Pools"),
         sub: Some(about(shell, head)),
         crumbs: vec![Link { label: "Pools".into(), href: shell.url.link("/pools") }],
-        actions: vec![edit],
+        actions: edit.into_iter().collect(),
         ..Frame::data(head.pool.name.clone())
     };
     let tab = match &model.tab {
@@ -49,7 +49,8 @@ pub fn pool(shell: &ShellModel, model: &PoolModel) -> AnyView {
 /// The strip on an archived thing's page.
 pub(super) fn archived_strip(shell: &ShellModel, noun: &str, path: &str, at_ms: i64) -> AnyView {
     let text = format!("This {noun} was archived on {}. Its history stays. ", day_time_text(shell, at_ms));
-    let body = view! { {text}<a href=format!("{path}/archive")>"Bring it back"</a> };
+    let back = shell.plans().then(|| view! { <a href=format!("{path}/archive")>"Bring it back"</a> });
+    let body = view! { {text}{back} };
     strip(shell, Tone::Info, body.into_any())
 }
 
@@ -398,12 +399,15 @@ fn policy_tab(shell: &ShellModel, head: &PoolHead, policy: &PoolPolicy) -> AnyVi
             {fact("Labels", labels)}
         </dl>
     };
+    let edit = shell.plans().then(|| {
+        view! { <a class="hr-btn hr-btn--small" href=format!("{}/edit", pool_path(&head.pool.slug))>"Edit"</a> }
+    });
     view! {
         <div class="hr-grid hr-grid--half">
             <section class="hr-card" aria-labelledby="properties-title">
                 <div class="hr-card__head">
                     <h2 id="properties-title">"Properties"</h2>
-                    <a class="hr-btn hr-btn--small" href=format!("{}/edit", pool_path(&head.pool.slug))>"Edit"</a>
+                    {edit}
                 </div>
                 {facts}
             </section>

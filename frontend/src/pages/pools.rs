@@ -27,8 +27,11 @@ const COLUMNS: &[Head] = &[
 
 /// `/pools`
 pub fn pools(shell: &ShellModel, model: &PoolsModel) -> AnyView {
-    let new = button_link(shell, "hr-btn hr-btn--primary", "plus", "New pool", "/pools/new".to_owned());
-    let frame = Frame { sub: Some(scope_text(shell).into_any()), actions: vec![new], ..Frame::data("Pools") };
+    let new = shell
+        .plans()
+        .then(|| button_link(shell, "hr-btn hr-btn--primary", "plus", "New pool", "/pools/new".to_owned()));
+    let actions = new.into_iter().collect();
+    let frame = Frame { sub: Some(scope_text(shell).into_any()), actions, ..Frame::data("Pools") };
     let content = view! {
         {tools(shell, model)}
         {if model.as_multiples { as_multiples(shell, model) } else { as_table(shell, model) }}

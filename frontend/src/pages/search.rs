@@ -41,6 +41,7 @@ fn pages(shell: &ShellModel) -> AnyView {
     let links = RailEntry::MAIN
         .into_iter()
         .chain(RailEntry::MORE)
+        .filter(|entry| shell.viewer.as_ref().is_some_and(|viewer| viewer.may_open(*entry)))
         .map(|entry| {
             view! { <li><a href=shell.url.link(entry.path())>{icon(shell, entry.icon())}{entry.label()}</a></li> }
         })

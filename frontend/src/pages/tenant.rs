@@ -20,12 +20,12 @@ use crate::url::{pool_path, tenant_path};
 /// `/tenants/{tenant}`
 pub fn tenant(shell: &ShellModel, model: &TenantModel) -> AnyView {
     let path = tenant_path(&model.tenant.slug);
-    let edit = button_link(shell, "hr-btn", "pencil", "Edit", format!("{path}/edit"));
+    let edit = shell.plans().then(|| button_link(shell, "hr-btn", "pencil", "Edit", format!("{path}/edit")));
     let frame = Frame {
         section: Some("Tenants"),
         sub: Some(about(shell, model)),
         crumbs: vec![Link { label: "Tenants".into(), href: shell.url.link("/tenants") }],
-        actions: vec![edit],
+        actions: edit.into_iter().collect(),
         ..Frame::data(model.tenant.name.clone())
     };
     let current = match model.tab {

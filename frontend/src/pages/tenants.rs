@@ -31,8 +31,11 @@ const FAIR_SHARE_CRITICAL: f64 = 1.5;
 
 /// `/tenants`
 pub fn tenants(shell: &ShellModel, model: &TenantsModel) -> AnyView {
-    let new = button_link(shell, "hr-btn hr-btn--primary", "plus", "New tenant", "/tenants/new".to_owned());
-    let frame = Frame { sub: Some(scope_text(shell).into_any()), actions: vec![new], ..Frame::data("Tenants") };
+    let new = shell
+        .plans()
+        .then(|| button_link(shell, "hr-btn hr-btn--primary", "plus", "New tenant", "/tenants/new".to_owned()));
+    let actions = new.into_iter().collect();
+    let frame = Frame { sub: Some(scope_text(shell).into_any()), actions, ..Frame::data("Tenants") };
     let body = || {
         let rows = model.rows.iter().map(|row| tenant_row(shell, row)).collect_view();
         view! {

@@ -5,8 +5,8 @@ use super::window::Window;
 use super::{App, Result};
 use crate::clock;
 use headroom_domain::Millis;
+use headroom_domain::access::Action;
 use headroom_domain::series::{Series, Step};
-use headroom_store::audit::Actor;
 use headroom_store::change::{self, Change};
 use headroom_store::pool;
 use std::collections::HashMap;
@@ -19,11 +19,13 @@ impl App {
 
     /// First and last instant of a pool's stored days.
     pub async fn extent(&self, pool: i32) -> Result<Option<(Millis, Millis)>> {
+        self.require(Action::See)?;
         Ok(headroom_store::history::extent(&mut *self.db.pages.acquire().await?, Some(pool)).await?)
     }
 
     /// Changes of a window, each with its pool's slug, newest first.
     pub async fn changes(&self, window: &Window, limit: i64) -> Result<Vec<(Change, Option<String>)>> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let keys = window.pool_keys();
         let found = change::list(&mut conn, keys.as_deref(), window.from_ms, window.to_ms, limit).await?;
@@ -40,13 +42,18 @@ impl App {
     }
 
     /// Records changes, each for a pool by its slug or for all; returns how many were new.
-    pub async fn record_changes(&self, _actor: &Actor, changes: Vec<(Option<String>, Change)>) -> Result<u64> {
+    pub async fn record_changes(&self, changes: Vec<(Option<String>, Change)>) -> Result<u64> {
+        self.require(Action::RecordChanges)?;
         let mut tx = self.db.pages.begin().await?;
         let mut rows = Vec::new();
         for (slug, mut change) in changes {
             if let Some(slug) = slug {
-                change.pool =
-                    Some(super::pools::find(&mut tx, &slug).await.map_err(|error| named_otherwise("pool", error))?.key);
+                change.pool = Some(
+                    super::pools::find(&mut tx, &self.caller, &slug)
+                        .await
+                        .map_err(|error| named_otherwise("pool", error))?
+                        .key,
+                );
             }
             rows.push((clock::uuid(), change));
         }
@@ -63,6 +70,7 @@ impl App {
         from: Millis,
         to: Millis,
     ) -> Result<Series> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         super::trend::series(&mut conn, subject, step, from, to).await
     }

@@ -1,24 +1,30 @@
 //! Writing the demo world into a database, and going on with it after a pause.
 
 use super::{App, AppError, Result};
+use crate::auth::password;
 use crate::clock;
-use crate::demo::{Keys, World};
+use crate::demo::{ACCOUNTS, Keys, World};
+use headroom_domain::access::Scope;
 use headroom_domain::accumulate::Accumulator;
 use headroom_domain::pool::PoolKind;
 use headroom_domain::reservation::Reservation;
 use headroom_domain::slug::Slug;
 use headroom_domain::{DAY_MS, MINUTE_MS, Millis};
+use headroom_store::account::{self, AccountFields};
 use headroom_store::change::Change;
 use headroom_store::current::Current;
 use headroom_store::organisation::Organisation;
 use headroom_store::pool::{CapacityStep, PoolFields};
 use headroom_store::tenant::TenantFields;
+use headroom_store::token::TokenFields;
 use headroom_store::{
     change, current, history, import, organisation, partition, pool, quota, reservation, signal, tenant,
 };
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
+/// Name of the token with which the demo sends its samples.
+const SENDER: &str = "demo sender";
 /// The demo's one import.
 const KEY: &str = "demo world";
 /// Hour blocks held before they are written: about 100 MB.
@@ -49,6 +55,7 @@ impl App {
             let world = World::new(number("seed").unwrap_or_default() as u64, number("now_ms").unwrap_or(now));
             drop(conn);
             self.catch_up(&world, now, progress).await?;
+            self.demo_accounts().await?;
             return Ok(world);
         }
         let world = World::new(seed, now);
@@ -65,7 +72,51 @@ impl App {
         import::finish(&mut tx, begun.part, days, 0, &summary).await?;
         tx.commit().await?;
         sqlx::query("ANALYZE").execute(&mut *self.db.jobs.acquire().await?).await?;
+        self.demo_accounts().await?;
         Ok(world)
+    }
+
+    /// Makes the demo's accounts, those that are missing.
+    async fn demo_accounts(&self) -> Result<()> {
+        let mut hash = None;
+        for known in ACCOUNTS {
+            let mut conn = self.db.jobs.acquire().await?;
+            if account::by_email(&mut conn, known.email).await?.is_some() {
+                continue;
+            }
+            // They share a password, so one hash is enough.
+            let hash = match &hash {
+                Some(hash) => hash,
+                None => hash.insert(password::hash(known.password).await?),
+            };
+            let fields = AccountFields {
+                email: known.email.into(),
+                name: known.name.into(),
+                roles: vec![known.role],
+                tenants: known.tenants.iter().map(|slug| (*slug).to_owned()).collect(),
+            };
+            let mut tx = sqlx::Connection::begin(&mut *conn).await?;
+            let key = account::create(&mut tx, clock::uuid(), &fields).await?;
+            account::set_password(&mut tx, key, hash).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// A token for the demo's sender: made at every start, good for a day more than a start lasts.
+    pub async fn demo_token(&self) -> Result<String> {
+        let now = self.now().await?;
+        for old in self.tokens().await?.iter().filter(|t| t.fields.name == SENDER && t.revoked_ms.is_none()) {
+            self.revoke_token(old.id).await?;
+        }
+        let fields = TokenFields {
+            name: SENDER.into(),
+            scopes: vec![Scope::Ingest],
+            pools: Vec::new(),
+            tenants: Vec::new(),
+            expires_ms: Some(now + 400 * DAY_MS),
+        };
+        Ok(self.create_token(&fields).await?.secret)
     }
 
     /// Fills the time in which the demo did not run.
@@ -135,6 +186,7 @@ async fn write_things(conn: &mut PgConnection, world: &World) -> Result<Keys> {
         currency: world.currency.into(),
         zone: world.zone.into(),
         demo: true,
+        money_visible: true,
     };
     organisation::set(conn, &settings).await?;
     for region in &world.regions {

@@ -1,5 +1,6 @@
 //! What can go wrong in a use case. No status codes: each door has its own table.
 
+use headroom_domain::access::Action;
 use headroom_domain::range::RangeError;
 use headroom_store::StoreError;
 
@@ -78,6 +79,29 @@ pub enum AppError {
     /// Fields that cannot be accepted; nothing was written.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<Problem>),
+    /// Nobody is signed in.
+    #[error("sign in to go on")]
+    SignIn,
+    /// An API token that is unknown, revoked or over; which of them is not told.
+    #[error("this token does not work: it is unknown, revoked or past its end")]
+    BadToken,
+    /// A request that a browser may have been tricked into: it does not prove that a page of ours made it.
+    #[error("this request does not carry the proof that it comes from a page of this server; nothing was changed")]
+    Unproven,
+    /// The caller may not do this.
+    #[error("you may not {}: that needs {needs}", .action.words())]
+    Forbidden {
+        /// What was to be done.
+        action: Action,
+        /// Who may, as the end of "that needs ...".
+        needs: String,
+    },
+    /// Too many attempts.
+    #[error("too many attempts; try again in {retry_after_s} s")]
+    TooMany {
+        /// Seconds until the next one.
+        retry_after_s: u64,
+    },
     /// The change does not fit what is there now.
     #[error("{0}")]
     Conflict(String),

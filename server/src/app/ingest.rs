@@ -3,6 +3,7 @@
 use super::{App, AppError, Problem, Result};
 use crate::ingest::aggregate::{Known, Promises};
 use crate::ingest::live::{self, Catalog, Envelope, Judged, Verdict};
+use headroom_domain::access::Action;
 use headroom_domain::reservation::Reservation;
 use headroom_domain::{LATEST_MS, Millis};
 use headroom_store::import::{Name, Noun};
@@ -65,6 +66,7 @@ struct Read {
 impl App {
     /// Accepts a batch once. Durable when this returns.
     pub async fn accept_batch(&self, form: Form, body: Vec<u8>) -> Result<Receipt> {
+        self.require(Action::Ingest)?;
         let mut conn = self.db.ingest.acquire().await?;
         let now = headroom_store::now(&mut conn).await?;
         let hash = hash(&form, &body);
@@ -126,8 +128,20 @@ impl App {
 
     /// The highest number accepted from a source, and when.
     pub async fn last_seq(&self, source: &str) -> Result<Option<(i64, Option<Millis>)>> {
+        self.require(Action::Ingest)?;
         let found = ingest::last_seq(&mut *self.db.pages.acquire().await?, source).await?;
         Ok(found.map(|(seq, at)| (seq, at.map(|at| at.timestamp_millis()))))
+    }
+
+    /// What the caller may send samples of.
+    fn allowed(&self, catalog: Arc<Catalog>) -> Arc<Catalog> {
+        if self.caller.pools.is_none() && self.caller.tenants.is_none() {
+            return catalog;
+        }
+        let mut own = (*catalog).clone();
+        own.pools.retain(|_, key| self.caller.sees_pool(*key));
+        own.tenants.retain(|_, key| self.caller.sees_tenant(*key));
+        Arc::new(own)
     }
 
     /// What is known, and whether it was remembered.
@@ -136,7 +150,7 @@ impl App {
             && let Some((since, catalog)) = known.as_ref()
             && since.elapsed() < CATALOG_FOR
         {
-            return Ok((catalog.clone(), true));
+            return Ok((self.allowed(catalog.clone()), true));
         }
         Ok((self.load_catalog(conn).await?, false))
     }
@@ -146,7 +160,7 @@ impl App {
         if let Ok(mut known) = self.catalog.known.lock() {
             *known = Some((Instant::now(), catalog.clone()));
         }
-        Ok(catalog)
+        Ok(self.allowed(catalog))
     }
 }
 

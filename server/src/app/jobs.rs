@@ -2,6 +2,7 @@
 
 use super::{App, Result};
 use headroom_domain::Millis;
+use headroom_domain::access::Action;
 use headroom_store::import::Import;
 use headroom_store::job::Run;
 use headroom_store::{import, job};
@@ -37,16 +38,19 @@ pub const SCHEDULE: [Scheduled; 2] = [ROLLUP, PARTITIONS];
 impl App {
     /// The newest runs of all jobs.
     pub async fn job_runs(&self, limit: i64) -> Result<Vec<Run>> {
+        self.require(Action::SeeJobs)?;
         Ok(job::runs(&mut *self.db.pages.acquire().await?, None, limit).await?)
     }
 
     /// The newest run of one job.
     pub async fn last_run(&self, name: &str) -> Result<Option<Run>> {
+        self.require(Action::SeeJobs)?;
         Ok(job::runs(&mut *self.db.pages.acquire().await?, Some(name), 1).await?.pop())
     }
 
     /// Imports, newest first.
     pub async fn imports(&self) -> Result<Vec<Import>> {
+        self.require(Action::SeeJobs)?;
         Ok(import::list(&mut *self.db.pages.acquire().await?).await?)
     }
 }

@@ -1,6 +1,9 @@
 //! Use cases: one file per noun, one function per thing a person can do. The API, the pages, the
 //! command line and the jobs all come through here. A function owns its transaction.
 
+pub mod accounts;
+pub mod audit;
+pub mod caller;
 pub mod changes;
 pub mod demo;
 mod error;
@@ -10,8 +13,11 @@ pub mod jobs;
 pub mod overview;
 pub mod pools;
 pub mod search;
+pub mod settings;
 pub mod shell;
+pub mod sign_in;
 pub mod tenants;
+pub mod tokens;
 pub mod trend;
 pub mod usage;
 pub mod window;
@@ -19,7 +25,7 @@ pub mod window;
 pub use error::{AppError, Problem, Result};
 
 use crate::db::Db;
-use headroom_store::organisation::Organisation;
+use caller::Caller;
 use std::sync::Arc;
 
 /// What use cases need: the database, and what is remembered between requests.
@@ -33,16 +39,19 @@ pub struct App {
     pub(crate) names: Arc<shell::NamesCache>,
     /// Pools and tenants as live samples name them.
     pub(crate) catalog: Arc<ingest::CatalogCache>,
+    /// On whose behalf they run.
+    caller: Arc<Caller>,
 }
 
 impl App {
-    /// Use cases over a database.
+    /// Use cases over a database, on behalf of nobody.
     pub fn new(db: Db) -> Self {
-        Self { db, money: Arc::default(), names: Arc::default(), catalog: Arc::default() }
-    }
-
-    /// The organisation's settings.
-    pub async fn organisation(&self) -> Result<Organisation> {
-        Ok(headroom_store::organisation::get(&mut *self.db.pages.acquire().await?).await?)
+        Self {
+            db,
+            money: Arc::default(),
+            names: Arc::default(),
+            catalog: Arc::default(),
+            caller: Arc::new(Caller::nobody()),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::trend::{self, Subject, Trend};
 use super::window::Window;
 use super::{App, Result};
+use headroom_domain::access::Action;
 use headroom_domain::fairness::{Wish, fair_shares};
 use headroom_domain::occupancy::Sums;
 use headroom_domain::series::{ceil, floor};
@@ -80,6 +81,7 @@ impl App {
     /// Its three parts are asked for side by side, each on a connection of its own that it gives back before it waits for
     /// another part: while the database works on one, another is decoded.
     pub async fn overview(&self, window: &Window) -> Result<Overview> {
+        self.require(Action::See)?;
         let ((trend, prior), ranking, present) =
             tokio::try_join!(self.curve(window), self.ranking(window), self.present(window))?;
         let (top, tenants) = ranking.against(&trend);
@@ -146,16 +148,18 @@ impl App {
                 (catalog.pools_total, catalog.capacity_at(at_end), catalog.capacity_at(window.from_ms))
             }
         };
+        let organisation = headroom_store::organisation::get(conn).await?;
+        let waste_micros = if self.sees_money(&organisation) { self.waste(conn, window).await? } else { None };
         Ok(Present {
             pools: count,
             now,
             capacity_now,
             capacity_before,
-            waste_micros: self.waste(conn, window).await?,
+            waste_micros,
             changes: change::list(conn, pools, window.from_ms, window.to_ms, 50).await?,
             silent,
             over,
-            currency: headroom_store::organisation::get(conn).await?.currency,
+            currency: organisation.currency,
         })
     }
 

@@ -1,10 +1,12 @@
 //! Pools: the list, one pool, and every change to it.
 
+use super::caller::Caller;
 use super::overview::FRESH_MS;
 use super::trend::{Subject, Trend, peak, trend};
 use super::window::{Window, not_found};
 use super::{App, AppError, Problem, Result};
 use crate::{clock, zones};
+use headroom_domain::access::Action;
 use headroom_domain::change::ChangeKind;
 use headroom_domain::fairness::{Wish, fair_shares};
 use headroom_domain::occupancy::Sums;
@@ -23,6 +25,7 @@ use headroom_store::usage::{self, Wanted};
 use headroom_store::{change, current, organisation, pool, quota, reservation, signal, tenant};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
+use uuid::Uuid;
 
 /// Longest endpoint of a service, in characters.
 const MAX_ENDPOINT: usize = 200;
@@ -112,6 +115,7 @@ impl App {
     /// All pools with their present values. The list is small enough to be sorted in memory: 10,000 pools
     /// are two indexed reads.
     pub async fn pools(&self, window: &Window, archived: bool) -> Result<Vec<PoolNow>> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
         let pools = match window.pool_keys() {
@@ -134,6 +138,7 @@ impl App {
 
     /// What the window says about some pools: sums and peaks, for the rows of one page.
     pub async fn pools_window(&self, window: &Window, keys: &[i32]) -> Result<HashMap<i32, PoolWindow>> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let found = history::series(&mut conn, Step::Hour, keys, &[ALL_TENANTS], window.from_ms, window.to_ms).await?;
         Ok(found
@@ -146,15 +151,17 @@ impl App {
 
     /// A pool by its slug; a former slug is `Moved`.
     pub async fn pool(&self, slug: &str) -> Result<Pool> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
-        find(&mut conn, slug).await
+        find(&mut conn, &self.caller, slug).await
     }
 
     /// One pool over a window.
     pub async fn pool_detail(&self, slug: &str, window: &Window) -> Result<PoolDetail> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
-        let found = find(conn, slug).await?;
+        let found = find(conn, &self.caller, slug).await?;
         let key = found.key;
         let steps = pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default();
         let values = current::list(conn, Some(&[key]), None).await?;
@@ -175,12 +182,16 @@ impl App {
             trend: curve,
             changes,
             steps,
-            tenants: tenants.keys().filter(|(_, tenant)| *tenant != ALL_TENANTS).count() as i64,
+            tenants: tenants
+                .keys()
+                .filter(|(_, tenant)| *tenant != ALL_TENANTS && self.caller.sees_tenant(*tenant))
+                .count() as i64,
         })
     }
 
     /// Who used a pool over a window.
     pub async fn pool_tenants(&self, key: i32, window: &Window) -> Result<Vec<TenantUse>> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
         let sums = uses(conn, window, Wanted { pools: Some(vec![key]), tenants: None }).await?;
@@ -198,6 +209,7 @@ impl App {
         Ok(active
             .into_iter()
             .zip(shares)
+            .filter(|(t, _)| self.caller.sees_tenant(t.key))
             .map(|(t, fair)| {
                 let s = sums[&(key, t.key)];
                 TenantUse {
@@ -220,6 +232,7 @@ impl App {
         key: i32,
         now: Millis,
     ) -> Result<(Vec<(String, String, Quota)>, Vec<(String, String, reservation::Stored)>)> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
         let names: HashMap<i32, (String, String)> = tenant::list(conn, true)
@@ -231,54 +244,66 @@ impl App {
         let quotas = quota::list(conn, Some(&[key]), None).await?;
         let reservations = reservation::during(conn, Some(&[key]), None, now, LATEST_MS).await?;
         Ok((
-            quotas.into_iter().map(|((_, tenant), quota)| (name(tenant).0, name(tenant).1, quota)).collect(),
-            reservations.into_iter().map(|r| (name(r.reservation.tenant).0, name(r.reservation.tenant).1, r)).collect(),
+            quotas
+                .into_iter()
+                .filter(|((_, tenant), _)| self.caller.sees_tenant(*tenant))
+                .map(|((_, tenant), quota)| (name(tenant).0, name(tenant).1, quota))
+                .collect(),
+            reservations
+                .into_iter()
+                .filter(|r| self.caller.sees_tenant(r.reservation.tenant))
+                .map(|r| (name(r.reservation.tenant).0, name(r.reservation.tenant).1, r))
+                .collect(),
         ))
     }
 
     /// Names of a pool's extra signals.
     pub async fn pool_signals(&self, key: i32) -> Result<Vec<signal::Signal>> {
+        self.require(Action::See)?;
         Ok(signal::list(&mut *self.db.pages.acquire().await?, Some(key)).await?)
     }
 
-    /// The recorded changes of a pool or tenant, newest first.
-    pub async fn audit_of(&self, object: &str, slug: &str) -> Result<Vec<audit::Recorded>> {
-        Ok(audit::of_object(&mut *self.db.pages.acquire().await?, object, slug, 200).await?)
-    }
-
     /// Makes a pool with its first capacity step.
-    pub async fn create_pool(&self, actor: &Actor, fields: &PoolFields, step: &CapacityStep) -> Result<Pool> {
+    pub async fn create_pool(&self, fields: &PoolFields, step: &CapacityStep) -> Result<Pool> {
+        self.require(Action::Plan)?;
         check(fields)?;
         check_step(step)?;
+        let step = &CapacityStep { actor: self.caller.actor.name.clone(), ..step.clone() };
         let mut tx = self.db.pages.begin().await?;
         ensure_places(&mut tx, fields).await?;
-        let key = pool::create(&mut tx, clock::uuid(), fields).await?;
+        let id = clock::uuid();
+        let key = pool::create(&mut tx, id, fields).await?;
         pool::set_capacity(&mut tx, key, step).await?;
         let after =
             serde_json::json!({ "pool": fields, "capacity": step.configured, "planned_down": step.planned_down });
-        record(&mut tx, actor, "create", fields.slug.as_str(), None, Some(after), &step.reason).await?;
+        record(&mut tx, &self.caller.actor, "create", (fields.slug.as_str(), id), None, Some(after), &step.reason)
+            .await?;
         tx.commit().await?;
         self.pool(fields.slug.as_str()).await
     }
 
     /// Replaces what is said about a pool, if it is still at `version`.
-    pub async fn update_pool(&self, actor: &Actor, slug: &str, version: i32, fields: &PoolFields) -> Result<Pool> {
+    pub async fn update_pool(&self, slug: &str, version: i32, fields: &PoolFields) -> Result<Pool> {
+        self.require(Action::Plan)?;
         check(fields)?;
         let mut tx = self.db.pages.begin().await?;
-        let before = find_for_update(&mut tx, slug).await?;
+        let before = find_for_update(&mut tx, &self.caller, slug).await?;
         ensure_places(&mut tx, fields).await?;
         pool::update(&mut tx, &before, version, fields).await?;
         let (old, new) = (serde_json::to_value(&before.fields), serde_json::to_value(fields));
-        record(&mut tx, actor, "update", fields.slug.as_str(), old.ok(), new.ok(), "").await?;
+        record(&mut tx, &self.caller.actor, "update", (fields.slug.as_str(), before.id), old.ok(), new.ok(), "")
+            .await?;
         tx.commit().await?;
         self.pool(fields.slug.as_str()).await
     }
 
     /// Sets a pool's capacity from an instant on; the step is drawn on its timelines.
-    pub async fn set_capacity(&self, actor: &Actor, slug: &str, step: &CapacityStep) -> Result<()> {
+    pub async fn set_capacity(&self, slug: &str, step: &CapacityStep) -> Result<()> {
+        self.require(Action::Plan)?;
         check_step(step)?;
+        let step = &CapacityStep { actor: self.caller.actor.name.clone(), ..step.clone() };
         let mut tx = self.db.pages.begin().await?;
-        let found = find_for_update(&mut tx, slug).await?;
+        let found = find_for_update(&mut tx, &self.caller, slug).await?;
         let steps = pool::capacity(&mut tx, Some(&[found.key])).await?.remove(&found.key).unwrap_or_default();
         let before = pool::step_at(&steps, step.from_ms).cloned();
         pool::set_capacity(&mut tx, found.key, step).await?;
@@ -297,46 +322,52 @@ impl App {
             title,
             url: String::new(),
             source: "headroom".into(),
-            actor: actor.name.clone(),
+            actor: self.caller.actor.name.clone(),
         };
         change::record(&mut tx, &[(clock::uuid(), change)]).await?;
         let old = before.and_then(|b| serde_json::to_value(b).ok());
-        record(&mut tx, actor, "set-capacity", slug, old, serde_json::to_value(step).ok(), &step.reason).await?;
+        let new = serde_json::to_value(step).ok();
+        record(&mut tx, &self.caller.actor, "set-capacity", (slug, found.id), old, new, &step.reason).await?;
         tx.commit().await?;
         Ok(())
     }
 
     /// Archives a pool, or brings it back. Its history stays either way.
-    pub async fn archive_pool(&self, actor: &Actor, slug: &str, archived: bool) -> Result<()> {
+    pub async fn archive_pool(&self, slug: &str, archived: bool) -> Result<()> {
+        self.require(Action::Plan)?;
         let mut tx = self.db.pages.begin().await?;
-        let found = find_for_update(&mut tx, slug).await?;
+        let found = find_for_update(&mut tx, &self.caller, slug).await?;
         if found.archived_ms.is_some() != archived {
             pool::set_archived(&mut tx, found.key, archived).await?;
             let action = if archived { "archive" } else { "restore" };
-            record(&mut tx, actor, action, slug, None, None, "").await?;
+            record(&mut tx, &self.caller.actor, action, (slug, found.id), None, None, "").await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
     /// Sets or removes a tenant's quota in a pool.
-    pub async fn set_quota(&self, actor: &Actor, pool_slug: &str, tenant_slug: &str, slots: Option<i32>) -> Result<()> {
+    pub async fn set_quota(&self, pool_slug: &str, tenant_slug: &str, slots: Option<i32>) -> Result<()> {
+        self.require(Action::Plan)?;
         let mut tx = self.db.pages.begin().await?;
-        let found = find(&mut tx, pool_slug).await?;
-        let tenant =
-            super::tenants::find(&mut tx, tenant_slug).await.map_err(|error| named_otherwise("tenant", error))?;
+        let found = find(&mut tx, &self.caller, pool_slug).await?;
+        let tenant = super::tenants::find(&mut tx, &self.caller, tenant_slug)
+            .await
+            .map_err(|error| named_otherwise("tenant", error))?;
         let before =
             quota::list(&mut tx, Some(&[found.key]), Some(&[tenant.key])).await?.remove(&(found.key, tenant.key));
         quota::set(&mut tx, found.key, tenant.key, slots).await?;
         let value =
             |slots: Option<i32>| slots.map(|slots| serde_json::json!({ "tenant": tenant_slug, "slots": slots }));
-        record(&mut tx, actor, "set-quota", pool_slug, value(before.map(|q| q.slots)), value(slots), "").await?;
+        let (old, new) = (value(before.map(|q| q.slots)), value(slots));
+        record(&mut tx, &self.caller.actor, "set-quota", (pool_slug, found.id), old, new, "").await?;
         tx.commit().await?;
         Ok(())
     }
 
     /// Owners and regions known so far, offered while typing.
     pub async fn known_owners_and_regions(&self) -> Result<(Vec<String>, Vec<String>)> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let mut owners: Vec<String> = pool::list(&mut conn, false).await?.into_iter().map(|p| p.fields.owner).collect();
         owners.extend(tenant::list(&mut conn, false).await?.into_iter().map(|t| t.fields.owner));
@@ -382,13 +413,14 @@ fn now_of(pool: Pool, current: Option<Current>, steps: &[CapacityStep], now: Mil
     PoolNow { pool, current, stale, capacity }
 }
 
-pub(super) async fn find(conn: &mut PgConnection, slug: &str) -> Result<Pool> {
+pub(super) async fn find(conn: &mut PgConnection, caller: &Caller, slug: &str) -> Result<Pool> {
     if Slug::parse(slug).is_ok()
         && let Some(found) = pool::by_slug(conn, slug).await?
+        && caller.sees_pool(found.key)
     {
         return Ok(found);
     }
-    Err(missing(conn, slug).await?)
+    Err(missing(conn, caller, slug).await?)
 }
 
 /// A former name inside a request is a value to correct; only the subject of a request is redirected.
@@ -401,22 +433,27 @@ pub(super) fn named_otherwise(field: &str, error: AppError) -> AppError {
     }
 }
 
-async fn find_for_update(conn: &mut PgConnection, slug: &str) -> Result<Pool> {
+async fn find_for_update(conn: &mut PgConnection, caller: &Caller, slug: &str) -> Result<Pool> {
     if Slug::parse(slug).is_ok()
         && let Some(found) = pool::by_slug_for_update(conn, slug).await?
+        && caller.sees_pool(found.key)
     {
         return Ok(found);
     }
-    Err(missing(conn, slug).await?)
+    Err(missing(conn, caller, slug).await?)
 }
 
-async fn missing(conn: &mut PgConnection, slug: &str) -> Result<AppError> {
+/// What is not there, and what one may not see, read the same.
+async fn missing(conn: &mut PgConnection, caller: &Caller, slug: &str) -> Result<AppError> {
+    let mut known = pool::keys(conn).await?;
+    known.retain(|(key, _)| caller.sees_pool(*key));
     if Slug::parse(slug).is_ok()
         && let Some(to) = pool::renamed(conn, slug).await?
+        && (caller.pools.is_none() || known.iter().any(|(_, slug)| *slug == to))
     {
         return Ok(AppError::Moved { what: "pool", slug: slug.into(), to });
     }
-    Ok(not_found("pool", slug, &pool::keys(conn).await?))
+    Ok(not_found("pool", slug, &known))
 }
 
 /// Regions and stamps are made by being named.
@@ -434,12 +471,13 @@ async fn record(
     conn: &mut PgConnection,
     actor: &Actor,
     action: &str,
-    slug: &str,
+    (slug, id): (&str, Uuid),
     before: Option<serde_json::Value>,
     after: Option<serde_json::Value>,
     reason: &str,
 ) -> Result<()> {
-    audit::record(conn, &Entry { actor, action, object: "pool", key: slug, before, after, reason }).await?;
+    let entry = Entry { actor, action, object: "pool", key: slug, id: Some(id), before, after, reason };
+    audit::record(conn, &entry).await?;
     Ok(())
 }
 

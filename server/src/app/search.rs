@@ -1,6 +1,7 @@
 //! Finding pools and tenants by name.
 
 use super::{App, Result};
+use headroom_domain::access::Action;
 use headroom_store::{pool, tenant};
 
 /// Matches, each slug and name.
@@ -19,12 +20,14 @@ pub struct Found {
 impl App {
     /// Pools and tenants whose slug or name contains the text, those that begin with it first.
     pub async fn search(&self, text: &str, limit: usize) -> Result<Found> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let wanted = text.trim().to_lowercase();
-        let pools = pool::list(&mut conn, false).await?.into_iter().map(|p| (p.fields.slug.to_string(), p.fields.name));
+        let pools = pool::list(&mut conn, false).await?.into_iter().filter(|p| self.caller.sees_pool(p.key));
+        let pools = pools.map(|p| (p.fields.slug.to_string(), p.fields.name));
         let (pools, pools_total) = matching(pools, &wanted, limit);
-        let tenants =
-            tenant::list(&mut conn, false).await?.into_iter().map(|t| (t.fields.slug.to_string(), t.fields.name));
+        let tenants = tenant::list(&mut conn, false).await?.into_iter().filter(|t| self.caller.sees_tenant(t.key));
+        let tenants = tenants.map(|t| (t.fields.slug.to_string(), t.fields.name));
         let (tenants, tenants_total) = matching(tenants, &wanted, limit);
         Ok(Found { pools, pools_total, tenants, tenants_total })
     }

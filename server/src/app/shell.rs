@@ -4,7 +4,7 @@ use super::window::Window;
 use super::{App, Result};
 use headroom_domain::Millis;
 use headroom_store::catalog::{self, Catalog, Version};
-use headroom_store::{current, organisation};
+use headroom_store::{current, organisation, pool, tenant};
 use sqlx::PgConnection;
 use std::sync::{Arc, Mutex};
 
@@ -36,11 +36,23 @@ impl App {
         let conn = &mut *conn;
         let newest_ms = current::newest(conn, window.pool_keys().as_deref()).await?;
         let catalog = self.names.get(conn).await?;
+        let (mut pools, mut pools_total) = (catalog.pools.clone(), catalog.pools_total);
+        if let Some(own) = &self.caller.pools {
+            let named = pool::by_keys(conn, own).await?.into_iter().map(|p| (p.fields.slug.to_string(), p.fields.name));
+            pools = named.collect();
+            pools_total = pools.len() as i64;
+        }
+        let (mut tenants, mut tenants_total) = (catalog.tenants.clone(), catalog.tenants_total);
+        if let Some(own) = &self.caller.tenants {
+            let found = tenant::by_keys(conn, own).await?;
+            tenants = found.into_iter().map(|t| (t.fields.slug.to_string(), t.fields.name)).collect();
+            tenants_total = tenants.len() as i64;
+        }
         Ok(ShellFacts {
-            pools: catalog.pools.clone(),
-            pools_total: catalog.pools_total,
-            tenants: catalog.tenants.clone(),
-            tenants_total: catalog.tenants_total,
+            pools,
+            pools_total,
+            tenants,
+            tenants_total,
             stamps: catalog.stamps.iter().map(|slug| (slug.clone(), slug.clone())).collect(),
             newest_ms,
             feed_period_ms: catalog.shortest_feed_ms.map(i64::from),

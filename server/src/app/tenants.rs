@@ -1,11 +1,13 @@
 //! Tenants: the list, one tenant, and every change to it.
 
+use super::caller::Caller;
 use super::overview::FRESH_MS;
 use super::pools::{TenantUse, check_labels, promised_now, uses};
 use super::trend::{Subject, Trend, trend};
 use super::window::{Window, not_found};
 use super::{App, AppError, Problem, Result};
 use crate::clock;
+use headroom_domain::access::Action;
 use headroom_domain::fairness::{Wish, fair_shares};
 use headroom_domain::occupancy::Sums;
 use headroom_domain::slug::{Slug, check_name};
@@ -18,6 +20,7 @@ use headroom_store::usage::{self, Wanted, WideSums};
 use headroom_store::{current, pool, quota, reservation, tenant};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
+use uuid::Uuid;
 
 /// A tenant in the list.
 #[derive(Debug, Clone)]
@@ -62,21 +65,24 @@ pub struct TenantDetail {
 impl App {
     /// All tenants with what the window says about them.
     pub async fn tenants(&self, window: &Window, archived: bool) -> Result<Vec<TenantNow>> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         tenants(&mut conn, window, archived).await
     }
 
     /// A tenant by its slug; a former slug is `Moved`.
     pub async fn tenant(&self, slug: &str) -> Result<Tenant> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
-        find(&mut conn, slug).await
+        find(&mut conn, &self.caller, slug).await
     }
 
     /// One tenant over a window.
     pub async fn tenant_detail(&self, slug: &str, window: &Window) -> Result<TenantDetail> {
+        self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
-        let found = find(conn, slug).await?;
+        let found = find(conn, &self.caller, slug).await?;
         let key = found.key;
         let own = Window { tenants: Some(vec![(key, found.fields.slug.to_string())]), ..window.clone() };
         let now = tenants(conn, &own, true)
@@ -149,11 +155,12 @@ impl App {
     /// Exact sums of a tenant by UTC day and pool within the window's whole days, newest first:
     /// (start of the day, pool slug, pool name, sums).
     pub async fn metering(&self, slug: &str, window: &Window) -> Result<Vec<(Millis, String, String, Sums)>> {
+        self.require(Action::See)?;
         use headroom_domain::DAY_MS;
         use headroom_domain::series::{ceil, floor};
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
-        let found = find(conn, slug).await?;
+        let found = find(conn, &self.caller, slug).await?;
         let names: HashMap<i32, (String, String)> = pool::list(conn, true)
             .await?
             .into_iter()
@@ -174,40 +181,40 @@ impl App {
     }
 
     /// Makes a tenant.
-    pub async fn create_tenant(&self, actor: &Actor, fields: &TenantFields) -> Result<Tenant> {
+    pub async fn create_tenant(&self, fields: &TenantFields) -> Result<Tenant> {
+        self.require(Action::Plan)?;
         check(fields)?;
         let mut tx = self.db.pages.begin().await?;
-        tenant::create(&mut tx, clock::uuid(), fields).await?;
-        record(&mut tx, actor, "create", fields.slug.as_str(), None, serde_json::to_value(fields).ok()).await?;
+        let id = clock::uuid();
+        tenant::create(&mut tx, id, fields).await?;
+        let (slug, after) = (fields.slug.as_str(), serde_json::to_value(fields).ok());
+        record(&mut tx, &self.caller.actor, "create", (slug, id), None, after).await?;
         tx.commit().await?;
         self.tenant(fields.slug.as_str()).await
     }
 
     /// Replaces what is said about a tenant, if it is still at `version`.
-    pub async fn update_tenant(
-        &self,
-        actor: &Actor,
-        slug: &str,
-        version: i32,
-        fields: &TenantFields,
-    ) -> Result<Tenant> {
+    pub async fn update_tenant(&self, slug: &str, version: i32, fields: &TenantFields) -> Result<Tenant> {
+        self.require(Action::Plan)?;
         check(fields)?;
         let mut tx = self.db.pages.begin().await?;
-        let before = find_for_update(&mut tx, slug).await?;
+        let before = find_for_update(&mut tx, &self.caller, slug).await?;
         tenant::update(&mut tx, &before, version, fields).await?;
         let (old, new) = (serde_json::to_value(&before.fields), serde_json::to_value(fields));
-        record(&mut tx, actor, "update", fields.slug.as_str(), old.ok(), new.ok()).await?;
+        record(&mut tx, &self.caller.actor, "update", (fields.slug.as_str(), before.id), old.ok(), new.ok()).await?;
         tx.commit().await?;
         self.tenant(fields.slug.as_str()).await
     }
 
     /// Archives a tenant, or brings it back.
-    pub async fn archive_tenant(&self, actor: &Actor, slug: &str, archived: bool) -> Result<()> {
+    pub async fn archive_tenant(&self, slug: &str, archived: bool) -> Result<()> {
+        self.require(Action::Plan)?;
         let mut tx = self.db.pages.begin().await?;
-        let found = find_for_update(&mut tx, slug).await?;
+        let found = find_for_update(&mut tx, &self.caller, slug).await?;
         if found.archived_ms.is_some() != archived {
             tenant::set_archived(&mut tx, found.key, archived).await?;
-            record(&mut tx, actor, if archived { "archive" } else { "restore" }, slug, None, None).await?;
+            let action = if archived { "archive" } else { "restore" };
+            record(&mut tx, &self.caller.actor, action, (slug, found.id), None, None).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -290,42 +297,49 @@ async fn tenants(conn: &mut PgConnection, window: &Window, archived: bool) -> Re
         .collect())
 }
 
-pub(super) async fn find(conn: &mut PgConnection, slug: &str) -> Result<Tenant> {
+pub(super) async fn find(conn: &mut PgConnection, caller: &Caller, slug: &str) -> Result<Tenant> {
     if Slug::parse(slug).is_ok()
         && let Some(found) = tenant::by_slug(conn, slug).await?
+        && caller.sees_tenant(found.key)
     {
         return Ok(found);
     }
-    Err(missing(conn, slug).await?)
+    Err(missing(conn, caller, slug).await?)
 }
 
-async fn find_for_update(conn: &mut PgConnection, slug: &str) -> Result<Tenant> {
+async fn find_for_update(conn: &mut PgConnection, caller: &Caller, slug: &str) -> Result<Tenant> {
     if Slug::parse(slug).is_ok()
         && let Some(found) = tenant::by_slug_for_update(conn, slug).await?
+        && caller.sees_tenant(found.key)
     {
         return Ok(found);
     }
-    Err(missing(conn, slug).await?)
+    Err(missing(conn, caller, slug).await?)
 }
 
-async fn missing(conn: &mut PgConnection, slug: &str) -> Result<AppError> {
+/// What is not there, and what one may not see, read the same.
+async fn missing(conn: &mut PgConnection, caller: &Caller, slug: &str) -> Result<AppError> {
+    let mut known = tenant::keys(conn).await?;
+    known.retain(|(key, _)| caller.sees_tenant(*key));
     if Slug::parse(slug).is_ok()
         && let Some(to) = tenant::renamed(conn, slug).await?
+        && (caller.tenants.is_none() || known.iter().any(|(_, slug)| *slug == to))
     {
         return Ok(AppError::Moved { what: "tenant", slug: slug.into(), to });
     }
-    Ok(not_found("tenant", slug, &tenant::keys(conn).await?))
+    Ok(not_found("tenant", slug, &known))
 }
 
 async fn record(
     conn: &mut PgConnection,
     actor: &Actor,
     action: &str,
-    slug: &str,
+    (slug, id): (&str, Uuid),
     before: Option<serde_json::Value>,
     after: Option<serde_json::Value>,
 ) -> Result<()> {
-    audit::record(conn, &Entry { actor, action, object: "tenant", key: slug, before, after, reason: "" }).await?;
+    let entry = Entry { actor, action, object: "tenant", key: slug, id: Some(id), before, after, reason: "" };
+    audit::record(conn, &entry).await?;
     Ok(())
 }
 

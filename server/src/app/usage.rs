@@ -1,6 +1,7 @@
 //! Exact sums, for the command line, the API, bills and disputes.
 
 use super::{App, AppError, Problem, Result};
+use headroom_domain::access::Action;
 use headroom_domain::range::rfc3339;
 use headroom_domain::series::Step;
 use headroom_domain::{DAY_MS, Millis};
@@ -60,6 +61,11 @@ impl App {
         from: Option<Millis>,
         to: Option<Millis>,
     ) -> Result<Vec<UsageRow>> {
+        self.require(Action::See)?;
+        if self.caller.tenants.is_some() && by != By::Tenant {
+            // A pool's sums are everybody's.
+            return Err(AppError::invalid("by", "", "tenant: you see your own tenants only"));
+        }
         if let Some((from, to)) = from.zip(to)
             && to <= from
         {
@@ -68,8 +74,12 @@ impl App {
         let mut tx = self.db.jobs.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
         let conn = &mut *tx;
-        let known: BTreeMap<i32, String> =
-            pool::list(conn, true).await?.into_iter().map(|p| (p.key, p.fields.slug.to_string())).collect();
+        let known: BTreeMap<i32, String> = pool::list(conn, true)
+            .await?
+            .into_iter()
+            .filter(|p| self.caller.sees_pool(p.key))
+            .map(|p| (p.key, p.fields.slug.to_string()))
+            .collect();
         let mut wanted = Wanted::default();
         if !pools.is_empty() {
             let mut keys = Vec::new();
@@ -81,6 +91,8 @@ impl App {
                 keys.push(*key);
             }
             wanted.pools = Some(keys);
+        } else if self.caller.pools.is_some() {
+            wanted.pools = Some(known.keys().copied().collect());
         }
         if by != By::Tenant {
             wanted.tenants = Some(vec![ALL_TENANTS]);
@@ -95,7 +107,7 @@ impl App {
         let mut rows = Vec::new();
         for ((pool_key, tenant_key), sum) in &sums {
             let mut sum = *sum;
-            if by == By::Tenant && *tenant_key == ALL_TENANTS {
+            if by == By::Tenant && (*tenant_key == ALL_TENANTS || !self.caller.sees_tenant(*tenant_key)) {
                 continue;
             }
             let whole = sums.get(&(*pool_key, ALL_TENANTS)).copied().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Which time, zone, pools and tenants a question is about.
 
+use super::caller::Caller;
 use super::{App, AppError, Problem, Result};
 use crate::zones;
 use headroom_domain::localtime::ZoneSlice;
@@ -136,11 +137,17 @@ impl App {
     /// Understands a question's filters. `default_from` is the page's own range, such as `now-45d`.
     pub async fn window(&self, asked: &Asked, default_from: &str, reading: Reading) -> Result<Window> {
         let mut conn = self.db.pages.acquire().await?;
-        understand(&mut conn, asked, default_from, reading).await
+        understand(&mut conn, &self.caller, asked, default_from, reading).await
     }
 }
 
-async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, reading: Reading) -> Result<Window> {
+async fn understand(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    asked: &Asked,
+    default_from: &str,
+    reading: Reading,
+) -> Result<Window> {
     let now_ms = headroom_store::now(conn).await?;
     let mut problems: Vec<Problem> = Vec::new();
     let mut notices: Vec<String> = Vec::new();
@@ -198,8 +205,19 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
             problems.push(Problem::new(field, format!("{} names", named.len()), format!("at most {MAX_NAMED}")));
         }
     }
-    let mut pools = named(&asked.pools, pool::keys_of(conn, &slugs(&asked.pools)).await?, "pool", &mut problems);
-    let tenants = named(&asked.tenants, tenant::keys_of(conn, &slugs(&asked.tenants)).await?, "tenant", &mut problems);
+    // A filter never widens what one may see, and what one may not see is as unknown as what is not there.
+    let mut known_pools = pool::keys_of(conn, &slugs(&asked.pools)).await?;
+    known_pools.retain(|(key, _)| caller.sees_pool(*key));
+    let mut known_tenants = tenant::keys_of(conn, &slugs(&asked.tenants)).await?;
+    known_tenants.retain(|(key, _)| caller.sees_tenant(*key));
+    let mut pools = named(&asked.pools, known_pools, "pool", &mut problems);
+    let mut tenants = named(&asked.tenants, known_tenants, "tenant", &mut problems);
+    if let (None, Some(own)) = (&pools, &caller.pools) {
+        pools = Some(keyed(pool::by_keys(conn, own).await?.into_iter().map(|p| (p.key, p.fields.slug))));
+    }
+    if let (None, Some(own)) = (&tenants, &caller.tenants) {
+        tenants = Some(keyed(tenant::by_keys(conn, own).await?.into_iter().map(|t| (t.key, t.fields.slug))));
+    }
     let known_stamps = organisation::stamps(conn).await?;
     let (stamps, unknown): (Vec<String>, Vec<String>) =
         bounded(&asked.stamps).into_iter().partition(|s| known_stamps.contains(s));
@@ -253,6 +271,10 @@ async fn understand(conn: &mut PgConnection, asked: &Asked, default_from: &str, 
 
 fn bounded(slugs: &[String]) -> Vec<String> {
     slugs.iter().filter(|s| !s.is_empty()).take(MAX_NAMED).cloned().collect()
+}
+
+fn keyed(found: impl Iterator<Item = (i32, Slug)>) -> Vec<(i32, String)> {
+    found.map(|(key, slug)| (key, slug.to_string())).collect()
 }
 
 /// Those that can name anything: PostgreSQL refuses some of the others, such as a NUL, as text.

@@ -2,7 +2,7 @@
 
 use super::serve::{Serve, Stop};
 use super::{Place, plain};
-use crate::demo::{World, send};
+use crate::demo::{ACCOUNTS, World, send};
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -33,11 +33,13 @@ impl Demo {
         let mut stop = Stop::listen()?;
         let server = self.serve.start(&open, listener)?;
         let address = server.address;
-        let sender = (!self.quiet).then(|| tokio::spawn(send(world, address)));
-        if let Ok(page) = reqwest::get(format!("http://{address}/overview")).await
+        let token = open.app.demo_token().await.map_err(plain)?;
+        let sender = (!self.quiet).then(|| tokio::spawn(send(world, address, token)));
+        if let Ok(page) = first_page(address).await
             && page.status().is_success()
         {
             println!("first page after {:.1} s; open http://{address}/overview", started.elapsed().as_secs_f64());
+            println!("the page shows an account for each role to sign in with");
         }
         stop.asked().await;
         if let Some(sender) = sender {
@@ -60,4 +62,31 @@ impl Demo {
         bar.finish_and_clear();
         Ok(world)
     }
+}
+
+/// The first page as a browser gets it that signs in as the demo's viewer.
+async fn first_page(address: std::net::SocketAddr) -> Result<reqwest::Response> {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let login = format!("http://{address}/login");
+    let page = client.get(&login).send().await?;
+    let cookie = |answer: &reqwest::Response| -> String {
+        let cookies = answer.headers().get_all(reqwest::header::SET_COOKIE).iter();
+        let pairs = cookies.filter_map(|value| value.to_str().ok()?.split(';').next().map(str::to_owned));
+        pairs.collect::<Vec<_>>().join("; ")
+    };
+    let form = cookie(&page);
+    let csrf = form.split("hr_form=").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or_default().to_owned();
+    let viewer = &ACCOUNTS[0];
+    let fields = [("email", viewer.email), ("password", viewer.password), ("csrf", &csrf)];
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let signed_in = client
+        .post(&login)
+        .header(reqwest::header::COOKIE, &form)
+        .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(body)
+        .send()
+        .await?;
+    let session = cookie(&signed_in);
+    let overview = format!("http://{address}/overview");
+    Ok(client.get(overview).header(reqwest::header::COOKIE, session).send().await?)
 }

@@ -3,23 +3,21 @@
 mod backup;
 mod demo;
 mod import;
+mod people;
 mod pool;
 mod serve;
 mod tenant;
 mod usage;
 
+use crate::app::caller::Caller;
 use crate::app::{App, AppError};
 use crate::db::Db;
 use crate::postgres::{self, Postgres, Source};
 use crate::telemetry::{self, LogFormat};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use headroom_store::audit::Actor;
 use std::path::PathBuf;
-use std::sync::LazyLock;
-
-/// Who acts from the command line.
-static CLI_ACTOR: LazyLock<Actor> = LazyLock::new(|| Actor { name: "local".into(), source: "cli" });
+use std::sync::Arc;
 
 /// The capacity dashboard for slots: what is full, what is wasted, who uses it.
 #[derive(Debug, Parser)]
@@ -77,6 +75,15 @@ enum Verb {
     /// Make, list and change tenants
     #[command(subcommand)]
     Tenant(tenant::Tenant),
+    /// Make, list and change accounts of people
+    #[command(subcommand)]
+    User(people::User),
+    /// Make, list and revoke API tokens
+    #[command(subcommand)]
+    Token(people::Token),
+    /// Read and check the audit trail
+    #[command(subcommand)]
+    Audit(people::Audit),
     /// Write everything into one file
     Backup(backup::Backup),
     /// Bring everything back from one file
@@ -89,7 +96,9 @@ enum Verb {
 pub async fn run() -> Result<()> {
     let cli = Cli::parse();
     let quiet = !matches!(cli.verb, Verb::Serve(_) | Verb::Demo(_));
-    telemetry::log(cli.place.log_format, if quiet { "warn,sqlx=error" } else { "info,sqlx=warn" });
+    // A cookie that outlived its session is everyday, and told to whoever sent it.
+    let filter = if quiet { "warn,sqlx=error" } else { "info,sqlx=warn,tower_sessions_core=error" };
+    telemetry::log(cli.place.log_format, filter);
     match cli.verb {
         Verb::Serve(verb) => verb.run(&cli.place).await,
         Verb::Demo(verb) => verb.run(&cli.place).await,
@@ -97,6 +106,9 @@ pub async fn run() -> Result<()> {
         Verb::Usage(verb) => verb.run(&cli.place).await,
         Verb::Pool(verb) => verb.run(&cli.place).await,
         Verb::Tenant(verb) => verb.run(&cli.place).await,
+        Verb::User(verb) => verb.run(&cli.place).await,
+        Verb::Token(verb) => verb.run(&cli.place).await,
+        Verb::Audit(verb) => verb.run(&cli.place).await,
         Verb::Backup(verb) => verb.run(&cli.place).await,
         Verb::Restore(verb) => verb.run(&cli.place).await,
         Verb::Openapi => {
@@ -132,7 +144,7 @@ impl Place {
         let postgres = self.start().await?;
         let db = Db::connect(&postgres.connect_options());
         db.migrate().await.context("the schema could not be brought up to date")?;
-        Ok(Open { postgres, app: App::new(db) })
+        Ok(Open { postgres, app: App::new(db).acting(Arc::new(Caller::machine("cli"))) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! `headroom pool`.
 
-use super::{CLI_ACTOR, Place, plain, with_database};
+use super::{Place, plain, with_database};
 use crate::app::App;
 use crate::app::window::{Asked, Reading};
 use anyhow::{Context, Result, bail};
@@ -194,7 +194,7 @@ impl Pool {
             Self::Edit(edit) => {
                 let before = app.pool(&edit.pool).await.map_err(plain)?;
                 let fields = edit.said.onto(before.fields)?;
-                app.update_pool(&CLI_ACTOR, &edit.pool, before.version, &fields).await.map_err(plain)?;
+                app.update_pool(&edit.pool, before.version, &fields).await.map_err(plain)?;
                 println!("pool {} was changed", edit.pool);
                 Ok(())
             }
@@ -202,9 +202,7 @@ impl Pool {
             Self::Rename { pool, to } => {
                 let before = app.pool(&pool).await.map_err(plain)?;
                 let slug = Slug::parse(&to).with_context(|| format!("{to:?}"))?;
-                app.update_pool(&CLI_ACTOR, &pool, before.version, &PoolFields { slug, ..before.fields })
-                    .await
-                    .map_err(plain)?;
+                app.update_pool(&pool, before.version, &PoolFields { slug, ..before.fields }).await.map_err(plain)?;
                 println!("pool {pool} is now called {to}; the old address redirects");
                 Ok(())
             }
@@ -216,17 +214,17 @@ impl Pool {
                         Err(_) => bail!("{text:?} is no number of slots: expected 0 to 10,000,000, or none"),
                     },
                 };
-                app.set_quota(&CLI_ACTOR, &pool, &tenant, limit).await.map_err(plain)?;
+                app.set_quota(&pool, &tenant, limit).await.map_err(plain)?;
                 println!("quota of {tenant} in {pool}: {slots}");
                 Ok(())
             }
             Self::Archive { pool } => {
-                app.archive_pool(&CLI_ACTOR, &pool, true).await.map_err(plain)?;
+                app.archive_pool(&pool, true).await.map_err(plain)?;
                 println!("pool {pool} was archived; `headroom pool restore {pool}` brings it back");
                 Ok(())
             }
             Self::Restore { pool } => {
-                app.archive_pool(&CLI_ACTOR, &pool, false).await.map_err(plain)?;
+                app.archive_pool(&pool, false).await.map_err(plain)?;
                 println!("pool {pool} is in use again");
                 Ok(())
             }
@@ -281,9 +279,9 @@ impl Create {
             configured: self.capacity,
             planned_down: self.planned_down,
             reason: String::new(),
-            actor: CLI_ACTOR.name.clone(),
+            actor: String::new(),
         };
-        app.create_pool(&CLI_ACTOR, &fields, &step).await.map_err(plain)?;
+        app.create_pool(&fields, &step).await.map_err(plain)?;
         println!("pool {} was created with {} slots", self.pool, format::count(self.capacity.into()));
         Ok(())
     }
@@ -299,9 +297,9 @@ impl SetCapacity {
             configured: self.slots,
             planned_down: self.planned_down,
             reason: self.reason,
-            actor: CLI_ACTOR.name.clone(),
+            actor: String::new(),
         };
-        app.set_capacity(&CLI_ACTOR, &self.pool, &step).await.map_err(plain)?;
+        app.set_capacity(&self.pool, &step).await.map_err(plain)?;
         println!(
             "capacity of {} is {} slots from {}",
             self.pool,

@@ -1,7 +1,8 @@
 //! `headroom serve`.
 
-use super::{Open, Place};
+use super::{Open, Place, plain};
 use crate::app::App;
+use crate::net::{Range, Surroundings};
 use crate::serve::{self, Server};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -12,9 +13,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Serve the dashboard and the API.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Address to listen on; port 0 takes a free one. Until there is sign-in it must be on loopback
+    /// Address to listen on; port 0 takes a free one. Beyond loopback it needs a proxy that speaks TLS, or --insecure-http
     #[arg(long, env = "HEADROOM_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub(super) listen: SocketAddr,
+    /// Proxy in front whose word about addresses and https is believed, such as 10.0.0.0/8; repeat for several
+    #[arg(long = "trusted-proxy", env = "HEADROOM_TRUSTED_PROXIES", value_delimiter = ',', value_name = "RANGE")]
+    pub(super) trusted_proxies: Vec<Range>,
+    /// Listen beyond loopback although passwords and cookies travel unencrypted
+    #[arg(long, env = "HEADROOM_INSECURE_HTTP")]
+    pub(super) insecure_http: bool,
     /// Let tests move the database's clock; a release build refuses it
     #[arg(long, env = "HEADROOM_TEST_CLOCK")]
     pub(super) test_clock: bool,
@@ -30,6 +37,9 @@ impl Serve {
         check_clock(&open.app, self.test_clock).await?;
         let mut stop = Stop::listen()?;
         let server = self.start(&open, listener)?;
+        if let Some(code) = open.app.setup_code().await.map_err(plain)? {
+            println!("no account yet: open http://{}/setup and type the one-time code {code}", server.address);
+        }
         stop.asked().await;
         tracing::info!("stopping");
         server.stop().await;
@@ -39,11 +49,10 @@ impl Serve {
 
     /// Takes the address before anything slow, so that a taken port is told at once.
     pub(super) async fn listener(&self) -> Result<TcpListener> {
-        if !self.listen.ip().is_loopback() {
+        if !self.listen.ip().is_loopback() && self.trusted_proxies.is_empty() && !self.insecure_http {
             bail!(
-                "{} is not on loopback: there is no sign-in yet, so Headroom answers this machine only; use 127.0.0.1:{}",
-                self.listen.ip(),
-                self.listen.port()
+                "{} is not on loopback, and passwords would travel unencrypted: put a proxy with TLS in front and name it with --trusted-proxy, or accept that with --insecure-http",
+                self.listen.ip()
             );
         }
         TcpListener::bind(self.listen)
@@ -52,7 +61,8 @@ impl Serve {
     }
 
     pub(super) fn start(&self, open: &Open, listener: TcpListener) -> Result<Server> {
-        let server = serve::start(open.app.db.clone(), listener, !self.no_jobs)?;
+        let around = Surroundings { tls: false, proxies: self.trusted_proxies.clone() };
+        let server = serve::start(open.app.db.clone(), listener, !self.no_jobs, around)?;
         println!("headroom listening on http://{}", server.address);
         Ok(server)
     }

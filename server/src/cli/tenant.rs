@@ -1,6 +1,6 @@
 //! `headroom tenant`.
 
-use super::{CLI_ACTOR, Place, plain, with_database};
+use super::{Place, plain, with_database};
 use crate::app::window::{Asked, Reading};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -107,14 +107,14 @@ impl Tenant {
                     region: None,
                     stamp: None,
                 };
-                let made = app.create_tenant(&CLI_ACTOR, &said.onto(blank)).await.map_err(plain)?;
+                let made = app.create_tenant(&said.onto(blank)).await.map_err(plain)?;
                 println!("tenant {} was created", made.fields.slug);
                 Ok(())
             }
             Self::Edit(said) => {
                 let before = app.tenant(&said.tenant).await.map_err(plain)?;
                 let slug = said.tenant.clone();
-                app.update_tenant(&CLI_ACTOR, &slug, before.version, &said.onto(before.fields)).await.map_err(plain)?;
+                app.update_tenant(&slug, before.version, &said.onto(before.fields)).await.map_err(plain)?;
                 println!("tenant {slug} was changed");
                 Ok(())
             }
@@ -122,17 +122,17 @@ impl Tenant {
                 let before = app.tenant(&tenant).await.map_err(plain)?;
                 let slug = Slug::parse(&to).with_context(|| format!("{to:?}"))?;
                 let fields = TenantFields { slug, ..before.fields };
-                app.update_tenant(&CLI_ACTOR, &tenant, before.version, &fields).await.map_err(plain)?;
+                app.update_tenant(&tenant, before.version, &fields).await.map_err(plain)?;
                 println!("tenant {tenant} is now called {to}; the old address redirects");
                 Ok(())
             }
             Self::Archive { tenant } => {
-                app.archive_tenant(&CLI_ACTOR, &tenant, true).await.map_err(plain)?;
+                app.archive_tenant(&tenant, true).await.map_err(plain)?;
                 println!("tenant {tenant} was archived; `headroom tenant restore {tenant}` brings it back");
                 Ok(())
             }
             Self::Restore { tenant } => {
-                app.archive_tenant(&CLI_ACTOR, &tenant, false).await.map_err(plain)?;
+                app.archive_tenant(&tenant, false).await.map_err(plain)?;
                 println!("tenant {tenant} is in use again");
                 Ok(())
             }

@@ -11,6 +11,7 @@ mod events;
 mod history;
 mod live;
 mod noise;
+mod people;
 mod sender;
 mod taxi;
 mod world;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use history::{Chunk, HISTORY_DAYS, Keys};
 pub use live::LiveRow;
+pub use people::{ACCOUNTS, Account};
 pub use sender::send;
 pub use world::{
     DemoCapacity, DemoChange, DemoPool, DemoQuota, DemoRegion, DemoReservation, DemoSignal, DemoTenant, SignalKind,

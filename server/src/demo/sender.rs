@@ -12,7 +12,7 @@ const PERIOD_MS: i64 = 10_000;
 
 /// Sends the world's present to a server until cancelled. A batch that could not be sent is left out: the gap
 /// that follows is what a real outage looks like.
-pub async fn send(world: World, to: SocketAddr) {
+pub async fn send(world: World, to: SocketAddr, token: String) {
     let client = reqwest::Client::new();
     let url = format!("http://{to}/api/v1/ingest/occupancy");
     loop {
@@ -20,7 +20,7 @@ pub async fn send(world: World, to: SocketAddr) {
         // A sample covers the ten seconds from its instant on, so the one that has just ended is told.
         let at = now.div_euclid(PERIOD_MS) * PERIOD_MS - PERIOD_MS;
         let body = json!({ "source": "demo", "seq": at / PERIOD_MS, "step_ms": PERIOD_MS, "rows": rows(&world, at) });
-        match client.post(&url).json(&body).send().await {
+        match client.post(&url).bearer_auth(&token).json(&body).send().await {
             Ok(answer) if answer.status().is_success() => {}
             Ok(answer) => tracing::warn!(status = answer.status().as_u16(), "demo samples were refused"),
             Err(error) => tracing::warn!(%error, "demo samples could not be sent"),

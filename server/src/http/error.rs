@@ -2,7 +2,7 @@
 
 use crate::app::{AppError, Problem};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -48,6 +48,7 @@ pub struct ApiError {
     status: StatusCode,
     body: Box<ProblemBody>,
     location: Option<String>,
+    retry_after_s: u64,
 }
 
 impl ApiError {
@@ -64,6 +65,7 @@ impl ApiError {
                 suggestion: None,
             }),
             location: None,
+            retry_after_s: RETRY_AFTER_S,
         }
     }
 
@@ -104,6 +106,17 @@ impl From<AppError> for ApiError {
                 api
             }
             AppError::Invalid(problems) => Self::invalid(&problems),
+            AppError::SignIn => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "sign-in",
+                "send an API token as `Authorization: Bearer TOKEN`, or sign in; nothing was changed",
+            ),
+            AppError::BadToken => Self::new(StatusCode::UNAUTHORIZED, "token", error.to_string()),
+            AppError::Unproven => Self::new(StatusCode::FORBIDDEN, "csrf", error.to_string()),
+            AppError::Forbidden { .. } => Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string()),
+            AppError::TooMany { retry_after_s } => {
+                Self { retry_after_s, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", error.to_string()) }
+            }
             AppError::Conflict(text) => Self::new(StatusCode::CONFLICT, "conflict", text),
             AppError::Unavailable(text) => {
                 tracing::warn!(error = %text, "the database does not answer");
@@ -131,7 +144,10 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::SERVICE_UNAVAILABLE || self.status == StatusCode::TOO_MANY_REQUESTS {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_s));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(location) = self.location.and_then(|l| HeaderValue::try_from(l).ok()) {
             headers.insert(LOCATION, location);

@@ -3,6 +3,7 @@
 use super::AppState;
 use super::error::ApiError;
 use super::extract::Json;
+use crate::app::App;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -28,8 +29,8 @@ pub async fn healthz() -> Json<Health> {
 
 /// The process is up and its database answers within a second.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, body = Health), (status = 503, description = "the database does not answer")))]
-pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, ApiError> {
-    let asked = sqlx_ready(&state);
+pub async fn readyz(app: App) -> Result<Json<Health>, ApiError> {
+    let asked = sqlx_ready(&app);
     match tokio::time::timeout(Duration::from_secs(1), asked).await {
         Ok(true) => Ok(Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })),
         _ => {
@@ -38,8 +39,8 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, ApiEr
     }
 }
 
-async fn sqlx_ready(state: &AppState) -> bool {
-    state.app.organisation().await.is_ok()
+async fn sqlx_ready(app: &App) -> bool {
+    app.organisation().await.is_ok()
 }
 
 /// Counters in Prometheus text exposition.

@@ -3,12 +3,10 @@
 use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query};
 use super::filters::Filters;
-use super::{API_ACTOR, AppState};
 use crate::app::trend::{Subject, heatmap};
 use crate::app::usage::{By, to_csv, to_json};
 use crate::app::window::Reading;
-use crate::app::{AppError, Problem};
-use axum::extract::State;
+use crate::app::{App, AppError, Problem};
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -79,13 +77,13 @@ pub struct StepParam {
     params(("pool" = String, Path, description = "slug"), Filters, StepParam),
     responses((status = 200, body = SeriesOut), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn pool_trend(
-    State(state): State<AppState>,
+    app: App,
     Path(slug): Path<String>,
     Query(filters): Query<Filters>,
     Query(step): Query<StepParam>,
 ) -> Result<Json<SeriesOut>, ApiError> {
-    let window = state.app.window(&filters.into(), "now-30d", Reading::Strict).await?;
-    let pool = state.app.pool(&slug).await?;
+    let window = app.window(&filters.into(), "now-30d", Reading::Strict).await?;
+    let pool = app.pool(&slug).await?;
     let subject = Subject { tenants: window.tenant_keys(), ..Subject::pool(pool.key) };
     let step = match step.step.as_deref() {
         None => crate::app::trend::stored_step(&subject, window.span_ms()),
@@ -104,16 +102,16 @@ pub async fn pool_trend(
         )
         .into());
     }
-    let series = state.app.stored_series(&subject, step, window.from_ms, window.to_ms).await?;
+    let series = app.stored_series(&subject, step, window.from_ms, window.to_ms).await?;
     Ok(Json(SeriesOut::from(&series)))
 }
 
 /// The curve of everything in scope.
 #[utoipa::path(get, path = "/api/v1/trend", tag = "history", params(Filters),
     responses((status = 200, body = SeriesOut), (status = 422, body = ProblemBody)))]
-pub async fn trend(State(state): State<AppState>, Query(filters): Query<Filters>) -> Result<Json<SeriesOut>, ApiError> {
-    let window = state.app.window(&filters.into(), "now-45d", Reading::Strict).await?;
-    let trend = state.app.trend(&window, &Subject::of(&window)).await?;
+pub async fn trend(app: App, Query(filters): Query<Filters>) -> Result<Json<SeriesOut>, ApiError> {
+    let window = app.window(&filters.into(), "now-45d", Reading::Strict).await?;
+    let trend = app.trend(&window, &Subject::of(&window)).await?;
     Ok(Json(SeriesOut::from(&trend.series)))
 }
 
@@ -131,9 +129,9 @@ pub struct HeatmapOut {
 /// Peaks by weekday and hour.
 #[utoipa::path(get, path = "/api/v1/heatmap", tag = "history", params(Filters),
     responses((status = 200, body = HeatmapOut), (status = 422, body = ProblemBody)))]
-pub async fn heat(State(state): State<AppState>, Query(filters): Query<Filters>) -> Result<Json<HeatmapOut>, ApiError> {
-    let window = state.app.window(&filters.into(), "now-45d", Reading::Strict).await?;
-    let trend = state.app.trend(&window, &Subject::of(&window)).await?;
+pub async fn heat(app: App, Query(filters): Query<Filters>) -> Result<Json<HeatmapOut>, ApiError> {
+    let window = app.window(&filters.into(), "now-45d", Reading::Strict).await?;
+    let trend = app.trend(&window, &Subject::of(&window)).await?;
     let cells = heatmap(&trend.series, &window.zone);
     Ok(Json(HeatmapOut {
         zone: window.zone.name().to_owned(),
@@ -162,12 +160,8 @@ pub struct UsageParams {
 /// Exact sums: the same numbers as `headroom usage`.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "history", params(UsageParams),
     responses((status = 200, description = "rows of exact sums, JSON or CSV", content_type = "application/json"), (status = 422, body = ProblemBody)))]
-pub async fn usage(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    Query(params): Query<UsageParams>,
-) -> Result<Response, ApiError> {
-    let now = state.app.now().await?;
+pub async fn usage(app: App, headers: HeaderMap, Query(params): Query<UsageParams>) -> Result<Response, ApiError> {
+    let now = app.now().await?;
     let end = |field: &str, text: &Option<String>| {
         text.as_deref()
             .filter(|t| !t.is_empty())
@@ -182,7 +176,7 @@ pub async fn usage(
         None => headers.get(ACCEPT).is_some_and(|a| a.as_bytes().starts_with(b"text/csv")),
         Some(other) => return Err(AppError::invalid("format", other, "json or csv").into()),
     };
-    let rows = state.app.usage(&params.pool, by, end("from", &params.from)?, end("to", &params.to)?).await?;
+    let rows = app.usage(&params.pool, by, end("from", &params.from)?, end("to", &params.to)?).await?;
     Ok(if wants_csv {
         ([(CONTENT_TYPE, "text/csv; charset=utf-8")], to_csv(&rows)).into_response()
     } else {
@@ -215,12 +209,12 @@ pub struct LimitParam {
 #[utoipa::path(get, path = "/api/v1/tenants/top", tag = "history", params(Filters, LimitParam),
     responses((status = 200, body = Vec<RankOut>), (status = 422, body = ProblemBody)))]
 pub async fn top(
-    State(state): State<AppState>,
+    app: App,
     Query(filters): Query<Filters>,
     Query(limit): Query<LimitParam>,
 ) -> Result<Json<Vec<RankOut>>, ApiError> {
-    let window = state.app.window(&filters.into(), "now-30d", Reading::Strict).await?;
-    let mut tenants = state.app.tenants(&window, false).await?;
+    let window = app.window(&filters.into(), "now-30d", Reading::Strict).await?;
+    let mut tenants = app.tenants(&window, false).await?;
     tenants.sort_by_key(|t| -t.sums.occupied_slot_ms);
     let limit = limit.limit.unwrap_or(5).clamp(1, 1_000);
     Ok(Json(
@@ -282,12 +276,9 @@ pub struct OverviewOut {
 /// The numbers of the overview.
 #[utoipa::path(get, path = "/api/v1/overview", tag = "history", params(Filters),
     responses((status = 200, body = OverviewOut), (status = 422, body = ProblemBody)))]
-pub async fn overview(
-    State(state): State<AppState>,
-    Query(filters): Query<Filters>,
-) -> Result<Json<OverviewOut>, ApiError> {
-    let window = state.app.window(&filters.into(), "now-45d", Reading::Strict).await?;
-    let o = state.app.overview(&window).await?;
+pub async fn overview(app: App, Query(filters): Query<Filters>) -> Result<Json<OverviewOut>, ApiError> {
+    let window = app.window(&filters.into(), "now-45d", Reading::Strict).await?;
+    let o = app.overview(&window).await?;
     let total = o.trend.total();
     Ok(Json(OverviewOut {
         from: range::rfc3339(window.from_ms),
@@ -342,12 +333,9 @@ fn api_source() -> String {
 /// Changes within a window, newest first, at most 1,000.
 #[utoipa::path(get, path = "/api/v1/changes", tag = "history", params(Filters),
     responses((status = 200, body = Vec<ChangeBody>), (status = 422, body = ProblemBody)))]
-pub async fn changes(
-    State(state): State<AppState>,
-    Query(filters): Query<Filters>,
-) -> Result<Json<Vec<ChangeBody>>, ApiError> {
-    let window = state.app.window(&filters.into(), "now-45d", Reading::Strict).await?;
-    let found = state.app.changes(&window, 1_000).await?;
+pub async fn changes(app: App, Query(filters): Query<Filters>) -> Result<Json<Vec<ChangeBody>>, ApiError> {
+    let window = app.window(&filters.into(), "now-45d", Reading::Strict).await?;
+    let found = app.changes(&window, 1_000).await?;
     Ok(Json(
         found
             .into_iter()
@@ -368,7 +356,7 @@ pub async fn changes(
 #[utoipa::path(post, path = "/api/v1/changes", tag = "history", request_body = Vec<ChangeBody>,
     responses((status = 200, description = "how many were new"), (status = 422, body = ProblemBody)))]
 pub async fn record(
-    State(state): State<AppState>,
+    app: App,
     Json(body): Json<Vec<ChangeBody>>,
 ) -> Result<(StatusCode, Json<serde_json::Value>), ApiError> {
     const MOST: usize = 1_000;
@@ -380,7 +368,7 @@ pub async fn record(
         )
         .into());
     }
-    let now = state.app.now().await?;
+    let now = app.now().await?;
     let mut problems = Vec::new();
     let mut parsed = Vec::new();
     for (i, c) in body.into_iter().enumerate() {
@@ -418,6 +406,6 @@ pub async fn record(
     if !problems.is_empty() {
         return Err(AppError::Invalid(problems).into());
     }
-    let recorded = state.app.record_changes(&API_ACTOR, parsed).await?;
+    let recorded = app.record_changes(parsed).await?;
     Ok((StatusCode::OK, Json(serde_json::json!({ "recorded": recorded }))))
 }

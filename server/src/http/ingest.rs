@@ -3,6 +3,7 @@
 use super::AppState;
 use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query};
+use crate::app::App;
 use crate::app::AppError;
 use crate::app::ingest::{Form, Receipt};
 use axum::body::{Body, to_bytes};
@@ -103,6 +104,7 @@ pub struct OccupancyBatch {
 )]
 pub async fn occupancy(
     State(state): State<AppState>,
+    app: App,
     Query(sender): Query<Sender>,
     headers: HeaderMap,
     body: Body,
@@ -119,7 +121,7 @@ pub async fn occupancy(
     } else {
         body.into()
     };
-    let receipt = state.app.accept_batch(form, body).await?;
+    let receipt = app.accept_batch(form, body).await?;
     if !receipt.replayed && receipt.accepted > 0 {
         state.samples.notify_one();
     }
@@ -206,8 +208,8 @@ pub struct SourceState {
         (status = 404, description = "it has never sent", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub async fn source(State(state): State<AppState>, Path(source): Path<String>) -> Result<Json<SourceState>, ApiError> {
-    let Some((last_seq, last_ms)) = state.app.last_seq(&source).await? else {
+pub async fn source(app: App, Path(source): Path<String>) -> Result<Json<SourceState>, ApiError> {
+    let Some((last_seq, last_ms)) = app.last_seq(&source).await? else {
         return Err(
             AppError::NotFound { what: "source", slug: source.chars().take(120).collect(), suggestion: None }.into()
         );

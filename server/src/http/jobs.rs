@@ -1,9 +1,8 @@
 //! Background work over the API.
 
-use super::AppState;
 use super::error::ApiError;
 use super::extract::Json;
-use axum::extract::State;
+use crate::app::App;
 use headroom_domain::range;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,8 +25,8 @@ pub struct RunOut {
 
 /// The newest runs of all jobs, at most 200.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "operations", responses((status = 200, body = Vec<RunOut>)))]
-pub async fn list(State(state): State<AppState>) -> Result<Json<Vec<RunOut>>, ApiError> {
-    let runs = state.app.job_runs(200).await?;
+pub async fn list(app: App) -> Result<Json<Vec<RunOut>>, ApiError> {
+    let runs = app.job_runs(200).await?;
     Ok(Json(
         runs.into_iter()
             .map(|r| RunOut {

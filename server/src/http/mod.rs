@@ -8,49 +8,92 @@ pub mod history;
 pub mod ingest;
 pub mod jobs;
 pub mod openapi;
+pub mod people;
 pub mod pools;
 pub mod tenants;
 
+use crate::auth::gate::{Door, Gate, gate};
 pub(crate) use crate::state::AppState;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode, Uri};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use error::ApiError;
-use headroom_store::audit::Actor;
-use std::sync::LazyLock;
+use headroom_domain::access::Action::{Administer, Ingest, Plan, RecordChanges, See, SeeJobs, SeeOwnChanges};
+use headroom_frontend::routes::Policy::{self, Needs, Open, SignedIn};
 
-/// Who acts through the API while there is no sign-in: the machine's own user, on loopback only.
-pub static API_ACTOR: LazyLock<Actor> = LazyLock::new(|| Actor { name: "local".into(), source: "api" });
+/// One method of one route: path, who may pass, handler.
+#[derive(Debug)]
+pub struct ApiRoute {
+    /// Method, in capitals.
+    pub method: &'static str,
+    /// Path pattern in axum's syntax.
+    pub path: &'static str,
+    /// Who may pass.
+    pub policy: Policy,
+    handler: MethodRouter<AppState>,
+}
 
-/// All routes of the API.
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
-        .route("/api/v1/openapi.json", get(openapi::serve))
-        .route("/api/v1/overview", get(history::overview))
-        .route("/api/v1/trend", get(history::trend))
-        .route("/api/v1/heatmap", get(history::heat))
-        .route("/api/v1/usage", get(history::usage))
-        .route("/api/v1/changes", get(history::changes).post(history::record))
-        .route("/api/v1/pools", get(pools::list).post(pools::create))
-        .route("/api/v1/pools/{pool}", get(pools::get).patch(pools::update).delete(pools::archive))
-        .route("/api/v1/pools/{pool}/capacity", get(pools::capacity).post(pools::set_capacity))
-        .route("/api/v1/pools/{pool}/quotas", put(pools::set_quota))
-        .route("/api/v1/pools/{pool}/trend", get(history::pool_trend))
-        .route("/api/v1/tenants", get(tenants::list).post(tenants::create))
-        .route("/api/v1/tenants/top", get(history::top))
-        .route("/api/v1/tenants/{tenant}", get(tenants::get).merge(patch(tenants::update)).delete(tenants::archive))
-        .route("/api/v1/jobs", get(jobs::list))
-        .route("/api/v1/ingest/occupancy", post(ingest::occupancy))
-        .route("/api/v1/ingest/sources/{source}", get(ingest::source))
-        .route("/api/{*rest}", axum::routing::any(no_such_route))
-        .method_not_allowed_fallback(wrong_method)
+fn route(method: &'static str, path: &'static str, policy: Policy, handler: MethodRouter<AppState>) -> ApiRoute {
+    ApiRoute { method, path, policy, handler }
+}
+
+/// All routes of the API. The router is built from this table, so none can be without a policy.
+pub fn routes() -> Vec<ApiRoute> {
+    vec![
+        route("GET", "/healthz", Open, get(health::healthz)),
+        route("GET", "/readyz", Open, get(health::readyz)),
+        route("GET", "/metrics", Needs(See), get(health::metrics)),
+        route("GET", "/api/v1/openapi.json", Open, get(openapi::serve)),
+        route("GET", "/api/v1/overview", Needs(See), get(history::overview)),
+        route("GET", "/api/v1/trend", Needs(See), get(history::trend)),
+        route("GET", "/api/v1/heatmap", Needs(See), get(history::heat)),
+        route("GET", "/api/v1/usage", Needs(See), get(history::usage)),
+        route("GET", "/api/v1/changes", Needs(See), get(history::changes)),
+        route("POST", "/api/v1/changes", Needs(RecordChanges), post(history::record)),
+        route("GET", "/api/v1/pools", Needs(See), get(pools::list)),
+        route("POST", "/api/v1/pools", Needs(Plan), post(pools::create)),
+        route("GET", "/api/v1/pools/{pool}", Needs(See), get(pools::get)),
+        route("PATCH", "/api/v1/pools/{pool}", Needs(Plan), patch(pools::update)),
+        route("DELETE", "/api/v1/pools/{pool}", Needs(Plan), delete(pools::archive)),
+        route("GET", "/api/v1/pools/{pool}/capacity", Needs(See), get(pools::capacity)),
+        route("POST", "/api/v1/pools/{pool}/capacity", Needs(Plan), post(pools::set_capacity)),
+        route("PUT", "/api/v1/pools/{pool}/quotas", Needs(Plan), put(pools::set_quota)),
+        route("GET", "/api/v1/pools/{pool}/trend", Needs(See), get(history::pool_trend)),
+        route("GET", "/api/v1/tenants", Needs(See), get(tenants::list)),
+        route("POST", "/api/v1/tenants", Needs(Plan), post(tenants::create)),
+        route("GET", "/api/v1/tenants/top", Needs(See), get(history::top)),
+        route("GET", "/api/v1/tenants/{tenant}", Needs(See), get(tenants::get)),
+        route("PATCH", "/api/v1/tenants/{tenant}", Needs(Plan), patch(tenants::update)),
+        route("DELETE", "/api/v1/tenants/{tenant}", Needs(Plan), delete(tenants::archive)),
+        route("GET", "/api/v1/jobs", Needs(SeeJobs), get(jobs::list)),
+        route("POST", "/api/v1/ingest/occupancy", Needs(Ingest), post(ingest::occupancy)),
+        route("GET", "/api/v1/ingest/sources/{source}", Needs(Ingest), get(ingest::source)),
+        route("GET", "/api/v1/users", Needs(Administer), get(people::users)),
+        route("POST", "/api/v1/users", Needs(Administer), post(people::create_user)),
+        route("GET", "/api/v1/users/{user}", Needs(Administer), get(people::user)),
+        route("PATCH", "/api/v1/users/{user}", Needs(Administer), patch(people::update_user)),
+        route("POST", "/api/v1/users/{user}/password-code", Needs(Administer), post(people::password_code)),
+        route("DELETE", "/api/v1/users/{user}/sessions", Needs(Administer), delete(people::sign_out)),
+        route("GET", "/api/v1/tokens", Needs(Administer), get(people::tokens)),
+        route("POST", "/api/v1/tokens", Needs(Administer), post(people::create_token)),
+        route("DELETE", "/api/v1/tokens/{token}", Needs(Administer), delete(people::revoke_token)),
+        route("GET", "/api/v1/organisation", SignedIn, get(people::organisation)),
+        route("PUT", "/api/v1/organisation", Needs(Administer), put(people::set_organisation)),
+        route("GET", "/api/v1/audit", Needs(SeeOwnChanges), get(people::audit)),
+    ]
+}
+
+/// The router of the API, each method behind its gate.
+pub fn router(state: &AppState) -> Router<AppState> {
+    let gated = routes().into_iter().fold(Router::new(), |router, route| {
+        let gate_of = Gate { state: state.clone(), door: Door::Api, policy: route.policy };
+        router.route(route.path, route.handler.route_layer(from_fn_with_state(gate_of, gate)))
+    });
+    gated.route("/api/{*rest}", axum::routing::any(no_such_route)).method_not_allowed_fallback(wrong_method)
 }
 
 /// Makes every answer of the API whole: a bare refusal by a layer (too large, too slow) becomes a problem,

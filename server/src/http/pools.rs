@@ -3,11 +3,9 @@
 use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query};
 use super::filters::Filters;
-use super::{API_ACTOR, AppState};
 use crate::app::pools::PoolNow;
 use crate::app::window::Reading;
-use crate::app::{AppError, Problem};
-use axum::extract::State;
+use crate::app::{App, AppError, Problem};
 use axum::http::StatusCode;
 use headroom_domain::pool::{PoolKind, Properties, Service};
 use headroom_domain::range;
@@ -369,51 +367,41 @@ pub(crate) fn slots(field: &str, value: i64) -> Result<i32, AppError> {
 
 /// All pools with their present values.
 #[utoipa::path(get, path = "/api/v1/pools", tag = "pools", params(Filters), responses((status = 200, body = Vec<PoolOut>)))]
-pub async fn list(
-    State(state): State<AppState>,
-    Query(filters): Query<Filters>,
-) -> Result<Json<Vec<PoolOut>>, ApiError> {
-    let window = state.app.window(&filters.into(), "now-1d", Reading::Strict).await?;
-    let pools = state.app.pools(&window, false).await?;
+pub async fn list(app: App, Query(filters): Query<Filters>) -> Result<Json<Vec<PoolOut>>, ApiError> {
+    let window = app.window(&filters.into(), "now-1d", Reading::Strict).await?;
+    let pools = app.pools(&window, false).await?;
     Ok(Json(pools.into_iter().map(PoolOut::from).collect()))
 }
 
 /// One pool with its present values.
 #[utoipa::path(get, path = "/api/v1/pools/{pool}", tag = "pools", params(("pool" = String, Path, description = "slug")),
     responses((status = 200, body = PoolOut), (status = 308, description = "renamed"), (status = 404, body = ProblemBody)))]
-pub async fn get(State(state): State<AppState>, Path(slug): Path<String>) -> Result<Json<PoolOut>, ApiError> {
-    let window = state.app.window(&crate::app::window::Asked::default(), "now-1h", Reading::Strict).await?;
-    Ok(Json(state.app.pool_detail(&slug, &window).await?.now.into()))
+pub async fn get(app: App, Path(slug): Path<String>) -> Result<Json<PoolOut>, ApiError> {
+    let window = app.window(&crate::app::window::Asked::default(), "now-1h", Reading::Strict).await?;
+    Ok(Json(app.pool_detail(&slug, &window).await?.now.into()))
 }
 
 /// Makes a pool.
 #[utoipa::path(post, path = "/api/v1/pools", tag = "pools", request_body = PoolIn,
     responses((status = 201, body = PoolOut), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn create(
-    State(state): State<AppState>,
-    Json(body): Json<PoolIn>,
-) -> Result<(StatusCode, Json<PoolOut>), ApiError> {
+pub async fn create(app: App, Json(body): Json<PoolIn>) -> Result<(StatusCode, Json<PoolOut>), ApiError> {
     let capacity = body.capacity.ok_or_else(|| AppError::invalid("capacity", "", "0 to 10,000,000 slots"))?;
     let step = CapacityStep {
-        from_ms: state.app.now().await?,
+        from_ms: app.now().await?,
         configured: slots("capacity", capacity)?,
         planned_down: slots("planned_down", body.planned_down.unwrap_or_default())?,
         reason: String::new(),
-        actor: API_ACTOR.name.clone(),
+        actor: String::new(),
     };
-    let made = state.app.create_pool(&API_ACTOR, &body.for_new()?, &step).await?;
-    Ok((StatusCode::CREATED, get(State(state), Path(made.fields.slug.to_string())).await?))
+    let made = app.create_pool(&body.for_new()?, &step).await?;
+    Ok((StatusCode::CREATED, get(app, Path(made.fields.slug.to_string())).await?))
 }
 
 /// Changes a pool.
 #[utoipa::path(patch, path = "/api/v1/pools/{pool}", tag = "pools", params(("pool" = String, Path, description = "slug")), request_body = PoolIn,
     responses((status = 200, body = PoolOut), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn update(
-    State(state): State<AppState>,
-    Path(slug): Path<String>,
-    Json(body): Json<PoolIn>,
-) -> Result<Json<PoolOut>, ApiError> {
-    let before = state.app.pool(&slug).await?;
+pub async fn update(app: App, Path(slug): Path<String>, Json(body): Json<PoolIn>) -> Result<Json<PoolOut>, ApiError> {
+    let before = app.pool(&slug).await?;
     let version = body.version.ok_or_else(|| {
         AppError::invalid("version", "", format!("the version the change was made on; it is {} now", before.version))
     })?;
@@ -428,27 +416,24 @@ pub async fn update(
         }
     }
     let fields = body.onto(before.fields)?;
-    let after = state.app.update_pool(&API_ACTOR, &slug, version, &fields).await?;
-    get(State(state), Path(after.fields.slug.to_string())).await
+    let after = app.update_pool(&slug, version, &fields).await?;
+    get(app, Path(after.fields.slug.to_string())).await
 }
 
 /// Archives a pool; its history stays.
 #[utoipa::path(delete, path = "/api/v1/pools/{pool}", tag = "pools", params(("pool" = String, Path, description = "slug")),
     responses((status = 204), (status = 404, body = ProblemBody)))]
-pub async fn archive(State(state): State<AppState>, Path(slug): Path<String>) -> Result<StatusCode, ApiError> {
-    state.app.archive_pool(&API_ACTOR, &slug, true).await?;
+pub async fn archive(app: App, Path(slug): Path<String>) -> Result<StatusCode, ApiError> {
+    app.archive_pool(&slug, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A pool's capacity history, oldest first.
 #[utoipa::path(get, path = "/api/v1/pools/{pool}/capacity", tag = "pools", params(("pool" = String, Path, description = "slug")),
     responses((status = 200, body = Vec<CapacityOut>), (status = 404, body = ProblemBody)))]
-pub async fn capacity(
-    State(state): State<AppState>,
-    Path(slug): Path<String>,
-) -> Result<Json<Vec<CapacityOut>>, ApiError> {
-    let window = state.app.window(&crate::app::window::Asked::default(), "now-1h", Reading::Strict).await?;
-    let steps = state.app.pool_detail(&slug, &window).await?.steps;
+pub async fn capacity(app: App, Path(slug): Path<String>) -> Result<Json<Vec<CapacityOut>>, ApiError> {
+    let window = app.window(&crate::app::window::Asked::default(), "now-1h", Reading::Strict).await?;
+    let steps = app.pool_detail(&slug, &window).await?.steps;
     Ok(Json(steps.into_iter().map(CapacityOut::from).collect()))
 }
 
@@ -456,11 +441,11 @@ pub async fn capacity(
 #[utoipa::path(post, path = "/api/v1/pools/{pool}/capacity", tag = "pools", params(("pool" = String, Path, description = "slug")), request_body = CapacityIn,
     responses((status = 200, body = Vec<CapacityOut>), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn set_capacity(
-    State(state): State<AppState>,
+    app: App,
     Path(slug): Path<String>,
     Json(body): Json<CapacityIn>,
 ) -> Result<Json<Vec<CapacityOut>>, ApiError> {
-    let now = state.app.now().await?;
+    let now = app.now().await?;
     let from_ms = match &body.effective {
         Some(text) => range::instant(text, now).map_err(|e| AppError::range("effective", text, &e))?,
         None => now,
@@ -470,15 +455,15 @@ pub async fn set_capacity(
         configured: slots("slots", body.slots)?,
         planned_down: slots("planned_down", body.planned_down)?,
         reason: body.reason,
-        actor: API_ACTOR.name.clone(),
+        actor: String::new(),
     };
     // A new pool's `capacity` is the `slots` of this request.
     let renamed = |p: Problem| if p.field == "capacity" { Problem { field: "slots".into(), ..p } } else { p };
-    state.app.set_capacity(&API_ACTOR, &slug, &step).await.map_err(|error| match error {
+    app.set_capacity(&slug, &step).await.map_err(|error| match error {
         AppError::Invalid(problems) => AppError::Invalid(problems.into_iter().map(renamed).collect()),
         other => other,
     })?;
-    capacity(State(state), Path(slug)).await
+    capacity(app, Path(slug)).await
 }
 
 /// A quota.
@@ -494,12 +479,8 @@ pub struct QuotaIn {
 /// Sets or removes a tenant's quota in a pool.
 #[utoipa::path(put, path = "/api/v1/pools/{pool}/quotas", tag = "pools", params(("pool" = String, Path, description = "slug")), request_body = QuotaIn,
     responses((status = 204), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn set_quota(
-    State(state): State<AppState>,
-    Path(slug): Path<String>,
-    Json(body): Json<QuotaIn>,
-) -> Result<StatusCode, ApiError> {
+pub async fn set_quota(app: App, Path(slug): Path<String>, Json(body): Json<QuotaIn>) -> Result<StatusCode, ApiError> {
     let limit = body.slots.map(|s| slots("slots", s)).transpose()?;
-    state.app.set_quota(&API_ACTOR, &slug, &body.tenant, limit).await?;
+    app.set_quota(&slug, &body.tenant, limit).await?;
     Ok(StatusCode::NO_CONTENT)
 }

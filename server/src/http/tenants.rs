@@ -3,11 +3,9 @@
 use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query};
 use super::filters::Filters;
-use super::{API_ACTOR, AppState};
-use crate::app::AppError;
 use crate::app::tenants::TenantNow;
 use crate::app::window::{Asked, Reading};
-use axum::extract::State;
+use crate::app::{App, AppError};
 use axum::http::StatusCode;
 use headroom_domain::range;
 use headroom_domain::slug::Slug;
@@ -150,65 +148,59 @@ pub(crate) fn blank(slug: Slug, name: String) -> TenantFields {
 
 /// All tenants with what the window says about them.
 #[utoipa::path(get, path = "/api/v1/tenants", tag = "tenants", params(Filters), responses((status = 200, body = Vec<TenantOut>)))]
-pub async fn list(
-    State(state): State<AppState>,
-    Query(filters): Query<Filters>,
-) -> Result<Json<Vec<TenantOut>>, ApiError> {
-    let window = state.app.window(&filters.into(), "now-45d", Reading::Strict).await?;
-    Ok(Json(state.app.tenants(&window, false).await?.into_iter().map(TenantOut::from).collect()))
+pub async fn list(app: App, Query(filters): Query<Filters>) -> Result<Json<Vec<TenantOut>>, ApiError> {
+    let window = app.window(&filters.into(), "now-45d", Reading::Strict).await?;
+    Ok(Json(app.tenants(&window, false).await?.into_iter().map(TenantOut::from).collect()))
 }
 
 /// One tenant.
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug"), Filters),
     responses((status = 200, body = TenantOut), (status = 404, body = ProblemBody)))]
 pub async fn get(
-    State(state): State<AppState>,
+    app: App,
     Path(slug): Path<String>,
     Query(filters): Query<Filters>,
 ) -> Result<Json<TenantOut>, ApiError> {
-    let window = state.app.window(&filters.into(), "now-45d", Reading::Strict).await?;
-    Ok(Json(state.app.tenant_detail(&slug, &window).await?.now.into()))
+    let window = app.window(&filters.into(), "now-45d", Reading::Strict).await?;
+    Ok(Json(app.tenant_detail(&slug, &window).await?.now.into()))
 }
 
-async fn answer(state: &AppState, slug: &str) -> Result<Json<TenantOut>, ApiError> {
-    let window = state.app.window(&Asked::default(), "now-1d", Reading::Strict).await?;
-    Ok(Json(state.app.tenant_detail(slug, &window).await?.now.into()))
+async fn answer(app: &App, slug: &str) -> Result<Json<TenantOut>, ApiError> {
+    let window = app.window(&Asked::default(), "now-1d", Reading::Strict).await?;
+    Ok(Json(app.tenant_detail(slug, &window).await?.now.into()))
 }
 
 /// Makes a tenant.
 #[utoipa::path(post, path = "/api/v1/tenants", tag = "tenants", request_body = TenantIn,
     responses((status = 201, body = TenantOut), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn create(
-    State(state): State<AppState>,
-    Json(body): Json<TenantIn>,
-) -> Result<(StatusCode, Json<TenantOut>), ApiError> {
+pub async fn create(app: App, Json(body): Json<TenantIn>) -> Result<(StatusCode, Json<TenantOut>), ApiError> {
     let name = body.name.clone().or_else(|| body.slug.clone()).unwrap_or_default();
     let fields = body.onto(blank(Slug::from_name(&name, "tenant"), name))?;
-    let made = state.app.create_tenant(&API_ACTOR, &fields).await?;
-    Ok((StatusCode::CREATED, answer(&state, made.fields.slug.as_str()).await?))
+    let made = app.create_tenant(&fields).await?;
+    Ok((StatusCode::CREATED, answer(&app, made.fields.slug.as_str()).await?))
 }
 
 /// Changes a tenant.
 #[utoipa::path(patch, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug")), request_body = TenantIn,
     responses((status = 200, body = TenantOut), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn update(
-    State(state): State<AppState>,
+    app: App,
     Path(slug): Path<String>,
     Json(body): Json<TenantIn>,
 ) -> Result<Json<TenantOut>, ApiError> {
-    let before = state.app.tenant(&slug).await?;
+    let before = app.tenant(&slug).await?;
     let version = body.version.ok_or_else(|| {
         AppError::invalid("version", "", format!("the version the change was made on; it is {} now", before.version))
     })?;
     let fields = body.onto(before.fields)?;
-    let after = state.app.update_tenant(&API_ACTOR, &slug, version, &fields).await?;
-    answer(&state, after.fields.slug.as_str()).await
+    let after = app.update_tenant(&slug, version, &fields).await?;
+    answer(&app, after.fields.slug.as_str()).await
 }
 
 /// Archives a tenant; its history stays.
 #[utoipa::path(delete, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug")),
     responses((status = 204), (status = 404, body = ProblemBody)))]
-pub async fn archive(State(state): State<AppState>, Path(slug): Path<String>) -> Result<StatusCode, ApiError> {
-    state.app.archive_tenant(&API_ACTOR, &slug, true).await?;
+pub async fn archive(app: App, Path(slug): Path<String>) -> Result<StatusCode, ApiError> {
+    app.archive_tenant(&slug, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -96,7 +96,7 @@ impl Verdict {
 pub type BySlug = HashMap<Vec<u8>, i32, foldhash::fast::RandomState>;
 
 /// What is known about pools and tenants when a batch is judged.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Catalog {
     /// Keys of pools by slug.
     pub pools: BySlug,

@@ -15,6 +15,8 @@ use leptos::prelude::AnyView;
 
 /// The cookie that carries a sentence over a redirect.
 pub(crate) const FLASH: &str = "hr_flash";
+/// The cookie that a form carries the value of before sign-in, when there is no session yet.
+pub(crate) const FORM_COOKIE: &str = "hr_form";
 /// Seconds after which a page may be asked for again when the database is away.
 pub(crate) const RETRY_AFTER_S: u64 = 5;
 
@@ -27,6 +29,12 @@ pub(crate) fn page(shell: &ShellModel, status: StatusCode, view: impl FnOnce() -
     headers.insert(VARY, HeaderValue::from_static("cookie, accept"));
     if let Ok(policy) = HeaderValue::try_from(content_security_policy(&shell.nonce)) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    if shell.viewer.is_none() && !shell.csrf.is_empty() {
+        let cookie = format!("{FORM_COOKIE}={}; Path=/; Max-Age=86400; SameSite=Strict; HttpOnly", shell.csrf);
+        if let Ok(cookie) = HeaderValue::try_from(cookie) {
+            headers.append(SET_COOKIE, cookie);
+        }
     }
     if shell.flash.is_some() {
         headers.append(SET_COOKIE, HeaderValue::from_static("hr_flash=; Path=/; Max-Age=0; SameSite=Lax; HttpOnly"));
@@ -132,6 +140,20 @@ pub(crate) async fn failure(app: &App, visit: &Visit, error: AppError) -> Respon
             (StatusCode::UNPROCESSABLE_ENTITY, blank(StatusCode::UNPROCESSABLE_ENTITY, what))
         }
         AppError::Conflict(text) => (StatusCode::CONFLICT, blank(StatusCode::CONFLICT, text)),
+        AppError::SignIn | AppError::BadToken => return sign_in_first(visit),
+        AppError::Unproven => (StatusCode::FORBIDDEN, blank(StatusCode::FORBIDDEN, error.to_string())),
+        AppError::Forbidden { .. } => {
+            let admins = app.whom_to_ask().await.unwrap_or_default();
+            let ask = if admins.is_empty() { String::new() } else { format!(" Ask an admin: {}.", admins.join(", ")) };
+            (StatusCode::FORBIDDEN, blank(StatusCode::FORBIDDEN, format!("{}.{ask}", sentence(&error))))
+        }
+        AppError::TooMany { retry_after_s } => {
+            let model = ErrorModel {
+                retry_after_s: Some(retry_after_s),
+                ..blank(StatusCode::TOO_MANY_REQUESTS, sentence(&error))
+            };
+            return status_page(visit, StatusCode::TOO_MANY_REQUESTS, &model);
+        }
         AppError::Unavailable(text) => {
             tracing::warn!(error = %text, "the database does not answer");
             let model = ErrorModel {
@@ -161,10 +183,44 @@ pub(crate) async fn failure(app: &App, visit: &Visit, error: AppError) -> Respon
         }
     };
     let spec = error_spec(status);
+    // Who is not signed in gets no frame full of names.
+    if !app.caller().is_known() {
+        return status_page(visit, status, &model);
+    }
     match shell(app, visit, spec).await {
         Ok((shell, _)) => page(&shell, status, || pages::error(&shell, &model)),
         Err(_) => status_page(visit, status, &model),
     }
+}
+
+/// A refusal at the gate.
+pub(crate) async fn refused(app: &App, visit: &Visit, error: AppError) -> Response {
+    failure(app, visit, error).await
+}
+
+/// On to the page where one signs in, and from there back to what was asked for. What a form held is lost: its session is
+/// over, and so is the proof that it was sent on purpose.
+fn sign_in_first(visit: &Visit) -> Response {
+    if !visit.reads {
+        return done("/login", "Your session ended; nothing was changed. Sign in to go on.");
+    }
+    let next = percent_encoding::utf8_percent_encode(&visit.address, percent_encoding::NON_ALPHANUMERIC);
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let to = if visit.address == "/" { "/login".to_owned() } else { format!("/login?next={next}") };
+    if let Ok(to) = HeaderValue::try_from(to) {
+        response.headers_mut().insert(LOCATION, to);
+    }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An error's text as a sentence.
+fn sentence(error: &AppError) -> String {
+    let mut text = error.to_string();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
 }
 
 /// An error page that needs no database.
@@ -193,6 +249,8 @@ pub(crate) fn blank(status: StatusCode, what: String) -> ErrorModel {
 fn error_spec(status: StatusCode) -> Spec<'static> {
     let title = match status {
         StatusCode::NOT_FOUND => "Not found",
+        StatusCode::FORBIDDEN => "Not allowed",
+        StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
         StatusCode::SERVICE_UNAVAILABLE => "Not available",
         _ => "Error",
     };

@@ -1,13 +1,10 @@
 //! Archiving pools and tenants, and bringing them back: a page that asks first.
 
-use super::PAGE_ACTOR;
 use super::answer::{done, failure, page};
 use super::form::Posted;
 use super::shell::{Spec, shell};
 use super::visit::{Named as Slug, Visit};
-use crate::app::AppError;
-use crate::state::AppState;
-use axum::extract::State;
+use crate::app::{App, AppError};
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::format;
@@ -15,12 +12,12 @@ use headroom_frontend::model::{ArchiveModel, ArchiveNoun, FilterSet, Named};
 use headroom_frontend::{pages, routes::RailEntry};
 
 /// GET `/pools/{pool}/archive`.
-pub(crate) async fn pool(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
+pub(crate) async fn pool(app: App, Slug(slug): Slug, visit: Visit) -> Response {
     let outcome = async {
-        let pool = state.app.pool(&slug).await?;
+        let pool = app.pool(&slug).await?;
         let title = format!("Archive {}", pool.fields.name);
-        let (shell, window) = shell(&state.app, &visit, spec(&title, RailEntry::Pools)).await?;
-        let detail = state.app.pool_detail(&slug, &window).await?;
+        let (shell, window) = shell(&app, &visit, spec(&title, RailEntry::Pools)).await?;
+        let detail = app.pool_detail(&slug, &window).await?;
         let slots = detail.now.effective().unwrap_or_default();
         let archived = pool.archived_ms.is_some();
         let effects = if archived {
@@ -51,31 +48,26 @@ pub(crate) async fn pool(State(state): State<AppState>, Slug(slug): Slug, visit:
     };
     match outcome.await {
         Ok(response) => response,
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
 /// POST `/pools/{pool}/archive`.
-pub(crate) async fn archive_pool(
-    State(state): State<AppState>,
-    Slug(slug): Slug,
-    visit: Visit,
-    posted: Posted,
-) -> Response {
+pub(crate) async fn archive_pool(app: App, Slug(slug): Slug, visit: Visit, posted: Posted) -> Response {
     let restore = posted.get("restore") == "1";
-    match state.app.archive_pool(&PAGE_ACTOR, &slug, !restore).await {
+    match app.archive_pool(&slug, !restore).await {
         Ok(()) if restore => done(&format!("/pools/{slug}"), &format!("Pool {slug} is in use again.")),
         Ok(()) => done("/pools", &format!("Pool {slug} was archived. Its page can bring it back: /pools/{slug}.")),
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
 /// GET `/tenants/{tenant}/archive`.
-pub(crate) async fn tenant(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
+pub(crate) async fn tenant(app: App, Slug(slug): Slug, visit: Visit) -> Response {
     let outcome = async {
-        let tenant = state.app.tenant(&slug).await?;
+        let tenant = app.tenant(&slug).await?;
         let title = format!("Archive {}", tenant.fields.name);
-        let (shell, _) = shell(&state.app, &visit, spec(&title, RailEntry::Tenants)).await?;
+        let (shell, _) = shell(&app, &visit, spec(&title, RailEntry::Tenants)).await?;
         let archived = tenant.archived_ms.is_some();
         let model = ArchiveModel {
             noun: ArchiveNoun::Tenant,
@@ -97,24 +89,19 @@ pub(crate) async fn tenant(State(state): State<AppState>, Slug(slug): Slug, visi
     };
     match outcome.await {
         Ok(response) => response,
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
 /// POST `/tenants/{tenant}/archive`.
-pub(crate) async fn archive_tenant(
-    State(state): State<AppState>,
-    Slug(slug): Slug,
-    visit: Visit,
-    posted: Posted,
-) -> Response {
+pub(crate) async fn archive_tenant(app: App, Slug(slug): Slug, visit: Visit, posted: Posted) -> Response {
     let restore = posted.get("restore") == "1";
-    match state.app.archive_tenant(&PAGE_ACTOR, &slug, !restore).await {
+    match app.archive_tenant(&slug, !restore).await {
         Ok(()) if restore => done(&format!("/tenants/{slug}"), &format!("Tenant {slug} is in use again.")),
         Ok(()) => {
             done("/tenants", &format!("Tenant {slug} was archived. Its page can bring it back: /tenants/{slug}."))
         }
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Reading posted forms: bounded text by field, and what is wrong with it.
 
-use crate::app::Problem;
+use super::answer::FORM_COOKIE;
+use crate::app::caller::Who;
+use crate::app::{App, Problem};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use headroom_domain::Millis;
@@ -24,6 +26,16 @@ impl Posted {
     /// A field's text, trimmed; empty if it was not sent.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.pairs.iter().find(|(k, _)| k == name).map_or("", |(_, v)| v.trim())
+    }
+
+    /// A field's text as it was typed: blanks at the ends of a password are part of it.
+    pub(crate) fn raw(&self, name: &str) -> &str {
+        self.pairs.iter().find(|(k, _)| k == name).map_or("", |(_, v)| v.as_str())
+    }
+
+    /// All texts of a field that may be sent several times.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        self.pairs.iter().filter(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v.as_str()).collect()
     }
 
     /// Whether a field was sent.
@@ -61,6 +73,7 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
         if !is_from_here(request.headers()) {
             return Err((StatusCode::FORBIDDEN, "this form was sent from another site").into_response());
         }
+        let proof = expected_proof(&request);
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|e| (e.status(), "the form is too large").into_response())?;
@@ -69,8 +82,26 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
             .take(500)
             .map(|(k, v)| (k, v.chars().take(MAX_FIELD).filter(|c| *c != '\0').collect()))
             .collect();
-        Ok(Self { pairs })
+        let posted = Self { pairs };
+        // The proof of a page of ours: what its form carries and another site's cannot know.
+        if proof.is_empty() || posted.raw("csrf") != proof {
+            let text =
+                "this form is older than the sign-in, or was not sent from a page of this server; load its page again";
+            return Err((StatusCode::FORBIDDEN, text).into_response());
+        }
+        Ok(posted)
     }
+}
+
+/// What a form has to carry: the session's token, or before sign-in the one in the browser's cookie.
+fn expected_proof(request: &Request) -> String {
+    let caller = request.extensions().get::<App>().map(App::caller);
+    if let Some(Who::Person { csrf, .. }) = caller.map(|caller| &caller.who) {
+        return csrf.clone();
+    }
+    let cookies = request.headers().get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == FORM_COOKIE).map(|(_, value)| value.to_owned()).unwrap_or_default()
 }
 
 /// A browser names the site a form came from; other programs name none.

@@ -3,8 +3,7 @@
 use super::answer::{failure, page};
 use super::shell::{Spec, shell};
 use super::visit::Visit;
-use crate::state::AppState;
-use axum::extract::State;
+use crate::app::App;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_frontend::model::{FilterSet, HelpModel};
@@ -15,21 +14,21 @@ const fn spec(title: &str) -> Spec<'_> {
 }
 
 /// GET `/help`.
-pub(crate) async fn help(State(state): State<AppState>, visit: Visit) -> Response {
-    match shell(&state.app, &visit, spec("Help")).await {
+pub(crate) async fn help(app: App, visit: Visit) -> Response {
+    match shell(&app, &visit, spec("Help")).await {
         Ok((shell, _)) => {
             let host = if visit.host.is_empty() { "127.0.0.1:8080" } else { &visit.host };
             let model = HelpModel { base_url: format!("http://{host}"), version: env!("CARGO_PKG_VERSION").into() };
             page(&shell, StatusCode::OK, || pages::help(&shell, &model))
         }
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
 /// GET `/help/shortcuts`.
-pub(crate) async fn shortcuts(State(state): State<AppState>, visit: Visit) -> Response {
-    match shell(&state.app, &visit, spec("Keyboard shortcuts")).await {
+pub(crate) async fn shortcuts(app: App, visit: Visit) -> Response {
+    match shell(&app, &visit, spec("Keyboard shortcuts")).await {
         Ok((shell, _)) => page(&shell, StatusCode::OK, || pages::shortcuts(&shell)),
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }

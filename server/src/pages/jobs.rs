@@ -5,10 +5,8 @@ use super::figure::local;
 use super::shell::{Spec, shell};
 use super::table::Asked;
 use super::visit::Visit;
-use crate::app::AppError;
 use crate::app::jobs::SCHEDULE;
-use crate::state::AppState;
-use axum::extract::State;
+use crate::app::{App, AppError};
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::Millis;
@@ -22,7 +20,7 @@ use headroom_store::job::Run;
 const RUNS: i64 = 500;
 
 /// GET.
-pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn get(app: App, visit: Visit) -> Response {
     let outcome = async {
         let spec = Spec {
             title: "Jobs",
@@ -31,12 +29,12 @@ pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response
             default_from: "now-45d",
             view: &["q", "cur"],
         };
-        let (shell, window) = shell(&state.app, &visit, spec).await?;
+        let (shell, window) = shell(&app, &visit, spec).await?;
         let asked = Asked::read(&visit, &["started"], "started", true);
-        let all = state.app.job_runs(RUNS).await?;
+        let all = app.job_runs(RUNS).await?;
         let mut scheduled = Vec::new();
         for job in SCHEDULE {
-            let last = state.app.last_run(job.name).await?;
+            let last = app.last_run(job.name).await?;
             let next_ms = last.as_ref().and_then(|r| r.finished_ms).map(|at| (at + job.period_ms).max(window.now_ms));
             scheduled.push(ScheduledJob {
                 name: job.name.into(),
@@ -46,7 +44,7 @@ pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response
                 next_ms,
             });
         }
-        let imports = state.app.imports().await?;
+        let imports = app.imports().await?;
         let mut runs: Vec<JobRun> = all.iter().filter(|r| is_told(r)).map(run).collect();
         runs.extend(imports.iter().map(|i| import(i, window.now_ms)));
         runs.retain(|r| asked.matches(&[&r.name, &r.message]));
@@ -69,7 +67,7 @@ pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response
     };
     match outcome.await {
         Ok(response) => response,
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 

@@ -1,32 +1,50 @@
 //! `/me`: preferences, kept in cookies.
 
+use super::account::{self, Refused};
 use super::answer::{done, failure, page};
 use super::form::Posted;
 use super::shell::{Spec, shell};
+use super::sign_in::is_local;
 use super::visit::Visit;
-use crate::app::AppError;
-use crate::state::AppState;
+use crate::app::{App, AppError};
 use crate::zones;
-use axum::extract::State;
+use axum::Extension;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use headroom_frontend::model::{Density, Field, FilterSet, MeModel, Theme};
 use headroom_frontend::pages;
+use tower_sessions::Session;
 
 const YEAR_S: u32 = 31_536_000;
-const SPEC: Spec<'static> =
-    Spec { title: "Preferences", rail: None, honoured: FilterSet::NONE, default_from: "now-45d", view: &[] };
+const SPEC: Spec<'static> = Spec {
+    title: "Account and preferences",
+    rail: None,
+    honoured: FilterSet::NONE,
+    default_from: "now-45d",
+    view: &[],
+};
 
 /// GET.
-pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
-    show(&state, &visit, StatusCode::OK, None).await
+pub(crate) async fn get(app: App, visit: Visit, Extension(browser): Extension<Session>) -> Response {
+    show(&app, &visit, &browser, StatusCode::OK, None, &Refused::default()).await
 }
 
-async fn show(state: &AppState, visit: &Visit, status: StatusCode, refused: Option<Field>) -> Response {
-    let (shell, _) = match shell(&state.app, visit, SPEC).await {
+pub(super) async fn show(
+    app: &App,
+    visit: &Visit,
+    browser: &Session,
+    status: StatusCode,
+    refused: Option<Field>,
+    own: &Refused,
+) -> Response {
+    let (shell, _) = match shell(app, visit, SPEC).await {
         Ok(both) => both,
-        Err(error) => return failure(&state.app, visit, error).await,
+        Err(error) => return failure(app, visit, error).await,
+    };
+    let account = match account::model(app, browser, own).await {
+        Ok(account) => account,
+        Err(error) => return failure(app, visit, error).await,
     };
     let stored = visit.cookie("hr_tz").filter(|tz| zones::is_known(tz)).unwrap_or_else(|| shell.zone.name().to_owned());
     let model = MeModel {
@@ -34,20 +52,22 @@ async fn show(state: &AppState, visit: &Visit, status: StatusCode, refused: Opti
         theme: visit.theme(),
         density: visit.density(),
         shortcuts: shell.shortcuts,
+        account,
         zones: zones::OFFERED.iter().map(|z| (*z).to_owned()).collect(),
     };
     page(&shell, status, || pages::me(&shell, &model))
 }
 
 /// POST. A field that was not sent stays as it is.
-pub(crate) async fn post(State(state): State<AppState>, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn post(app: App, visit: Visit, Extension(browser): Extension<Session>, posted: Posted) -> Response {
     let mut cookies: Vec<(&str, String)> = Vec::new();
     if posted.has("tz") {
         let tz = posted.get("tz");
         if !tz.is_empty() && !zones::is_known(tz) {
             let error = AppError::invalid("tz", tz, "an IANA zone such as Europe/Berlin, or UTC").to_string();
             let field = Field { value: tz.to_owned(), error: Some(error) };
-            return show(&state, &visit, StatusCode::UNPROCESSABLE_ENTITY, Some(field)).await;
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return show(&app, &visit, &browser, status, Some(field), &Refused::default()).await;
         }
         cookies.push(("hr_tz", tz.to_owned()));
     }
@@ -60,12 +80,7 @@ pub(crate) async fn post(State(state): State<AppState>, visit: Visit, posted: Po
     if matches!(posted.get("shortcuts"), "on" | "off") {
         cookies.push(("hr_keys", posted.get("shortcuts").to_owned()));
     }
-    // Only a path of our own: `//elsewhere` and `https://...` are other sites, and browsers read
-    // `/\elsewhere` and a path with tabs or line breaks in it as the former.
-    let is_ours = |back: &str| {
-        back.starts_with('/') && !back.starts_with("//") && !back.contains(|c: char| c == '\\' || c.is_control())
-    };
-    let back = Some(posted.get("back")).filter(|back| is_ours(back));
+    let back = Some(posted.get("back")).filter(|back| is_local(back));
     let mut response = match back {
         Some(back) => done(back, ""),
         None => done("/me", "Preferences saved."),

@@ -2,8 +2,10 @@
 //! and redirects. The router is built from the frontend's table of routes, so a page without a
 //! handler does not compile and a handler without a route cannot exist.
 
+mod account;
 mod answer;
 mod archive;
+mod audit;
 mod figure;
 mod form;
 mod help;
@@ -15,31 +17,35 @@ mod pool_form;
 mod pools;
 mod search;
 mod shell;
+mod sign_in;
 mod table;
 mod tenant;
 mod tenant_form;
 mod tenants;
+mod tokens;
+mod users;
 mod visit;
 
+use crate::app::App;
+use crate::auth::gate::{Door, Gate, gate};
 use crate::state::AppState;
+pub(crate) use answer::refused;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Redirect, Response};
-use axum::routing::{MethodRouter, get, post};
-use headroom_frontend::routes::{Page, ROUTES};
-use headroom_store::audit::Actor;
-use std::sync::LazyLock;
-use visit::Visit;
+use axum::routing::{MethodRouter, any, get, post};
+use headroom_frontend::routes::{Page, Policy, ROUTES};
+pub(crate) use visit::Visit;
 
-/// Who acts through the pages while there is no sign-in: the machine's own user, on loopback only.
-static PAGE_ACTOR: LazyLock<Actor> = LazyLock::new(|| Actor { name: "local".into(), source: "page" });
-
-/// All page routes.
-pub fn router() -> Router<AppState> {
-    ROUTES.iter().fold(Router::new(), |router, route| router.route(route.pattern, handler(route.page)))
+/// All page routes, each behind its gate.
+pub fn router(state: &AppState) -> Router<AppState> {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        let gate_of = Gate { state: state.clone(), door: Door::Page, policy: route.policy };
+        router.route(route.pattern, handler(route.page).route_layer(from_fn_with_state(gate_of, gate)))
+    })
 }
 
 fn handler(page: Page) -> MethodRouter<AppState> {
@@ -65,15 +71,36 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::SearchIndex => get(search::index),
         Page::Jobs => get(jobs::get),
         Page::Me => get(me::get).post(me::post),
+        Page::Login => get(sign_in::login).post(sign_in::sign_in),
+        Page::Logout => post(sign_in::logout),
+        Page::Setup => get(sign_in::setup).post(sign_in::set_up),
+        Page::Reset => get(sign_in::reset).post(sign_in::do_reset),
+        Page::MePassword => post(account::password),
+        Page::MeTotp => post(account::second_factor),
+        Page::MeSessions => post(account::sessions),
+        Page::Admin => get(users::index),
+        Page::Users => get(users::list),
+        Page::UserNew => get(users::new).post(users::create),
+        Page::User => get(users::edit).post(users::update),
+        Page::Roles => get(users::roles),
+        Page::Tokens => get(tokens::list).post(tokens::create),
+        Page::TokenRevoke => get(tokens::ask).post(tokens::revoke),
+        Page::Settings => get(tokens::settings).post(tokens::set_settings),
+        Page::Audit => get(audit::get),
         Page::Help => get(help::help),
         Page::Shortcuts => get(help::shortcuts),
     }
 }
 
-/// An address that is no page.
-pub(crate) async fn not_found(State(state): State<AppState>, visit: Visit) -> Response {
+/// What answers an address that is no page: behind a gate that lets everybody pass, so that who is signed in stays so.
+pub(crate) fn not_found(state: &AppState) -> MethodRouter {
+    let gate_of = Gate { state: state.clone(), door: Door::Page, policy: Policy::Open };
+    any(no_such_page).layer(from_fn_with_state(gate_of, gate)).with_state(state.clone())
+}
+
+async fn no_such_page(app: App, visit: Visit) -> Response {
     let error = crate::app::AppError::NotFound { what: "page", slug: visit.path.clone(), suggestion: None };
-    answer::failure(&state.app, &visit, error).await
+    answer::failure(&app, &visit, error).await
 }
 
 /// Bare refusals from the layers (too large, too slow, wrong method) become pages for browsers.

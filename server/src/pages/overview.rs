@@ -4,12 +4,11 @@ use super::answer::{Cell, csv, failure, page};
 use super::figure;
 use super::shell::{Spec, shell};
 use super::visit::Visit;
+use crate::app::App;
 use crate::app::overview::Overview;
 use crate::app::trend::peak;
 use crate::app::window::Window;
 use crate::charts::{self, Variant};
-use crate::state::AppState;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::occupancy::{Sums, slot_hours};
@@ -28,14 +27,14 @@ const SPEC: Spec<'static> = Spec {
 };
 
 /// GET.
-pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
-    let (shell, window) = match shell(&state.app, &visit, SPEC).await {
+pub(crate) async fn get(app: App, visit: Visit) -> Response {
+    let (shell, window) = match shell(&app, &visit, SPEC).await {
         Ok(both) => both,
-        Err(error) => return failure(&state.app, &visit, error).await,
+        Err(error) => return failure(&app, &visit, error).await,
     };
-    let overview = match state.app.overview(&window).await {
+    let overview = match app.overview(&window).await {
         Ok(overview) => overview,
-        Err(error) => return failure(&state.app, &visit, error).await,
+        Err(error) => return failure(&app, &visit, error).await,
     };
     let model = model(&visit, &shell, &window, &overview);
     match visit.csv() {

@@ -5,12 +5,11 @@ use super::figure;
 use super::shell::{Spec, shell};
 use super::table::Asked;
 use super::visit::{Named as Slug, Visit};
+use crate::app::App;
 use crate::app::pools::{PoolDetail, TenantUse};
 use crate::app::trend::peak;
 use crate::app::window::Window;
 use crate::charts::{self, SignalSample, Variant};
-use crate::state::AppState;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::accumulate::SignalPoint;
@@ -33,15 +32,15 @@ const BESIDE_POINTS: usize = 240;
 const CHANGES: usize = 20;
 
 /// GET.
-pub(crate) async fn get(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
-    match answer(&state, &visit, &slug).await {
+pub(crate) async fn get(app: App, Slug(slug): Slug, visit: Visit) -> Response {
+    match answer(&app, &visit, &slug).await {
         Ok(response) => response,
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
-async fn answer(state: &AppState, visit: &Visit, slug: &str) -> crate::app::Result<Response> {
-    let pool = state.app.pool(slug).await?;
+async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Response> {
+    let pool = app.pool(slug).await?;
     let title = pool.fields.name.clone();
     let spec = Spec {
         title: &title,
@@ -53,8 +52,8 @@ async fn answer(state: &AppState, visit: &Visit, slug: &str) -> crate::app::Resu
     // The address names the pool; a `pool` parameter that came along does not narrow it.
     let mut own = visit.clone();
     own.forget("pool");
-    let (shell, window) = shell(&state.app, &own, spec).await?;
-    let window = widened(window, &shell, visit, &pool, state).await?;
+    let (shell, window) = shell(app, &own, spec).await?;
+    let window = widened(window, &shell, visit, &pool, app).await?;
     let mut shell = shell;
     if shell.filters.from_ms != window.from_ms {
         shell.filters.from_ms = window.from_ms;
@@ -63,25 +62,25 @@ async fn answer(state: &AppState, visit: &Visit, slug: &str) -> crate::app::Resu
         shell.filters.to_raw.clone_from(&window.to_raw);
         shell.zone = window.zone.clone();
     }
-    let detail = state.app.pool_detail(slug, &window).await?;
+    let detail = app.pool_detail(slug, &window).await?;
     let tab = match visit.get("tab") {
         Some("tenants") => {
-            let (tab, rows) = tenants(state, &own, &shell, &window, &detail).await?;
+            let (tab, rows) = tenants(app, &own, &shell, &window, &detail).await?;
             if visit.csv().is_some() {
                 return Ok(tenants_csv(&shell, slug, &rows));
             }
             PoolTab::Tenants(tab)
         }
-        Some("policy") => PoolTab::Policy(Box::new(policy(state, &window, &detail).await?)),
+        Some("policy") => PoolTab::Policy(Box::new(policy(app, &window, &detail).await?)),
         Some("history") => {
-            let (tab, all) = history(state, &own, &shell, &detail).await?;
+            let (tab, all) = history(app, &own, &shell, &detail).await?;
             if visit.csv().is_some() {
                 return Ok(figure::events_csv(&shell, &format!("{slug}-history"), &all));
             }
             PoolTab::History(tab)
         }
         _ => {
-            let tab = trend(state, &own, &shell, &window, &detail).await?;
+            let tab = trend(app, &own, &shell, &window, &detail).await?;
             let name = |what: &str| format!("{slug}-{what}");
             match visit.csv() {
                 Some("rejections") if tab.rejections.is_some() => {
@@ -114,12 +113,12 @@ async fn widened(
     _: &ShellModel,
     visit: &Visit,
     pool: &headroom_store::pool::Pool,
-    state: &AppState,
+    app: &App,
 ) -> crate::app::Result<Window> {
     if visit.get("from").is_some() || visit.get("to").is_some() {
         return Ok(window);
     }
-    let Some((first, last)) = state.app.extent(pool.key).await? else { return Ok(window) };
+    let Some((first, last)) = app.extent(pool.key).await? else { return Ok(window) };
     if last > window.from_ms {
         return Ok(window);
     }
@@ -160,7 +159,7 @@ fn head(d: &PoolDetail) -> PoolHead {
 }
 
 async fn trend(
-    state: &AppState,
+    app: &App,
     visit: &Visit,
     shell: &ShellModel,
     window: &Window,
@@ -195,8 +194,8 @@ async fn trend(
         ChartModel { annotations: Vec::new(), ..chart }
     });
     let mut signals = Vec::new();
-    for signal in state.app.pool_signals(d.now.pool.key).await? {
-        let points = state.app.signal(window, d.now.pool.key, signal.signal).await?;
+    for signal in app.pool_signals(d.now.pool.key).await? {
+        let points = app.signal(window, d.now.pool.key, signal.signal).await?;
         if points.is_empty() {
             continue;
         }
@@ -275,14 +274,14 @@ pub(crate) fn use_row(u: &TenantUse) -> PoolTenantRow {
 }
 
 async fn tenants(
-    state: &AppState,
+    app: &App,
     visit: &Visit,
     shell: &ShellModel,
     window: &Window,
     d: &PoolDetail,
 ) -> crate::app::Result<(PoolTenants, Vec<PoolTenantRow>)> {
     let asked = Asked::read(visit, &COLUMNS, "slot-hours", true);
-    let uses = state.app.pool_tenants(d.now.pool.key, window).await?;
+    let uses = app.pool_tenants(d.now.pool.key, window).await?;
     let mut rows: Vec<PoolTenantRow> =
         uses.iter().map(use_row).filter(|r| asked.matches(&[&r.subject.slug, &r.subject.name])).collect();
     let slug = |r: &PoolTenantRow| r.subject.slug.clone();
@@ -347,10 +346,10 @@ pub(crate) fn reservation_row(slug: &str, name: &str, r: &headroom_store::reserv
     }
 }
 
-async fn policy(state: &AppState, window: &Window, d: &PoolDetail) -> crate::app::Result<PoolPolicy> {
+async fn policy(app: &App, window: &Window, d: &PoolDetail) -> crate::app::Result<PoolPolicy> {
     let f = &d.now.pool.fields;
-    let currency = state.app.organisation().await?.currency;
-    let (quotas, reservations) = state.app.pool_policy(d.now.pool.key, window.now_ms).await?;
+    let currency = app.organisation().await?.currency;
+    let (quotas, reservations) = app.pool_policy(d.now.pool.key, window.now_ms).await?;
     let total = d.trend.total();
     let price = f.unit_cost_micros;
     Ok(PoolPolicy {
@@ -421,7 +420,7 @@ fn changed(before: &serde_json::Value, after: &serde_json::Value) -> String {
 }
 
 async fn history(
-    state: &AppState,
+    app: &App,
     visit: &Visit,
     shell: &ShellModel,
     d: &PoolDetail,
@@ -429,7 +428,7 @@ async fn history(
     let mut asked = Asked::read(visit, &["time"], "time", true);
     asked.descending = true;
     let mut events: Vec<EventRow> = d.changes.iter().map(figure::event).collect();
-    events.extend(state.app.audit_of("pool", d.now.pool.fields.slug.as_str()).await?.iter().map(edit));
+    events.extend(app.audit_of("pool", d.now.pool.id, d.now.pool.fields.slug.as_str()).await?.iter().map(edit));
     events.retain(|e| asked.matches(&[&e.text, e.actor.as_deref().unwrap_or_default()]));
     events.sort_by_key(|e| -e.at_ms);
     let total = events.len();

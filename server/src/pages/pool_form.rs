@@ -1,14 +1,11 @@
 //! Making and changing pools.
 
-use super::PAGE_ACTOR;
 use super::answer::{done, failure, page};
 use super::form::{Posted, error_of, number, wall_time};
 use super::shell::{Spec, shell};
 use super::visit::{Named as InPath, Visit};
-use crate::app::{AppError, Problem};
-use crate::state::AppState;
+use crate::app::{App, AppError, Problem};
 use crate::zones;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::pool::{PoolKind, Properties, Service};
@@ -23,19 +20,19 @@ fn spec(title: &str) -> Spec<'_> {
 }
 
 /// GET `/pools/new`.
-pub(crate) async fn new(State(state): State<AppState>, visit: Visit) -> Response {
-    let organisation = match state.app.organisation().await {
+pub(crate) async fn new(app: App, visit: Visit) -> Response {
+    let organisation = match app.organisation().await {
         Ok(organisation) => organisation,
-        Err(error) => return failure(&state.app, &visit, error).await,
+        Err(error) => return failure(&app, &visit, error).await,
     };
     let form = PoolForm::for_new(&organisation.zone, &organisation.currency);
-    show(&state, &visit, StatusCode::OK, FormMode::New, form, CapacityForm::default(), None).await
+    show(&app, &visit, StatusCode::OK, FormMode::New, form, CapacityForm::default(), None).await
 }
 
 /// POST `/pools/new`.
-pub(crate) async fn create(State(state): State<AppState>, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn create(app: App, visit: Visit, posted: Posted) -> Response {
     let outcome = async {
-        let (_, window) = shell(&state.app, &visit, spec("New pool")).await?;
+        let (_, window) = shell(&app, &visit, spec("New pool")).await?;
         let mut problems = Vec::new();
         let fields = read(&posted, None, &mut problems);
         let step = read_step(&posted, &window.zone, window.now_ms, &mut problems);
@@ -43,21 +40,21 @@ pub(crate) async fn create(State(state): State<AppState>, visit: Visit, posted: 
             (Some(fields), Some(step)) if problems.is_empty() => (fields, step),
             _ => return Err(AppError::Invalid(problems)),
         };
-        state.app.create_pool(&PAGE_ACTOR, &fields, &step).await
+        app.create_pool(&fields, &step).await
     };
     match outcome.await {
         Ok(pool) => done(&format!("/pools/{}", pool.fields.slug), &format!("Pool {} was created.", pool.fields.name)),
-        Err(error) => refused(&state, &visit, FormMode::New, &posted, error).await,
+        Err(error) => refused(&app, &visit, FormMode::New, &posted, error).await,
     }
 }
 
 /// GET `/pools/{pool}/edit`.
-pub(crate) async fn edit(State(state): State<AppState>, InPath(slug): InPath, visit: Visit) -> Response {
+pub(crate) async fn edit(app: App, InPath(slug): InPath, visit: Visit) -> Response {
     let found = async {
-        let pool = state.app.pool(&slug).await?;
-        let (_, window) = shell(&state.app, &visit, spec("Edit")).await?;
-        let detail = state.app.pool_detail(&slug, &window).await?;
-        let currency = state.app.organisation().await?.currency;
+        let pool = app.pool(&slug).await?;
+        let (_, window) = shell(&app, &visit, spec("Edit")).await?;
+        let detail = app.pool_detail(&slug, &window).await?;
+        let currency = app.organisation().await?.currency;
         Ok::<_, AppError>((pool, detail.now.capacity, currency))
     };
     match found.await {
@@ -68,56 +65,46 @@ pub(crate) async fn edit(State(state): State<AppState>, InPath(slug): InPath, vi
                 ..CapacityForm::default()
             };
             let form = filled(&pool.fields, &currency);
-            show(&state, &visit, StatusCode::OK, mode(&pool), form, capacity, None).await
+            show(&app, &visit, StatusCode::OK, mode(&pool), form, capacity, None).await
         }
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
 /// POST `/pools/{pool}/edit`.
-pub(crate) async fn update(
-    State(state): State<AppState>,
-    InPath(slug): InPath,
-    visit: Visit,
-    posted: Posted,
-) -> Response {
-    let before = match state.app.pool(&slug).await {
+pub(crate) async fn update(app: App, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
+    let before = match app.pool(&slug).await {
         Ok(pool) => pool,
-        Err(error) => return failure(&state.app, &visit, error).await,
+        Err(error) => return failure(&app, &visit, error).await,
     };
     let mut problems = Vec::new();
     let version = version(&posted, &mut problems);
     let fields = read(&posted, Some(&before.fields), &mut problems);
     let outcome = match fields {
-        Some(fields) if problems.is_empty() => state.app.update_pool(&PAGE_ACTOR, &slug, version, &fields).await,
+        Some(fields) if problems.is_empty() => app.update_pool(&slug, version, &fields).await,
         _ => Err(AppError::Invalid(problems)),
     };
     match outcome {
         Ok(pool) => {
             done(&format!("/pools/{}?tab=policy", pool.fields.slug), &format!("Pool {} was changed.", pool.fields.name))
         }
-        Err(error) => refused(&state, &visit, mode(&before), &posted, error).await,
+        Err(error) => refused(&app, &visit, mode(&before), &posted, error).await,
     }
 }
 
 /// POST `/pools/{pool}/capacity`.
-pub(crate) async fn capacity(
-    State(state): State<AppState>,
-    InPath(slug): InPath,
-    visit: Visit,
-    posted: Posted,
-) -> Response {
-    let before = match state.app.pool(&slug).await {
+pub(crate) async fn capacity(app: App, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
+    let before = match app.pool(&slug).await {
         Ok(pool) => pool,
-        Err(error) => return failure(&state.app, &visit, error).await,
+        Err(error) => return failure(&app, &visit, error).await,
     };
     let outcome = async {
-        let (_, window) = shell(&state.app, &visit, spec("Edit")).await?;
+        let (_, window) = shell(&app, &visit, spec("Edit")).await?;
         let mut problems = Vec::new();
         let step = read_step(&posted, &window.zone, window.now_ms, &mut problems);
         match step {
             Some(step) if problems.is_empty() => {
-                state.app.set_capacity(&PAGE_ACTOR, &slug, &step).await?;
+                app.set_capacity(&slug, &step).await?;
                 Ok(step)
             }
             _ => Err(AppError::Invalid(problems)),
@@ -134,9 +121,9 @@ pub(crate) async fn capacity(
         Err(error) => {
             let (status, problems, sentence) = split(error);
             let capacity = read_back(&posted, &problems);
-            let currency = state.app.organisation().await.map(|o| o.currency).unwrap_or_default();
+            let currency = app.organisation().await.map(|o| o.currency).unwrap_or_default();
             let form = filled(&before.fields, &currency);
-            show(&state, &visit, status, mode(&before), form, capacity, sentence).await
+            show(&app, &visit, status, mode(&before), form, capacity, sentence).await
         }
     }
 }
@@ -179,9 +166,9 @@ pub(crate) fn split(error: AppError) -> (StatusCode, Vec<Problem>, Option<String
     }
 }
 
-async fn refused(state: &AppState, visit: &Visit, mode: FormMode, posted: &Posted, error: AppError) -> Response {
+async fn refused(app: &App, visit: &Visit, mode: FormMode, posted: &Posted, error: AppError) -> Response {
     if matches!(error, AppError::NotFound { .. } | AppError::Moved { .. } | AppError::Internal(_)) {
-        return failure(&state.app, visit, error).await;
+        return failure(app, visit, error).await;
     }
     let (status, mut problems, mut sentence) = split(error);
     if status == StatusCode::CONFLICT && sentence.as_deref().is_some_and(|s| s.contains("exists already")) {
@@ -221,7 +208,7 @@ async fn refused(state: &AppState, visit: &Visit, mode: FormMode, posted: &Poste
         feed_period_s: field("feed_period_s"),
     };
     let capacity = read_back(posted, &problems);
-    show(state, visit, status, mode, form, capacity, sentence).await
+    show(app, visit, status, mode, form, capacity, sentence).await
 }
 
 fn read_back(posted: &Posted, problems: &[Problem]) -> CapacityForm {
@@ -236,7 +223,7 @@ fn read_back(posted: &Posted, problems: &[Problem]) -> CapacityForm {
 }
 
 async fn show(
-    state: &AppState,
+    app: &App,
     visit: &Visit,
     status: StatusCode,
     mode: FormMode,
@@ -249,8 +236,8 @@ async fn show(
         FormMode::Edit { subject, .. } => format!("Edit {}", subject.name),
     };
     let context = async {
-        let (shell, _) = shell(&state.app, visit, spec(&title)).await?;
-        Ok::<_, AppError>((shell, state.app.known_owners_and_regions().await?))
+        let (shell, _) = shell(app, visit, spec(&title)).await?;
+        Ok::<_, AppError>((shell, app.known_owners_and_regions().await?))
     };
     match context.await {
         Ok((shell, (known_owners, known_regions))) => {
@@ -258,7 +245,7 @@ async fn show(
             let model = PoolFormModel { mode, form, capacity, error, known_owners, known_regions, zones };
             page(&shell, status, || pages::pool_form(&shell, &model))
         }
-        Err(error) => failure(&state.app, visit, error).await,
+        Err(error) => failure(app, visit, error).await,
     }
 }
 
@@ -444,7 +431,8 @@ fn read_step(
         configured: configured?,
         planned_down,
         reason: posted.get("reason").to_owned(),
-        actor: PAGE_ACTOR.name.clone(),
+        // Who it was the use case knows.
+        actor: String::new(),
     })
 }
 

@@ -5,11 +5,10 @@ use super::figure::{self, local};
 use super::shell::{Spec, shell};
 use super::table::Asked;
 use super::visit::Visit;
+use crate::app::App;
 use crate::app::pools::{PoolNow, PoolWindow};
 use crate::app::window::Window;
 use crate::charts::{self, Variant};
-use crate::state::AppState;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::pool::{OCCUPANCY_CRIT, OCCUPANCY_WARN, PoolKind};
@@ -39,21 +38,21 @@ struct Row {
 }
 
 /// GET.
-pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
-    match answer(&state, &visit).await {
+pub(crate) async fn get(app: App, visit: Visit) -> Response {
+    match answer(&app, &visit).await {
         Ok(response) => response,
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
-async fn answer(state: &AppState, visit: &Visit) -> crate::app::Result<Response> {
-    let (mut shell, window) = shell(&state.app, visit, SPEC).await?;
+async fn answer(app: &App, visit: &Visit) -> crate::app::Result<Response> {
+    let (mut shell, window) = shell(app, visit, SPEC).await?;
     let with_archived = visit.get("archived") == Some("1");
     let kind = visit.get("kind").and_then(|k| k.parse::<PoolKind>().ok());
     let owner = visit.get("owner").unwrap_or_default().to_owned();
     let mut asked = Asked::read(visit, &COLUMNS, "occupancy", true);
 
-    let all = state.app.pools(&window, with_archived).await?;
+    let all = app.pools(&window, with_archived).await?;
     let any = !all.is_empty();
     let mut rows: Vec<Row> = all
         .into_iter()
@@ -76,7 +75,7 @@ async fn answer(state: &AppState, visit: &Visit) -> crate::app::Result<Response>
     let export = visit.csv().is_some();
     if by_window || (export && rows.len() <= SORT_BY_WINDOW_UP_TO) {
         let keys: Vec<i32> = rows.iter().map(|r| r.now.pool.key).collect();
-        fill(&mut rows, state.app.pools_window(&window, &keys).await?);
+        fill(&mut rows, app.pools_window(&window, &keys).await?);
     }
     sort(&asked, &mut rows);
     let total = rows.len();
@@ -91,7 +90,7 @@ async fn answer(state: &AppState, visit: &Visit) -> crate::app::Result<Response>
     let mut shown: Vec<Row> = rows.drain(asked.page(total)).collect();
     if !by_window {
         let keys: Vec<i32> = shown.iter().map(|r| r.now.pool.key).collect();
-        fill(&mut shown, state.app.pools_window(&window, &keys).await?);
+        fill(&mut shown, app.pools_window(&window, &keys).await?);
     }
     let as_multiples = visit.get("view") == Some("multiples");
     let model = PoolsModel {
@@ -108,7 +107,7 @@ async fn answer(state: &AppState, visit: &Visit) -> crate::app::Result<Response>
         state: match (total, any) {
             (0, false) => PanelState::Empty {
                 text: "No pools yet. Make one, or import its history.".into(),
-                action: Some(Link { label: "New pool".into(), href: "/pools/new".into() }),
+                action: shell.plans().then(|| Link { label: "New pool".into(), href: "/pools/new".into() }),
             },
             (0, true) => PanelState::Empty {
                 text: "No pool matches these filters.".into(),

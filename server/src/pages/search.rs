@@ -3,9 +3,7 @@
 use super::answer::{failure, page};
 use super::shell::{Spec, shell};
 use super::visit::Visit;
-use crate::app::AppError;
-use crate::state::AppState;
-use axum::extract::State;
+use crate::app::{App, AppError};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -18,16 +16,16 @@ const RESULTS: usize = 50;
 const INDEXED: usize = 600;
 
 /// GET `/search`.
-pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
+pub(crate) async fn get(app: App, visit: Visit) -> Response {
     let outcome = async {
         let spec =
             Spec { title: "Search", rail: None, honoured: FilterSet::NONE, default_from: "now-45d", view: &["q"] };
-        let (shell, _) = shell(&state.app, &visit, spec).await?;
+        let (shell, _) = shell(&app, &visit, spec).await?;
         let q: String = visit.get("q").unwrap_or_default().chars().take(200).collect();
         let model = if q.trim().is_empty() {
             SearchModel { q, ..SearchModel::default() }
         } else {
-            let found = state.app.search(&q, RESULTS).await?;
+            let found = app.search(&q, RESULTS).await?;
             let named =
                 |list: Vec<(String, String)>| list.into_iter().map(|(slug, name)| Named { slug, name }).collect();
             SearchModel {
@@ -42,18 +40,18 @@ pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response
     };
     match outcome.await {
         Ok(response) => response,
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
 /// GET `/search/index.json`: `{"pools": [[slug, name], ...], "tenants": [...]}`.
-pub(crate) async fn index(State(state): State<AppState>, visit: Visit) -> Response {
-    match state.app.search("", INDEXED).await {
+pub(crate) async fn index(app: App, visit: Visit) -> Response {
+    match app.search("", INDEXED).await {
         Ok(all) => {
             let body = serde_json::json!({ "pools": all.pools, "tenants": all.tenants });
             ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "private, max-age=30")], body.to_string())
                 .into_response()
         }
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }

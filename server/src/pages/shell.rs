@@ -1,13 +1,16 @@
 //! What surrounds every page, filled from the request and the database.
 
+use super::answer::FORM_COOKIE;
 use super::visit::Visit;
+use crate::app::caller::{Caller, Who};
 use crate::app::overview::FRESH_MS;
 use crate::app::window::{Comparison, Reading, Window};
 use crate::app::{App, Result};
 use crate::{assets, clock, zones};
+use headroom_domain::access::Action;
 use headroom_domain::localtime::ZoneSlice;
 use headroom_frontend::model::{
-    AssetUrls, Banner, BannerKind, Compare, Feed, FilterModel, FilterSet, Freshness, Named, ShellModel,
+    AssetUrls, Banner, BannerKind, Compare, Feed, FilterModel, FilterSet, Freshness, Named, ShellModel, Viewer,
 };
 use headroom_frontend::routes::RailEntry;
 
@@ -81,12 +84,35 @@ pub(crate) async fn shell(app: &App, visit: &Visit, spec: Spec<'_>) -> Result<(S
         now_ms: window.now_ms,
         freshness: Freshness { as_of_ms: facts.newest_ms, feed },
         notices: window.notices.clone(),
+        viewer: viewer(app.caller()),
+        csrf: csrf(app.caller()),
         banner: facts
             .demo
             .then(|| Banner { kind: BannerKind::Info, text: "Demo data: these are not your slots.".into() }),
         ..without_database(visit, spec)
     };
     Ok((shell, window))
+}
+
+/// Who looks, as the frame shows it.
+fn viewer(caller: &Caller) -> Option<Viewer> {
+    let account = caller.account()?;
+    Some(Viewer {
+        name: account.fields.name.clone(),
+        email: account.fields.email.clone(),
+        roles: account.fields.roles.iter().map(|role| role.label()).collect::<Vec<_>>().join(", "),
+        plans: caller.may(Action::Plan),
+        administers: caller.may(Action::Administer),
+        audits: caller.may(Action::SeeOwnChanges),
+        sees_jobs: caller.may(Action::SeeJobs),
+    })
+}
+
+fn csrf(caller: &Caller) -> String {
+    match &caller.who {
+        Who::Person { csrf, .. } => csrf.clone(),
+        _ => String::new(),
+    }
 }
 
 fn named(known: Option<&[(i32, String)]>, slug: &str) -> bool {
@@ -124,7 +150,9 @@ pub(crate) fn without_database(visit: &Visit, spec: Spec<'_>) -> ShellModel {
         shortcuts: visit.cookie("hr_keys").as_deref() != Some("off"),
         kiosk: visit.get("kiosk") == Some("1"),
         nonce: clock::nonce(),
-        csrf: String::new(),
+        // Before sign-in the browser keeps its own token; one that is no token of ours is replaced.
+        csrf: visit.cookie(FORM_COOKIE).filter(|token| token.len() == 32).unwrap_or_else(clock::nonce),
+        viewer: None,
         assets: asset_urls(),
         banner: None,
         notices: Vec::new(),

@@ -7,11 +7,10 @@ use super::shell::{Spec, shell};
 use super::table::Asked;
 use super::tenants::row;
 use super::visit::{Named as Slug, Visit};
+use crate::app::App;
 use crate::app::tenants::TenantDetail;
 use crate::app::window::Window;
 use crate::charts::{self, Variant};
-use crate::state::AppState;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::occupancy::Sums;
@@ -24,15 +23,15 @@ use headroom_frontend::model::{
 use headroom_frontend::{pages, routes::RailEntry};
 
 /// GET.
-pub(crate) async fn get(State(state): State<AppState>, Slug(slug): Slug, visit: Visit) -> Response {
-    match answer(&state, &visit, &slug).await {
+pub(crate) async fn get(app: App, Slug(slug): Slug, visit: Visit) -> Response {
+    match answer(&app, &visit, &slug).await {
         Ok(response) => response,
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
-async fn answer(state: &AppState, visit: &Visit, slug: &str) -> crate::app::Result<Response> {
-    let tenant = state.app.tenant(slug).await?;
+async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Response> {
+    let tenant = app.tenant(slug).await?;
     let title = tenant.fields.name.clone();
     let spec = Spec {
         title: &title,
@@ -43,18 +42,18 @@ async fn answer(state: &AppState, visit: &Visit, slug: &str) -> crate::app::Resu
     };
     let mut own = visit.clone();
     own.forget("tenant");
-    let (shell, window) = shell(&state.app, &own, spec).await?;
-    let detail = state.app.tenant_detail(slug, &window).await?;
+    let (shell, window) = shell(app, &own, spec).await?;
+    let detail = app.tenant_detail(slug, &window).await?;
     let tab = match visit.get("tab") {
         Some("metering") => {
-            let (tab, all) = metering(state, &own, &shell, &window, slug).await?;
+            let (tab, all) = metering(app, &own, &shell, &window, slug).await?;
             if visit.csv().is_some() {
                 return Ok(meter_csv(&shell, slug, &all));
             }
             TenantTab::Metering(tab)
         }
         Some("history") => {
-            let (tab, all) = history(state, &own, &shell, slug).await?;
+            let (tab, all) = history(app, &own, &shell, slug).await?;
             if visit.csv().is_some() {
                 return Ok(figure::events_csv(&shell, &format!("{slug}-history"), &all));
             }
@@ -240,14 +239,14 @@ fn meter(sums: &Sums) -> MeterSums {
 }
 
 async fn metering(
-    state: &AppState,
+    app: &App,
     visit: &Visit,
     shell: &ShellModel,
     window: &Window,
     slug: &str,
 ) -> crate::app::Result<(TenantMetering, Vec<MeterRow>)> {
     let asked = Asked::read(visit, &["day"], "day", true);
-    let days = state.app.metering(slug, window).await?;
+    let days = app.metering(slug, window).await?;
     let total: Sums = days.iter().map(|(.., sums)| *sums).collect::<Vec<_>>().iter().sum();
     let rows: Vec<MeterRow> = days
         .into_iter()
@@ -293,13 +292,14 @@ fn meter_csv(shell: &ShellModel, slug: &str, rows: &[MeterRow]) -> Response {
 }
 
 async fn history(
-    state: &AppState,
+    app: &App,
     visit: &Visit,
     shell: &ShellModel,
     slug: &str,
 ) -> crate::app::Result<(TenantHistory, Vec<EventRow>)> {
     let asked = Asked::read(visit, &["time"], "time", true);
-    let mut events: Vec<EventRow> = state.app.audit_of("tenant", slug).await?.iter().map(edit).collect();
+    let mut events: Vec<EventRow> =
+        app.audit_of("tenant", app.tenant(slug).await?.id, slug).await?.iter().map(edit).collect();
     events.retain(|e| asked.matches(&[&e.text, e.actor.as_deref().unwrap_or_default()]));
     let total = events.len();
     let panel = if total == 0 {

@@ -1,14 +1,11 @@
 //! Making and changing tenants, and their quotas.
 
-use super::PAGE_ACTOR;
 use super::answer::{done, failure, page};
 use super::form::{Posted, number};
 use super::pool_form::{split, version};
 use super::shell::{Spec, shell};
 use super::visit::{Named as InPath, Visit};
-use crate::app::{AppError, Problem};
-use crate::state::AppState;
-use axum::extract::State;
+use crate::app::{App, AppError, Problem};
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::slug::Slug;
@@ -22,71 +19,60 @@ fn spec(title: &str) -> Spec<'_> {
 }
 
 /// GET `/tenants/new`.
-pub(crate) async fn new(State(state): State<AppState>, visit: Visit) -> Response {
-    show(&state, &visit, StatusCode::OK, FormMode::New, TenantForm::default(), QuotaForm::default(), None).await
+pub(crate) async fn new(app: App, visit: Visit) -> Response {
+    show(&app, &visit, StatusCode::OK, FormMode::New, TenantForm::default(), QuotaForm::default(), None).await
 }
 
 /// POST `/tenants/new`.
-pub(crate) async fn create(State(state): State<AppState>, visit: Visit, posted: Posted) -> Response {
+pub(crate) async fn create(app: App, visit: Visit, posted: Posted) -> Response {
     let mut problems = Vec::new();
     let outcome = match read(&posted, None, &mut problems) {
-        Some(fields) => state.app.create_tenant(&PAGE_ACTOR, &fields).await,
+        Some(fields) => app.create_tenant(&fields).await,
         None => Err(AppError::Invalid(problems)),
     };
     match outcome {
         Ok(tenant) => {
             done(&format!("/tenants/{}", tenant.fields.slug), &format!("Tenant {} was created.", tenant.fields.name))
         }
-        Err(error) => refused(&state, &visit, FormMode::New, &posted, error).await,
+        Err(error) => refused(&app, &visit, FormMode::New, &posted, error).await,
     }
 }
 
 /// GET `/tenants/{tenant}/edit`.
-pub(crate) async fn edit(State(state): State<AppState>, InPath(slug): InPath, visit: Visit) -> Response {
-    match state.app.tenant(&slug).await {
+pub(crate) async fn edit(app: App, InPath(slug): InPath, visit: Visit) -> Response {
+    match app.tenant(&slug).await {
         Ok(tenant) => {
-            show(&state, &visit, StatusCode::OK, mode(&tenant), filled(&tenant.fields), QuotaForm::default(), None)
-                .await
+            show(&app, &visit, StatusCode::OK, mode(&tenant), filled(&tenant.fields), QuotaForm::default(), None).await
         }
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
 /// POST `/tenants/{tenant}/edit`.
-pub(crate) async fn update(
-    State(state): State<AppState>,
-    InPath(slug): InPath,
-    visit: Visit,
-    posted: Posted,
-) -> Response {
-    let before = match state.app.tenant(&slug).await {
+pub(crate) async fn update(app: App, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
+    let before = match app.tenant(&slug).await {
         Ok(tenant) => tenant,
-        Err(error) => return failure(&state.app, &visit, error).await,
+        Err(error) => return failure(&app, &visit, error).await,
     };
     let mut problems = Vec::new();
     let version = version(&posted, &mut problems);
     let outcome = match read(&posted, Some(&before.fields), &mut problems) {
-        Some(fields) if problems.is_empty() => state.app.update_tenant(&PAGE_ACTOR, &slug, version, &fields).await,
+        Some(fields) if problems.is_empty() => app.update_tenant(&slug, version, &fields).await,
         _ => Err(AppError::Invalid(problems)),
     };
     match outcome {
         Ok(tenant) => {
             done(&format!("/tenants/{}", tenant.fields.slug), &format!("Tenant {} was changed.", tenant.fields.name))
         }
-        Err(error) => refused(&state, &visit, mode(&before), &posted, error).await,
+        Err(error) => refused(&app, &visit, mode(&before), &posted, error).await,
     }
 }
 
 /// POST `/tenants/{tenant}/quota`.
-pub(crate) async fn quota(
-    State(state): State<AppState>,
-    InPath(slug): InPath,
-    visit: Visit,
-    posted: Posted,
-) -> Response {
-    let before = match state.app.tenant(&slug).await {
+pub(crate) async fn quota(app: App, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
+    let before = match app.tenant(&slug).await {
         Ok(tenant) => tenant,
-        Err(error) => return failure(&state.app, &visit, error).await,
+        Err(error) => return failure(&app, &visit, error).await,
     };
     let mut problems = Vec::new();
     let slots = number(&posted, "slots", &mut problems);
@@ -97,11 +83,8 @@ pub(crate) async fn quota(
         problems.push(Problem::new("effective", posted.get("effective"), "nothing: a quota takes effect at once"));
     }
     let pool = posted.get("pool").to_owned();
-    let outcome = if problems.is_empty() {
-        state.app.set_quota(&PAGE_ACTOR, &pool, &slug, slots).await
-    } else {
-        Err(AppError::Invalid(problems))
-    };
+    let outcome =
+        if problems.is_empty() { app.set_quota(&pool, &slug, slots).await } else { Err(AppError::Invalid(problems)) };
     match outcome {
         Ok(()) => {
             let sentence = match slots {
@@ -128,7 +111,7 @@ pub(crate) async fn quota(
                 slots: posted.field("slots", &problems),
                 effective: posted.field("effective", &problems),
             };
-            show(&state, &visit, status, mode(&before), filled(&before.fields), form, sentence).await
+            show(&app, &visit, status, mode(&before), filled(&before.fields), form, sentence).await
         }
     }
 }
@@ -176,9 +159,9 @@ fn read(posted: &Posted, before: Option<&TenantFields>, problems: &mut Vec<Probl
     })
 }
 
-async fn refused(state: &AppState, visit: &Visit, mode: FormMode, posted: &Posted, error: AppError) -> Response {
+async fn refused(app: &App, visit: &Visit, mode: FormMode, posted: &Posted, error: AppError) -> Response {
     if matches!(error, AppError::NotFound { .. } | AppError::Moved { .. } | AppError::Internal(_)) {
-        return failure(&state.app, visit, error).await;
+        return failure(app, visit, error).await;
     }
     let (status, mut problems, sentence) = split(error);
     if sentence.as_deref().is_some_and(|s| s.contains("exists already")) {
@@ -192,11 +175,11 @@ async fn refused(state: &AppState, visit: &Visit, mode: FormMode, posted: &Poste
         cost_centre: field("cost_centre"),
         owner: field("owner"),
     };
-    show(state, visit, status, mode, form, QuotaForm::default(), sentence).await
+    show(app, visit, status, mode, form, QuotaForm::default(), sentence).await
 }
 
 async fn show(
-    state: &AppState,
+    app: &App,
     visit: &Visit,
     status: StatusCode,
     mode: FormMode,
@@ -209,12 +192,12 @@ async fn show(
         FormMode::Edit { subject, .. } => format!("Edit {}", subject.name),
     };
     let context = async {
-        let (shell, window) = shell(&state.app, visit, spec(&title)).await?;
+        let (shell, window) = shell(app, visit, spec(&title)).await?;
         let quotas = match &mode {
-            FormMode::Edit { subject, .. } => state.app.tenant_detail(&subject.slug, &window).await?.quotas,
+            FormMode::Edit { subject, .. } => app.tenant_detail(&subject.slug, &window).await?.quotas,
             FormMode::New => Vec::new(),
         };
-        let owners = state.app.known_owners_and_regions().await?.0;
+        let owners = app.known_owners_and_regions().await?.0;
         Ok::<_, AppError>((shell, quotas, owners))
     };
     match context.await {
@@ -231,6 +214,6 @@ async fn show(
                 TenantFormModel { mode, form, quota, quotas, pools: shell.filters.pools.clone(), error, known_owners };
             page(&shell, status, || pages::tenant_form(&shell, &model))
         }
-        Err(error) => failure(&state.app, visit, error).await,
+        Err(error) => failure(app, visit, error).await,
     }
 }

@@ -4,9 +4,8 @@ use super::answer::{Cell, csv, failure, page};
 use super::shell::{Spec, shell};
 use super::table::Asked;
 use super::visit::Visit;
+use crate::app::App;
 use crate::app::tenants::TenantNow;
-use crate::state::AppState;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::occupancy::slot_hours;
@@ -23,18 +22,18 @@ const SPEC: Spec<'static> = Spec {
 const COLUMNS: [&str; 8] = ["tenant", "tier", "quota", "fair-share", "slot-hours", "reserved", "rejected", "owner"];
 
 /// GET.
-pub(crate) async fn get(State(state): State<AppState>, visit: Visit) -> Response {
-    match answer(&state, &visit).await {
+pub(crate) async fn get(app: App, visit: Visit) -> Response {
+    match answer(&app, &visit).await {
         Ok(response) => response,
-        Err(error) => failure(&state.app, &visit, error).await,
+        Err(error) => failure(&app, &visit, error).await,
     }
 }
 
-async fn answer(state: &AppState, visit: &Visit) -> crate::app::Result<Response> {
-    let (shell, window) = shell(&state.app, visit, SPEC).await?;
+async fn answer(app: &App, visit: &Visit) -> crate::app::Result<Response> {
+    let (shell, window) = shell(app, visit, SPEC).await?;
     let with_archived = visit.get("archived") == Some("1");
     let asked = Asked::read(visit, &COLUMNS, "slot-hours", true);
-    let all = state.app.tenants(&window, with_archived).await?;
+    let all = app.tenants(&window, with_archived).await?;
     let any = !all.is_empty();
     let mut rows: Vec<TenantRow> = all
         .iter()
@@ -64,7 +63,7 @@ async fn answer(state: &AppState, visit: &Visit) -> crate::app::Result<Response>
         state: match (total, any) {
             (0, false) => PanelState::Empty {
                 text: "No tenants yet. Make one, or import a history that names them.".into(),
-                action: Some(Link { label: "New tenant".into(), href: "/tenants/new".into() }),
+                action: shell.plans().then(|| Link { label: "New tenant".into(), href: "/tenants/new".into() }),
             },
             (0, true) => PanelState::Empty {
                 text: "No tenant matches these filters.".into(),

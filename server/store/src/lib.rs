@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod account;
 pub mod audit;
 pub mod catalog;
 pub mod change;
@@ -15,8 +16,11 @@ pub mod partition;
 pub mod pool;
 pub mod quota;
 pub mod reservation;
+pub mod session;
+pub mod sign_in;
 pub mod signal;
 pub mod tenant;
+pub mod token;
 pub mod usage;
 
 pub use error::{Result, StoreError};

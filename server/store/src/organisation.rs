@@ -1,10 +1,11 @@
 //! Settings of the whole organisation, and the places it runs in.
 
 use crate::Result;
+use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 
 /// The organisation.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize)]
 pub struct Organisation {
     /// Its name.
     pub name: String,
@@ -14,20 +15,23 @@ pub struct Organisation {
     pub zone: String,
     /// Whether this is the demo world.
     pub demo: bool,
+    /// Whether money is shown to those whose role allows it.
+    pub money_visible: bool,
 }
 
 /// Reads the settings.
 pub async fn get(conn: &mut PgConnection) -> Result<Organisation> {
-    Ok(sqlx::query_as("SELECT name, currency, zone, demo FROM organisation").fetch_one(conn).await?)
+    Ok(sqlx::query_as("SELECT name, currency, zone, demo, money_visible FROM organisation").fetch_one(conn).await?)
 }
 
 /// Replaces the settings.
 pub async fn set(conn: &mut PgConnection, o: &Organisation) -> Result<()> {
-    sqlx::query("UPDATE organisation SET name = $1, currency = $2, zone = $3, demo = $4")
+    sqlx::query("UPDATE organisation SET name = $1, currency = $2, zone = $3, demo = $4, money_visible = $5")
         .bind(&o.name)
         .bind(&o.currency)
         .bind(&o.zone)
         .bind(o.demo)
+        .bind(o.money_visible)
         .execute(conn)
         .await?;
     Ok(())

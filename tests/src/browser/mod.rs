@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::people;
 use crate::workspace::target;
 pub use axe::Violation;
 use driver::Driver;
@@ -63,6 +64,21 @@ impl Browser {
     /// Loads a page and waits for its `load` event.
     pub async fn open(&self, url: &str) -> Result<()> {
         self.client.goto(url).await.with_context(|| format!("cannot open {url}"))
+    }
+
+    /// Takes the session away again.
+    pub async fn sign_out(&self, service: &str) -> Result<()> {
+        let (name, _) = people::cookie();
+        self.cdp("Network.deleteCookies", json!({ "name": name, "url": service })).await?;
+        Ok(())
+    }
+
+    /// Gives it the session of the administrator of [`people`] at a service.
+    pub async fn sign_in(&self, service: &str) -> Result<()> {
+        let (name, value) = people::cookie();
+        let cookie = json!({ "name": name, "value": value, "url": service, "httpOnly": true, "sameSite": "Lax" });
+        self.cdp("Network.setCookie", cookie).await?;
+        Ok(())
     }
 
     /// Waits until the islands of the page are awake: the page says so itself.

@@ -19,6 +19,7 @@ use super::{Options, folder, plain_client, processors};
 use crate::bench::figures::{Goal, Pair, Report, list, median, percentile, short};
 use crate::bench::place::{self, Place};
 use crate::bench::rows::{CSV_HEADER, Fleet, POOLS, ROWS_A_POOL, Row, Slugs};
+use crate::people;
 
 const GOAL: Goal = Goal::AtLeast(1.0);
 const SEED: u64 = 3;
@@ -43,6 +44,7 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<()
 
     let files = folder()?;
     let place = Place::new(&[])?;
+    people::prepare_at(place.folder()).await?;
     let mut fleet = Fleet::new(SEED, POOLS);
     report.step("making pools and tenants");
     let (first, _) = load(&mut fleet, begin - MINUTE_MS, begin, 1, files.path())?;

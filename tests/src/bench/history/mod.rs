@@ -22,10 +22,12 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
 
 use super::figures::{Goal, Pair, Report, short};
 use super::place::{self, Place};
 use super::session::OneGroup;
+use crate::people;
 use crate::service::program;
 use crate::workspace::root;
 
@@ -129,10 +131,15 @@ async fn timed(client: &reqwest::Client, url: &str) -> Result<(f64, Vec<u8>)> {
     Ok((seconds, body.to_vec()))
 }
 
-/// A client with one connection that asks for nothing compressed.
+/// The administrator of [`people`] with one connection that asks for nothing compressed.
 fn plain_client() -> Result<reqwest::Client> {
     const LIMIT: Duration = Duration::from_mins(5);
-    Ok(reqwest::Client::builder().gzip(false).pool_max_idle_per_host(1).timeout(LIMIT).build()?)
+    let (name, value) = people::cookie();
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {}", people::TOKEN))?);
+    headers.insert(COOKIE, HeaderValue::try_from(format!("{name}={value}"))?);
+    let builder = reqwest::Client::builder().gzip(false).pool_max_idle_per_host(1).timeout(LIMIT);
+    Ok(builder.default_headers(headers).build()?)
 }
 
 /// Prints what history weighs for each imported row beside a row of the copied table.

@@ -18,6 +18,7 @@ use super::{Options, plain_client};
 use crate::bench::figures::{Goal, Report, median, percentile, short};
 use crate::bench::place::{self, Place};
 use crate::bench::rows::{Fleet, Row, TENANTS_A_POOL};
+use crate::people;
 
 const GOAL: Goal = Goal::AtMost(50.0);
 const SEED: u64 = 4;
@@ -40,6 +41,7 @@ const REQUESTS: usize = 300;
 pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<()> {
     let days = if options.quick { QUICK_DAYS } else { FULL_DAYS };
     let place = Place::new(&[])?;
+    people::prepare_at(place.folder()).await?;
     let mut connection = place.connect().await?;
     report.step(&format!("writing {days} days of {POOLS} pools"));
     let now = headroom_store::now(&mut connection).await?;

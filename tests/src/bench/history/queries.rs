@@ -17,6 +17,7 @@ use crate::bench::figures::{Goal, Pair, Report, list, median, percentile, short}
 use crate::bench::place::{self, Place};
 use crate::bench::prometheus::{Loader, Programs, Prometheus};
 use crate::bench::rows::{CSV_HEADER, Fleet, POOLS, Slugs, TENANTS, TENANTS_A_POOL, pool_slug};
+use crate::people;
 
 const GOAL_TREND: Goal = Goal::AtMost(0.5);
 const GOAL_TOP: Goal = Goal::AtMost(0.05);
@@ -53,6 +54,7 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<()
     ));
 
     let place = Place::new(&["--no-jobs"])?;
+    people::prepare_at(place.folder()).await?;
     report.step(&format!("importing {} rows, {}B", rows.count, short(rows.file.metadata()?.len() as f64)));
     let seconds = place.import(&rows.file)?;
     let mut connection = place.connect().await?;

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::bench::figures::{Goal, Report};
 use crate::bench::place::Place;
 use crate::browser::Browser;
+use crate::people;
 
 const GOAL: Goal = Goal::AtMost(300.0);
 /// The load is over when nothing has come for this long.
@@ -22,9 +23,11 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(super) async fn measure(report: &mut Report) -> Result<()> {
     report.step("making the demo world");
     let place = Place::demo(&["--quiet"])?;
+    people::prepare_at(place.folder()).await?;
     let address = place.service().url().trim_start_matches("http://").parse().context("it says where it listens")?;
     let meter = Meter::start(address).await?;
     let browser = Browser::start().await?;
+    browser.sign_in(&format!("http://{}", meter.address)).await?;
     report.step("opening /overview in a browser that has seen nothing");
     browser.open(&format!("http://{}/overview", meter.address)).await?;
     browser.wait_until_awake().await?;

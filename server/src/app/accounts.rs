@@ -1,0 +1,315 @@
+//! People: their accounts, roles, passwords, second factors and sessions.
+
+use super::sign_in::{PASSWORD_CODE_MS, lost};
+use super::{App, AppError, Problem, Result};
+use crate::auth::{code, password, totp};
+use crate::clock;
+use headroom_domain::Millis;
+use headroom_domain::access::{Action, Role, email};
+use headroom_domain::slug::check_name;
+use headroom_store::account::{self, Account, AccountFields};
+use headroom_store::audit::{self, Actor, Entry};
+use headroom_store::session::{self, Open, Which};
+use headroom_store::{sign_in, tenant};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+/// Most tenants of one account.
+const MAX_TENANTS: usize = 200;
+
+/// A code that was just made, and when it ends.
+pub struct OneTimeCode {
+    /// To be typed once.
+    pub code: String,
+    /// When it ends.
+    pub expires_ms: Millis,
+}
+
+impl std::fmt::Debug for OneTimeCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OneTimeCode").field("expires_ms", &self.expires_ms).finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with an account's fields.
+pub(super) fn check_fields(fields: &AccountFields) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Err(expected) = email(&fields.email) {
+        problems.push(Problem::new("email", &fields.email, expected));
+    }
+    if let Err(expected) = check_name(&fields.name) {
+        problems.push(Problem::new("name", &fields.name, expected));
+    }
+    if fields.roles.is_empty() {
+        problems.push(Problem::new("roles", "", "one role at least"));
+    }
+    if fields.tenants.len() > MAX_TENANTS {
+        problems.push(Problem::new("tenants", fields.tenants.len().to_string(), format!("at most {MAX_TENANTS}")));
+    }
+    let limited = fields.roles.contains(&Role::TenantViewer);
+    if limited && fields.tenants.is_empty() {
+        problems.push(Problem::new("tenants", "", "the tenants that a tenant viewer sees"));
+    }
+    if !limited && !fields.tenants.is_empty() {
+        problems.push(Problem::new("tenants", fields.tenants.join(", "), "none without the role of a tenant viewer"));
+    }
+    problems
+}
+
+/// What is wrong with a new password of an account.
+pub(super) fn check_password(secret: &str, fields: &AccountFields) -> Vec<Problem> {
+    let judged = password::judge(secret, &[&fields.name, &fields.email, "headroom"]);
+    judged.err().map(|expected| Problem::new("password", "", expected)).into_iter().collect()
+}
+
+/// Records what was done to an account.
+pub(super) async fn note(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    action: &str,
+    of: &Account,
+    before: Option<&AccountFields>,
+    after: Option<&AccountFields>,
+    reason: &str,
+) -> Result<()> {
+    let value = |fields: Option<&AccountFields>| fields.and_then(|fields| serde_json::to_value(fields).ok());
+    let entry = Entry {
+        actor,
+        action,
+        object: "account",
+        key: &of.fields.email,
+        id: Some(of.id),
+        before: value(before),
+        after: value(after),
+        reason,
+    };
+    audit::record(conn, &entry).await?;
+    Ok(())
+}
+
+async fn check_tenants(conn: &mut PgConnection, slugs: &[String], field: &str) -> Result<()> {
+    let known = tenant::keys_of(conn, slugs).await?;
+    let unknown = slugs.iter().filter(|slug| !known.iter().any(|(_, known)| known == *slug));
+    let problems: Vec<Problem> = unknown.map(|slug| Problem::new(field, slug, "a tenant that exists")).collect();
+    if problems.is_empty() { Ok(()) } else { Err(AppError::Invalid(problems)) }
+}
+
+async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Account> {
+    let missing = || AppError::NotFound { what: "account", slug: id.to_string(), suggestion: None };
+    account::by_id(conn, id).await?.ok_or_else(missing)
+}
+
+/// Without an administrator nobody could make one.
+async fn ensure_admin(conn: &mut PgConnection, field: &str) -> Result<()> {
+    if account::admins(conn).await?.is_empty() {
+        let expected = "another administrator first: this is the last one";
+        return Err(AppError::invalid(field, "", expected));
+    }
+    Ok(())
+}
+
+impl App {
+    /// All accounts by name.
+    pub async fn accounts(&self) -> Result<Vec<Account>> {
+        self.require(Action::Administer)?;
+        Ok(account::list(&mut *self.db.pages.acquire().await?).await?)
+    }
+
+    /// One account.
+    pub async fn account(&self, id: Uuid) -> Result<Account> {
+        self.require(Action::Administer)?;
+        find(&mut *self.db.pages.acquire().await?, id).await
+    }
+
+    /// Names of those who can give rights: whom to ask.
+    pub async fn whom_to_ask(&self) -> Result<Vec<String>> {
+        Ok(account::admins(&mut *self.db.pages.acquire().await?).await?)
+    }
+
+    /// Makes an account; its person chooses a password with the code.
+    pub async fn create_account(&self, fields: &AccountFields) -> Result<(Account, OneTimeCode)> {
+        self.require(Action::Administer)?;
+        let problems = check_fields(fields);
+        if !problems.is_empty() {
+            return Err(AppError::Invalid(problems));
+        }
+        let mut tx = self.db.pages.begin().await?;
+        check_tenants(&mut tx, &fields.tenants, "tenants").await?;
+        let key = account::create(&mut tx, clock::uuid(), fields).await?;
+        let made = account::by_key(&mut tx, key).await?.ok_or_else(|| lost("account"))?;
+        let code = password_code(&mut tx, key).await?;
+        note(&mut tx, &self.caller.actor, "create", &made, None, Some(fields), "").await?;
+        tx.commit().await?;
+        Ok((made, code))
+    }
+
+    /// Replaces what is said about an account, if it is still at `version`. New rights hold from its next request on.
+    pub async fn update_account(&self, id: Uuid, version: i32, fields: &AccountFields) -> Result<Account> {
+        self.require(Action::Administer)?;
+        let problems = check_fields(fields);
+        if !problems.is_empty() {
+            return Err(AppError::Invalid(problems));
+        }
+        let mut tx = self.db.pages.begin().await?;
+        account::lock(&mut tx).await?;
+        let before = find(&mut tx, id).await?;
+        check_tenants(&mut tx, &fields.tenants, "tenants").await?;
+        account::update(&mut tx, &before, version, fields).await?;
+        ensure_admin(&mut tx, "roles").await?;
+        note(&mut tx, &self.caller.actor, "update", &before, Some(&before.fields), Some(fields), "").await?;
+        let after = find(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Bars an account from signing in and ends its sessions, or lets it again.
+    pub async fn disable_account(&self, id: Uuid, disabled: bool) -> Result<()> {
+        self.require(Action::Administer)?;
+        let mut tx = self.db.pages.begin().await?;
+        account::lock(&mut tx).await?;
+        let found = find(&mut tx, id).await?;
+        if found.disabled_ms.is_some() == disabled {
+            return Ok(());
+        }
+        account::set_disabled(&mut tx, found.key, disabled).await?;
+        ensure_admin(&mut tx, "account").await?;
+        if disabled {
+            session::end(&mut tx, found.key, Which::All).await?;
+        }
+        let action = if disabled { "disable" } else { "enable" };
+        note(&mut tx, &self.caller.actor, action, &found, None, None, "").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Ends all sessions of an account; returns how many.
+    pub async fn sign_out_account(&self, id: Uuid) -> Result<u64> {
+        self.require(Action::Administer)?;
+        let mut tx = self.db.pages.begin().await?;
+        let found = find(&mut tx, id).await?;
+        let ended = session::end(&mut tx, found.key, Which::All).await?;
+        note(&mut tx, &self.caller.actor, "sign-out-everywhere", &found, None, None, "").await?;
+        tx.commit().await?;
+        Ok(ended)
+    }
+
+    /// Makes a code with which an account chooses a new password; earlier codes end.
+    pub async fn password_code(&self, id: Uuid) -> Result<OneTimeCode> {
+        self.require(Action::Administer)?;
+        let mut tx = self.db.pages.begin().await?;
+        let found = find(&mut tx, id).await?;
+        let code = password_code(&mut tx, found.key).await?;
+        note(&mut tx, &self.caller.actor, "make-password-code", &found, None, None, "").await?;
+        tx.commit().await?;
+        Ok(code)
+    }
+
+    /// Changes one's own password; all other sessions end.
+    pub async fn change_password(&self, current: &str, new: &str, session_hash: &[u8]) -> Result<()> {
+        let own = self.require_account()?.clone();
+        let mut conn = self.db.pages.acquire().await?;
+        let secrets = account::secrets(&mut conn, own.key).await?;
+        drop(conn);
+        if secrets.password_hash.is_some() && !password::matches(current, secrets.password_hash.as_deref()).await? {
+            return Err(AppError::invalid("current", "", "your present password"));
+        }
+        let problems = check_password(new, &own.fields);
+        if !problems.is_empty() {
+            return Err(AppError::Invalid(problems));
+        }
+        let hash = password::hash(new).await?;
+        let mut tx = self.db.pages.begin().await?;
+        account::set_password(&mut tx, own.key, &hash).await?;
+        session::end(&mut tx, own.key, Which::AllBut(session_hash)).await?;
+        note(&mut tx, &self.caller.actor, "change-password", &own, None, None, "").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// One's own sessions, newest use first.
+    pub async fn own_sessions(&self) -> Result<Vec<Open>> {
+        let key = self.require_account()?.key;
+        Ok(session::of_account(&mut *self.db.pages.acquire().await?, key).await?)
+    }
+
+    /// Ends some of one's own sessions; returns how many.
+    pub async fn end_own_sessions(&self, which: Which<'_>) -> Result<u64> {
+        let own = self.require_account()?;
+        let mut tx = self.db.pages.begin().await?;
+        let ended = session::end(&mut tx, own.key, which).await?;
+        if ended > 0 {
+            note(&mut tx, &self.caller.actor, "end-sessions", own, None, None, "").await?;
+        }
+        tx.commit().await?;
+        Ok(ended)
+    }
+
+    /// One's own second factor: its secret if one was begun, and whether it is in use.
+    pub async fn own_totp(&self) -> Result<(Option<Vec<u8>>, bool)> {
+        let key = self.require_account()?.key;
+        let secrets = account::secrets(&mut *self.db.pages.acquire().await?, key).await?;
+        Ok((secrets.totp_secret, secrets.totp_on))
+    }
+
+    /// Begins a second factor: a secret that is not in use before its first code.
+    pub async fn begin_totp(&self) -> Result<()> {
+        let own = self.require_account()?;
+        let mut conn = self.db.pages.acquire().await?;
+        if account::secrets(&mut conn, own.key).await?.totp_on {
+            return Err(AppError::Conflict("a second factor is in use already; turn it off first".into()));
+        }
+        account::set_totp(&mut conn, own.key, Some(&totp::secret()), false).await?;
+        Ok(())
+    }
+
+    /// Takes a begun second factor into use with its first code.
+    pub async fn confirm_totp(&self, typed: &str) -> Result<()> {
+        let own = self.require_account()?;
+        let mut conn = self.db.pages.acquire().await?;
+        let secrets = account::secrets(&mut conn, own.key).await?;
+        let Some(secret) = secrets.totp_secret.filter(|_| !secrets.totp_on) else {
+            return Err(AppError::Conflict("no second factor was begun".into()));
+        };
+        let now = headroom_store::now(&mut conn).await?;
+        let Some(step) = totp::check(&secret, typed, now)? else {
+            return Err(AppError::invalid("totp", "", "the six digits that the app shows now"));
+        };
+        let mut tx = conn.begin().await?;
+        account::set_totp(&mut tx, own.key, Some(&secret), true).await?;
+        account::use_totp_step(&mut tx, own.key, step).await?;
+        note(&mut tx, &self.caller.actor, "turn-on-second-factor", own, None, None, "").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Gives a begun second factor up.
+    pub async fn cancel_totp(&self) -> Result<()> {
+        let key = self.require_account()?.key;
+        let mut conn = self.db.pages.acquire().await?;
+        if !account::secrets(&mut conn, key).await?.totp_on {
+            account::set_totp(&mut conn, key, None, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Turns one's own second factor off; the password proves who asks.
+    pub async fn turn_off_totp(&self, current: &str) -> Result<()> {
+        let own = self.require_account()?;
+        let secrets = account::secrets(&mut *self.db.pages.acquire().await?, own.key).await?;
+        if !password::matches(current, secrets.password_hash.as_deref()).await? {
+            return Err(AppError::invalid("current", "", "your present password"));
+        }
+        let mut tx = self.db.pages.begin().await?;
+        account::set_totp(&mut tx, own.key, None, false).await?;
+        note(&mut tx, &self.caller.actor, "turn-off-second-factor", own, None, None, "").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+async fn password_code(conn: &mut PgConnection, key: i32) -> Result<OneTimeCode> {
+    let code = code::typed();
+    let expires_ms = headroom_store::now(conn).await? + PASSWORD_CODE_MS;
+    sign_in::set_password_code(conn, key, &code::hash(&code), expires_ms).await?;
+    Ok(OneTimeCode { code, expires_ms })
+}

@@ -1,0 +1,52 @@
+//! The audit trail, read and checked.
+
+use super::{App, Result};
+use headroom_domain::access::Action;
+use headroom_store::audit::{self, Recorded, Verdict, Wanted};
+use sqlx::Acquire;
+use uuid::Uuid;
+
+impl App {
+    /// Whether the caller sees only what it changed itself.
+    pub fn sees_own_changes_only(&self) -> bool {
+        !self.caller.may(Action::SeeAllChanges)
+    }
+
+    /// Entries, and how many there are in all. Who may not see everybody's sees its own.
+    pub async fn audit(&self, wanted: &Wanted, limit: i64) -> Result<(Vec<Recorded>, i64)> {
+        self.require(Action::SeeOwnChanges)?;
+        let mut wanted = wanted.clone();
+        if self.sees_own_changes_only() {
+            wanted.actor = Some(self.caller.actor.name.clone());
+        }
+        let mut conn = self.db.pages.acquire().await?;
+        let entries = audit::list(&mut conn, &wanted, limit).await?;
+        let total = audit::count(&mut conn, &wanted).await?;
+        Ok((entries, total))
+    }
+
+    /// Actions and kinds of things to choose from.
+    pub async fn audit_words(&self) -> Result<(Vec<String>, Vec<String>)> {
+        self.require(Action::SeeOwnChanges)?;
+        Ok(audit::words(&mut *self.db.pages.acquire().await?).await?)
+    }
+
+    /// The recorded changes of a pool or tenant, newest first: shown beside it to whoever sees it.
+    pub async fn audit_of(&self, object: &str, id: Uuid, slug: &str) -> Result<Vec<Recorded>> {
+        self.require(Action::See)?;
+        // Entries name tenants: who sees only some of them sees none of these.
+        if self.caller.tenants.is_some() {
+            return Ok(Vec::new());
+        }
+        Ok(audit::of_object(&mut *self.db.pages.acquire().await?, object, id, slug, 200).await?)
+    }
+
+    /// Checks the chain from its start.
+    pub async fn verify_audit(&self, progress: &mut (dyn FnMut(i64, i64) + Send)) -> Result<Verdict> {
+        self.require(Action::SeeAllChanges)?;
+        let mut conn = self.db.jobs.acquire().await?;
+        let mut tx = conn.begin().await?;
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
+        Ok(audit::verify(&mut tx, progress).await?)
+    }
+}

@@ -1,0 +1,170 @@
+//! The gate: every route stands behind one, with a policy. It finds out who asks, refuses who may not, and hands the
+//! use cases on in the caller's name. Without it a route's use cases run for nobody, and nobody may do anything.
+
+use super::{code, session};
+use crate::app::caller::{Caller, Who};
+use crate::app::{App, AppError};
+use crate::http::error::ApiError;
+use crate::net::Peer;
+use crate::pages;
+use crate::state::AppState;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{AUTHORIZATION, USER_AGENT};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use headroom_frontend::routes::Policy;
+use headroom_store::audit::Actor;
+use headroom_store::{account, token};
+use std::convert::Infallible;
+use std::sync::Arc;
+use tower_sessions::Session;
+
+/// Carries the CSRF token of a session where a request has no form: calls of the API from a page.
+pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
+
+/// Through which door a request comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// A page: refusals are pages and redirects.
+    Page,
+    /// The API: refusals are problems.
+    Api,
+}
+
+impl Door {
+    fn source(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Api => "api",
+        }
+    }
+}
+
+/// What the gate of one route knows.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// The server.
+    pub state: AppState,
+    /// Its door.
+    pub door: Door,
+    /// Who may pass.
+    pub policy: Policy,
+}
+
+/// The layer of a route.
+pub async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let caller = match identify(&gate, &parts).await {
+        Ok(caller) => caller,
+        // The page on which one signs in must not need what is away.
+        Err(_) if gate.policy == Policy::Open => Caller::nobody(),
+        Err(error) => return refuse(&gate, parts, error).await,
+    };
+    let app = gate.state.app.acting(Arc::new(caller));
+    let passes = match gate.policy {
+        Policy::Open => Ok(()),
+        Policy::SignedIn if app.caller().is_known() => Ok(()),
+        Policy::SignedIn => Err(AppError::SignIn),
+        Policy::Needs(action) => app.require(action),
+    };
+    let passes = passes.and_then(|()| proves_intent(gate.door, app.caller(), &parts));
+    parts.extensions.insert(app);
+    match passes {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(error) => refuse(&gate, parts, error).await,
+    }
+}
+
+/// A session's cookie goes along with whatever a browser sends, so a call of the API that changes something proves that a
+/// page of ours made it. Forms prove it by a field, which their reader checks.
+fn proves_intent(door: Door, caller: &Caller, request: &Parts) -> Result<(), AppError> {
+    let Who::Person { csrf, .. } = &caller.who else { return Ok(()) };
+    if door == Door::Page || request.method.is_safe() {
+        return Ok(());
+    }
+    let sent = header(&request.headers, &CSRF_HEADER);
+    if sent == csrf { Ok(()) } else { Err(AppError::Unproven) }
+}
+
+async fn refuse(gate: &Gate, mut parts: Parts, error: AppError) -> Response {
+    if gate.door == Door::Api {
+        return ApiError::from(error).into_response();
+    }
+    let app = parts.extensions.get::<App>().cloned().unwrap_or_else(|| gate.state.app.clone());
+    let Ok(visit) = pages::Visit::from_request_parts(&mut parts, &()).await;
+    pages::refused(&app, &visit, error).await
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
+    let address = request.extensions.get::<Peer>().map(|peer| peer.address.to_string()).unwrap_or_default();
+    let source = gate.door.source();
+    let headers = &request.headers;
+    if gate.door == Door::Api && headers.contains_key(AUTHORIZATION) {
+        return by_token(gate, header(headers, &AUTHORIZATION), header(headers, &USER_AGENT), address).await;
+    }
+    let Some(session) = request.extensions.get::<Session>() else { return Ok(Caller::nobody()) };
+    let signed_in = session::current(session).await.map_err(session_error)?;
+    let Some(signed_in) = signed_in else { return Ok(Caller::nobody()) };
+    let mut conn = gate.state.app.db.pages.acquire().await?;
+    let found = account::by_key(&mut conn, signed_in.account).await?;
+    let Some(account) = found.filter(|account| account.disabled_ms.is_none()) else { return Ok(Caller::nobody()) };
+    // Rights, password or second factor were changed: what was known of the old id is worth nothing from here on.
+    let csrf = if signed_in.version == account.version {
+        signed_in.csrf
+    } else {
+        session::renew(session, account.version).await.map_err(session_error)?
+    };
+    // Only what changes something need be known to the minute; reads by the thousand write nothing.
+    if account.seen_ms.is_none_or(|seen| crate::clock::now_ms() - seen > 60_000) {
+        account::seen(&mut conn, account.key).await?;
+    }
+    Ok(Caller {
+        actor: Actor { name: account.fields.name.clone(), source, address },
+        pools: None,
+        tenants: Caller::tenants_of(&account),
+        who: Who::Person { account: Box::new(account), csrf },
+    })
+}
+
+/// The session's store answers with its own errors; behind each is the database.
+pub(crate) fn session_error(error: tower_sessions::session::Error) -> AppError {
+    AppError::Unavailable(format!("sessions: {error}"))
+}
+
+async fn by_token(gate: &Gate, authorization: &str, agent: &str, address: String) -> Result<Caller, AppError> {
+    let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, secret)) = bearer else { return Err(AppError::BadToken) };
+    let secret = secret.trim();
+    if !secret.starts_with(code::TOKEN_PREFIX) || secret.len() > 200 {
+        return Err(AppError::BadToken);
+    }
+    let mut conn = gate.state.app.db.pages.acquire().await?;
+    let Some(found) = token::working(&mut conn, &code::hash(secret)).await? else { return Err(AppError::BadToken) };
+    if found.used_ms.is_none_or(|used| crate::clock::now_ms() - used > 60_000) {
+        let agent: String = agent.chars().take(300).collect();
+        token::used(&mut conn, found.key, &agent).await?;
+    }
+    let only = |keys: Vec<i32>| (!keys.is_empty()).then_some(keys);
+    Ok(Caller {
+        actor: Actor { name: format!("token {}", found.fields.name), source: gate.door.source(), address },
+        pools: only(found.pool_keys),
+        tenants: only(found.tenant_keys),
+        who: Who::Token { key: found.key, scopes: found.fields.scopes },
+    })
+}
+
+/// The use cases in the caller's name.
+impl FromRequestParts<AppState> for App {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        // A route outside every gate gets the use cases of nobody.
+        Ok(parts.extensions.get::<App>().cloned().unwrap_or_else(|| state.app.clone()))
+    }
+}

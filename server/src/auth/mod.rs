@@ -1,0 +1,7 @@
+//! Signing in: passwords, codes, sessions, tokens, and the gate that every route stands behind.
+
+pub mod code;
+pub mod gate;
+pub mod password;
+pub mod session;
+pub mod totp;

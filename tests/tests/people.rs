@@ -1,0 +1,439 @@
+//! Who may do what: every route beside every kind of caller, and the stories of signing in.
+
+use anyhow::{Context, Result, ensure};
+use headroom_domain::access::{Action, Role, Scope};
+use headroom_frontend::routes::{Methods, Policy, ROUTES, sample_paths};
+use headroom_server::auth::code;
+use headroom_server::http::routes;
+use headroom_tests::client::{Answer, Client};
+use headroom_tests::database::Database;
+use headroom_tests::people;
+use headroom_tests::service::Service;
+use http::Method;
+use serde_json::json;
+use sqlx::PgConnection;
+use tower_sessions::session::Id;
+
+struct World {
+    service: Service,
+    database: Database,
+}
+
+impl World {
+    async fn new() -> Result<Self> {
+        let database = Database::create().await?;
+        let service = Service::start(&["serve", "--no-jobs", "--database-url", database.url()])?;
+        let world = Self { service, database };
+        let admin = world.admin()?;
+        for slug in ["one", "two"] {
+            let pool = json!({ "slug": slug, "capacity": 10 });
+            admin.json(Method::POST, "/api/v1/pools", &pool).await?.expect(201)?;
+            admin
+                .json(Method::POST, "/api/v1/tenants", &json!({ "slug": format!("tenant-{slug}") }))
+                .await?
+                .expect(201)?;
+        }
+        Ok(world)
+    }
+
+    fn admin(&self) -> Result<Client> {
+        Client::new(self.service.url())
+    }
+
+    fn nobody(&self) -> Result<Client> {
+        Client::nobody(self.service.url())
+    }
+
+    async fn conn(&self) -> Result<PgConnection> {
+        self.database.connect().await
+    }
+
+    /// Somebody with roles, signed in.
+    async fn person(&self, number: i128, roles: &[Role], tenants: &[&str]) -> Result<Client> {
+        let mut conn = self.conn().await?;
+        let email = format!("person-{number}@test.example");
+        let account = people::add(&mut conn, &email, &format!("Person {number}"), roles, tenants).await?;
+        let csrf = format!("{number:032}");
+        people::open_session(&mut conn, &account, Id(number), &csrf).await?;
+        Ok(self.nobody()?.with_cookie(&format!("headroom={}", Id(number)), &csrf))
+    }
+
+    /// A program with a token of scopes.
+    async fn program(&self, number: u32, scopes: &[Scope], pools: &[&str], tenants: &[&str]) -> Result<Client> {
+        let secret = format!("hr_{number:0>40}");
+        people::add_token(&mut self.conn().await?, &secret, scopes, pools, tenants).await?;
+        Ok(self.nobody()?.with_token(&secret))
+    }
+}
+
+/// Signs in as a browser does: the page first, for the cookie that its form goes with.
+async fn sign_in(nobody: &Client, email: &str, password: &str) -> Result<Answer> {
+    let page = nobody.page("/login").await?.expect(200)?;
+    let form = form_cookie(&page)?;
+    let browser = nobody.clone().with_cookie(&format!("hr_form={form}"), &form);
+    browser.form("/login", &[("email", email), ("password", password)]).await
+}
+
+fn form_cookie(page: &Answer) -> Result<String> {
+    set_cookie(page, "hr_form").context("the page sets the cookie of its form")
+}
+
+fn set_cookie(answer: &Answer, name: &str) -> Option<String> {
+    let start = format!("{name}=");
+    let all = answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+    let mut values = all.filter_map(|value| value.strip_prefix(&start)?.split(';').next().map(str::to_owned));
+    values.find(|value| !value.is_empty())
+}
+
+/// A path of a pattern, with names that exist.
+fn filled(pattern: &str) -> String {
+    let uuid = "00000000-0000-0000-0000-000000000000";
+    pattern
+        .replace("{pool}", "one")
+        .replace("{tenant}", "tenant-one")
+        .replace("{source}", "nobody")
+        .replace("{user}", uuid)
+        .replace("{token}", uuid)
+}
+
+/// What a caller of the API is answered who may pass, or may not.
+fn fits(answer: &Answer, may: bool, known: bool) -> bool {
+    match (may, known) {
+        (true, _) => !matches!(answer.status, 401 | 403 | 500..),
+        (false, true) => answer.status == 403,
+        (false, false) => answer.status == 401,
+    }
+}
+
+#[tokio::test]
+async fn every_route_of_the_api_lets_pass_whom_its_policy_says() -> Result<()> {
+    let world = World::new().await?;
+    let mut callers: Vec<(String, Client, Option<Box<dyn Fn(Action) -> bool>>)> = vec![
+        ("nobody".into(), world.nobody()?, None),
+        ("an unknown token".into(), world.nobody()?.with_token("hr_UNKNOWN"), None),
+        ("no token at all".into(), world.nobody()?.with_token("password"), None),
+    ];
+    for (number, scope) in (1..).zip(Scope::ALL) {
+        let client = world.program(number, &[*scope], &[], &[]).await?;
+        callers.push((format!("a token for {scope}"), client, Some(Box::new(move |action| scope.allows(action)))));
+    }
+    let revoked = world.program(50, Scope::ALL, &[], &[]).await?;
+    let over = world.program(51, Scope::ALL, &[], &[]).await?;
+    sqlx::query("update api_token set revoked_at = now() where token_hash = $1")
+        .bind(code::hash(&format!("hr_{:0>40}", 50)))
+        .execute(&mut world.conn().await?)
+        .await?;
+    sqlx::query("update api_token set expires_at = now() - interval '1 second' where token_hash = $1")
+        .bind(code::hash(&format!("hr_{:0>40}", 51)))
+        .execute(&mut world.conn().await?)
+        .await?;
+    callers.push(("a revoked token".into(), revoked, None));
+    callers.push(("a token that is over".into(), over, None));
+
+    for route in routes() {
+        let (path, method) = (filled(route.path), route.method.parse::<Method>()?);
+        for (who, client, allows) in &callers {
+            let body = (method != Method::GET && method != Method::DELETE).then(|| b"{}".to_vec());
+            let answer = client.send(method.clone(), &path, &[("content-type", "application/json")], body).await?;
+            let known = allows.is_some();
+            let may = match route.policy {
+                Policy::Open => true,
+                Policy::SignedIn => known,
+                Policy::Needs(action) => allows.as_ref().is_some_and(|allows| allows(action)),
+            };
+            ensure!(fits(&answer, may, known), "{who}: {}: {} ({})", answer.asked, answer.status, answer.body);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_page_lets_pass_whom_its_policy_says() -> Result<()> {
+    let world = World::new().await?;
+    let mut people: Vec<(String, Client, Option<Role>)> = vec![("nobody".into(), world.nobody()?, None)];
+    for (number, role) in (1..).zip(Role::ALL) {
+        let tenants: &[&str] = if *role == Role::TenantViewer { &["tenant-one"] } else { &[] };
+        people.push((role.to_string(), world.person(number, &[*role], tenants).await?, Some(*role)));
+    }
+    let over = world.person(90, &[Role::Admin], &[]).await?;
+    let disabled = world.person(91, &[Role::Admin], &[]).await?;
+    let mut conn = world.conn().await?;
+    sqlx::query("update session set expires_at = now() - interval '1 second' where session_hash = $1")
+        .bind(headroom_server::auth::session::hash(Id(90)))
+        .execute(&mut conn)
+        .await?;
+    sqlx::query("update account set disabled_at = now() where email = 'person-91@test.example'")
+        .execute(&mut conn)
+        .await?;
+    people.push(("a session that is over".into(), over, None));
+    people.push(("a disabled account".into(), disabled, None));
+
+    for route in ROUTES {
+        let mut paths = sample_paths(route, "one", "tenant-one");
+        if paths.is_empty() && route.methods != Methods::Post {
+            paths.push(filled(route.pattern));
+        }
+        for (who, client, role) in &people {
+            let may = match route.policy {
+                Policy::Open => true,
+                Policy::SignedIn => role.is_some(),
+                Policy::Needs(action) => role.is_some_and(|role| role.allows(action)),
+            };
+            for path in &paths {
+                let answer = client.page(path).await?;
+                let to = answer.header("location");
+                let fits = match (may, role) {
+                    (true, _) => !matches!(answer.status, 401 | 403 | 500..) && !to.starts_with("/login?"),
+                    (false, Some(_)) => answer.status == 403,
+                    (false, None) => answer.status == 303 && to.starts_with("/login"),
+                };
+                ensure!(fits, "{who}: {}: {} {to}", answer.asked, answer.status);
+            }
+            if route.methods == Methods::Get {
+                continue;
+            }
+            // A form of another site, or one without its proof, changes nothing whoever sends it.
+            let path = filled(route.pattern);
+            for (what, proof) in [("no proof", ""), ("a foreign proof", "ffffffffffffffffffffffffffffffff")] {
+                let form = client.clone().with_proof(proof);
+                let answer = form.form(&path, &[("name", "x")]).await?;
+                let fits = if may || role.is_some() {
+                    answer.status == 403
+                } else {
+                    answer.status == 303 && answer.header("location") == "/login"
+                };
+                ensure!(fits, "{who} with {what}: {}: {}", answer.asked, answer.status);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_first_administrator_needs_the_code_of_the_console() -> Result<()> {
+    let database = Database::empty().await?;
+    let service = Service::start(&["serve", "--no-jobs", "--database-url", database.url()])?;
+    let nobody = Client::nobody(service.url())?;
+    let to_login = nobody.page("/overview").await?.expect(303)?;
+    assert_eq!(to_login.header("location"), "/login?next=%2Foverview");
+    assert_eq!(nobody.page("/login").await?.expect(303)?.header("location"), "/setup");
+    let line = service.line("one-time code ")?;
+    let code = line.rsplit(' ').next().context("the code ends the line")?.to_owned();
+
+    let page = nobody.page("/setup").await?.expect(200)?;
+    assert!(page.body.contains("not encrypted"), "plain HTTP is said to be plain");
+    let form = form_cookie(&page)?;
+    let browser = nobody.clone().with_cookie(&format!("hr_form={form}"), &form);
+    let fields = |code: &'static str, password: &'static str| {
+        [("code", code), ("name", "Dana Okafor"), ("email", "Dana@Example.org"), ("password", password)]
+    };
+    let refused = browser.form("/setup", &fields("AAAA-AAAA-AAAA", "correct horse battery")).await?.expect(422)?;
+    assert!(refused.body.contains("console") && !refused.body.contains("correct horse"), "{}", refused.body);
+    let weak = browser.form("/setup", &fields("AAAA-AAAA-AAAA", "password12")).await?.expect(422)?;
+    assert!(weak.body.contains("harder to guess"), "{}", weak.body);
+    let code: &'static str = Box::leak(code.to_lowercase().into_boxed_str());
+    let made = browser.form("/setup", &fields(code, "correct horse battery")).await?.expect(303)?;
+    let session = set_cookie(&made, "headroom").context("whoever sets up is signed in")?;
+    let dana = nobody.clone().with_cookie(&format!("headroom={session}"), "");
+    assert!(dana.page("/admin/users").await?.expect(200)?.body.contains("dana@example.org"));
+    assert_eq!(nobody.page("/setup").await?.expect(303)?.header("location"), "/login", "once only");
+    let again = browser.form("/setup", &fields(code, "correct horse battery")).await?.expect(409)?;
+    assert!(again.body.contains("was made already"));
+    service.stop()?;
+    database.remove().await
+}
+
+async fn with_password(world: &World, roles: &[Role]) -> Result<()> {
+    let mut conn = world.conn().await?;
+    let account = people::add(&mut conn, "mika@test.example", "Mika Lind", roles, &[]).await?;
+    let hash = headroom_server::auth::password::hash("correct horse battery").await?;
+    headroom_store::account::set_password(&mut conn, account.key, &hash).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn signing_in_gives_a_new_session_and_leads_back() -> Result<()> {
+    let world = World::new().await?;
+    with_password(&world, &[Role::Planner]).await?;
+    let nobody = world.nobody()?;
+    // The same words for an unknown address and a wrong password.
+    let unknown = sign_in(&nobody, "nobody@test.example", "correct horse battery").await?.expect(401)?;
+    let wrong = sign_in(&nobody, "mika@test.example", "incorrect horse battery").await?.expect(401)?;
+    let said = |answer: &Answer| answer.body.contains("do not belong together");
+    assert!(said(&unknown) && said(&wrong) && set_cookie(&wrong, "headroom").is_none());
+
+    // An id that somebody planted is not the one that is signed in.
+    let page = nobody.page("/login?next=%2Fpools%2Fone").await?.expect(200)?;
+    let form = form_cookie(&page)?;
+    let planted = Id(4711).to_string();
+    let browser = nobody.clone().with_cookie(&format!("hr_form={form}; headroom={planted}"), &form);
+    let fields = [("email", " Mika@Test.example"), ("password", "correct horse battery"), ("next", "/pools/one")];
+    let answer = browser.form("/login", &fields).await?.expect(303)?;
+    assert_eq!(answer.header("location"), "/pools/one");
+    let session = set_cookie(&answer, "headroom").context("a session")?;
+    assert_ne!(session, planted);
+    assert!(session.len() >= 22, "128 bits at least");
+    let cookie = answer.headers.get_all("set-cookie").iter().filter_map(|v| v.to_str().ok());
+    let cookie = cookie.filter(|value| value.starts_with("headroom=")).collect::<String>();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && !cookie.contains("Secure"), "{cookie}");
+    let mika = nobody.clone().with_cookie(&format!("headroom={session}"), "");
+    assert!(mika.page("/pools/one").await?.expect(200)?.body.contains("Mika Lind"));
+    mika.page("/admin/users").await?.expect(403)?;
+
+    // Signed out is signed out, whoever still has the cookie.
+    let me = mika.page("/me").await?.expect(200)?.body;
+    let csrf = me.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("a form")?;
+    mika.clone().with_proof(csrf).form("/logout", &[]).await?.expect(303)?;
+    mika.page("/pools/one").await?.expect(303)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn attempts_are_throttled_with_the_time_to_wait() -> Result<()> {
+    let world = World::new().await?;
+    with_password(&world, &[Role::Viewer]).await?;
+    let nobody = world.nobody()?;
+    for _ in 0..5 {
+        sign_in(&nobody, "mika@test.example", "wrong").await?.expect(401)?;
+    }
+    let refused = sign_in(&nobody, "mika@test.example", "correct horse battery").await?.expect(429)?;
+    let wait: u64 = refused.header("retry-after").parse()?;
+    assert!((1..=60).contains(&wait), "{wait}");
+    sqlx::query("update sign_in_failure set at = at - interval '1 minute'").execute(&mut world.conn().await?).await?;
+    sign_in(&nobody, "mika@test.example", "correct horse battery").await?.expect(303)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn changed_rights_hold_from_the_next_request_on() -> Result<()> {
+    let world = World::new().await?;
+    let admin = world.admin()?;
+    let mika = world.person(7, &[Role::Planner], &[]).await?;
+    mika.page("/pools/new").await?.expect(200)?;
+    let users = admin.get("/api/v1/users").await?.expect(200)?.json()?;
+    let user = users.as_array().context("a list")?.iter().find(|u| u["name"] == "Person 7").context("it is listed")?;
+    let path = format!("/api/v1/users/{}", user["id"].as_str().context("an id")?);
+    let change = json!({ "version": user["version"], "roles": ["viewer"] });
+    admin.json(Method::PATCH, &path, &change).await?.expect(200)?;
+    let refused = mika.page("/pools/new").await?.expect(403)?;
+    assert!(refused.body.contains("planner") && refused.body.contains(people::NAME), "it says who can help");
+    let renewed = set_cookie(&refused, "headroom").context("changed rights bring a new session id")?;
+    mika.page("/overview").await?.expect(303)?;
+    let mika = world.nobody()?.with_cookie(&format!("headroom={renewed}"), "");
+    mika.page("/overview").await?.expect(200)?;
+
+    // Signed out everywhere, and disabled: at once.
+    admin.send(Method::DELETE, &format!("{path}/sessions"), &[], None).await?.expect(204)?;
+    mika.page("/overview").await?.expect(303)?;
+    let last = admin.json(Method::PATCH, "/api/v1/users/none", &json!({ "disabled": true })).await?;
+    last.problem(404)?;
+    let own = users.as_array().context("a list")?.iter().find(|u| u["email"] == people::EMAIL).context("oneself")?;
+    let own_path = format!("/api/v1/users/{}", own["id"].as_str().context("an id")?);
+    let refused = admin.json(Method::PATCH, &own_path, &json!({ "disabled": true })).await?.problem(422)?;
+    assert!(refused["detail"].as_str().unwrap_or_default().contains("last one"), "{refused}");
+
+    // A token stops with its revocation.
+    let made = json!({ "name": "agent", "scopes": ["read"] });
+    let made = admin.json(Method::POST, "/api/v1/tokens", &made).await?.expect(201)?.json()?;
+    let agent = world.nobody()?.with_token(made["secret"].as_str().context("a secret")?);
+    agent.get("/api/v1/pools").await?.expect(200)?;
+    let path = format!("/api/v1/tokens/{}", made["token"]["id"].as_str().context("an id")?);
+    admin.send(Method::DELETE, &path, &[], None).await?.expect(204)?;
+    agent.get("/api/v1/pools").await?.problem(401)?;
+    let listed = admin.get("/api/v1/tokens").await?.expect(200)?;
+    assert!(!listed.body.contains(made["secret"].as_str().unwrap_or("?")), "a secret is told once");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tenant_viewer_sees_its_own_tenants_and_no_trace_of_others() -> Result<()> {
+    let world = World::new().await?;
+    let viewer = world.person(5, &[Role::TenantViewer], &["tenant-one"]).await?;
+    let program = world.program(60, &[Scope::Read], &[], &["tenant-one"]).await?;
+    let admin = world.admin()?;
+    let quota = json!({ "tenant": "tenant-two", "slots": 3 });
+    admin.json(Method::PUT, "/api/v1/pools/one/quotas", &quota).await?;
+    for route in ROUTES.iter().filter(|route| route.methods != Methods::Post) {
+        for path in sample_paths(route, "one", "tenant-one") {
+            let answer = viewer.page(&path).await?;
+            ensure!(!answer.body.contains("tenant-two"), "{path} names another tenant");
+        }
+    }
+    for path in [
+        "/search?q=tenant",
+        "/search/index.json",
+        "/tenants?format=csv",
+        "/pools/one?tab=tenants&format=csv",
+        "/overview?format=csv&table=tenants",
+        "/tenants/tenant-tw",
+    ] {
+        let answer = viewer.page(path).await?;
+        ensure!(answer.status < 500 && !answer.body.contains("tenant-two"), "{path}: {}", answer.body);
+    }
+    // Where it is asked for by name, the answer is the one for a name that nothing has.
+    for path in
+        ["/tenants/tenant-two", "/tenants?tenant=tenant-two", "/overview?tenant=tenant-two", "/search?q=tenant-two"]
+    {
+        let (hidden, missing) = (viewer.page(path).await?, viewer.page(&path.replace("two", "ten")).await?);
+        let told = |answer: &Answer, name: &str| {
+            let main = answer.body.split("<main").nth(1).unwrap_or_default();
+            main.replace(name, "NAME").split("generated").next().unwrap_or_default().to_owned()
+        };
+        ensure!(hidden.status == missing.status, "{path}: {} and {}", hidden.status, missing.status);
+        assert_eq!(told(&hidden, "tenant-two"), told(&missing, "tenant-ten"), "{path}");
+    }
+    viewer.page("/tenants/tenant-two").await?.expect(404)?;
+    assert_eq!(program.get("/api/v1/tenants").await?.expect(200)?.json()?.as_array().map(Vec::len), Some(1));
+    program.get("/api/v1/tenants/tenant-two").await?.problem(404)?;
+    program.get("/api/v1/usage?by=pool").await?.problem(422)?;
+    program.get("/api/v1/usage?by=tenant").await?.expect(200)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_calls_the_api_only_with_its_proof() -> Result<()> {
+    let world = World::new().await?;
+    let (name, value) = people::cookie();
+    let cookie = format!("{name}={value}");
+    let nobody = world.nobody()?;
+    let body = json!({ "slug": "three", "capacity": 1 }).to_string().into_bytes();
+    let send = async |headers: &[(&str, &str)]| {
+        let all = [&[("cookie", cookie.as_str()), ("content-type", "application/json")], headers].concat();
+        nobody.send(Method::POST, "/api/v1/pools", &all, Some(body.clone())).await
+    };
+    send(&[]).await?.problem(403)?;
+    send(&[("x-csrf-token", "ffffffffffffffffffffffffffffffff")]).await?.problem(403)?;
+    send(&[("x-csrf-token", people::CSRF)]).await?.expect(201)?;
+    nobody.send(Method::GET, "/api/v1/pools", &[("cookie", &cookie)], None).await?.expect(200)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_changed_is_told_with_who_did_it() -> Result<()> {
+    let world = World::new().await?;
+    let mika = world.person(3, &[Role::Planner], &[]).await?;
+    mika.form("/tenants/new", &[("name", "Acme"), ("slug", "acme")]).await?.expect(303)?;
+    let own = mika.page("/audit").await?.expect(200)?.body;
+    assert!(own.contains("acme") && !own.contains("tenant-one"), "a planner sees its own changes");
+    let admin = world.admin()?;
+    let all = admin.page("/audit").await?.expect(200)?.body;
+    assert!(all.contains("acme") && all.contains("tenant-one") && all.contains("Person 3"));
+    let entries = admin.get("/api/v1/audit?actor=Person%203").await?.expect(200)?.json()?;
+    assert_eq!(
+        (&entries[0]["action"], &entries[0]["subject"], &entries[0]["source"]),
+        (&json!("create"), &json!("acme"), &json!("page"))
+    );
+    let csv = admin.page("/audit?format=csv").await?.expect(200)?.csv()?;
+    assert!(csv.len() > 4 && csv[0][0] == "number");
+    let lines = admin
+        .send(Method::GET, "/api/v1/audit?after=0", &[("accept", "application/x-ndjson")], None)
+        .await?
+        .expect(200)?;
+    let numbers: Vec<i64> = lines
+        .body
+        .lines()
+        .map(|line| Ok(serde_json::from_str::<serde_json::Value>(line)?["number"].as_i64().unwrap_or_default()))
+        .collect::<Result<_>>()?;
+    assert!(numbers.len() > 4 && numbers.is_sorted(), "oldest first, to go on from: {numbers:?}");
+    Ok(())
+}
