@@ -94,9 +94,9 @@ impl App {
         if !problems.is_empty() {
             return Err(AppError::Invalid(problems));
         }
-        let mut conn = self.db.pages.acquire().await?;
-        throttle(&mut conn, "setup", address).await?;
+        throttle(&mut *self.db.pages.acquire().await?, "setup", address).await?;
         let hash = password::hash(secret).await?;
+        let mut conn = self.db.pages.acquire().await?;
         let mut tx = conn.begin().await?;
         account::lock(&mut tx).await?;
         if account::any(&mut tx).await? {
@@ -186,7 +186,10 @@ impl App {
         if !problems.is_empty() {
             return Err(AppError::Invalid(problems));
         }
+        // A connection is not kept while a password is hashed.
+        drop(conn);
         let hash = password::hash(secret).await?;
+        let mut conn = self.db.pages.acquire().await?;
         let mut tx = conn.begin().await?;
         if !sign_in::use_code(&mut tx, Some(found.key), &code::hash(&code::normal(typed))).await? {
             tx.rollback().await?;

@@ -114,16 +114,18 @@ async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
     let mut conn = gate.state.app.db.pages.acquire().await?;
     let found = account::by_key(&mut conn, signed_in.account).await?;
     let Some(account) = found.filter(|account| account.disabled_ms.is_none()) else { return Ok(Caller::nobody()) };
+    // Only what changes something need be known to the minute; reads by the thousand write nothing.
+    if account.seen_ms.is_none_or(|seen| crate::clock::now_ms() - seen > 60_000) {
+        account::seen(&mut conn, account.key).await?;
+    }
+    // The session's store takes a connection of its own: who keeps one while waiting for another may wait for himself.
+    drop(conn);
     // Rights, password or second factor were changed: what was known of the old id is worth nothing from here on.
     let csrf = if signed_in.version == account.version {
         signed_in.csrf
     } else {
         session::renew(session, account.version).await.map_err(session_error)?
     };
-    // Only what changes something need be known to the minute; reads by the thousand write nothing.
-    if account.seen_ms.is_none_or(|seen| crate::clock::now_ms() - seen > 60_000) {
-        account::seen(&mut conn, account.key).await?;
-    }
     Ok(Caller {
         actor: Actor { name: account.fields.name.clone(), source, address },
         pools: None,
