@@ -124,6 +124,7 @@ fn shell(title: &str, path: &str, rail: Option<RailEntry>, honoured: FilterSet) 
         shortcuts: true,
         kiosk: false,
         nonce: "preview".into(),
+        is_private: true,
         csrf: "preview".into(),
         assets: AssetUrls {
             css: "/assets/app.css".into(),
@@ -531,6 +532,7 @@ fn policy() -> PoolTab {
         properties: Properties::default(),
         feed_period_ms: Some(10_000),
         zone: "Europe/Berlin".into(),
+        shows_money: true,
         unit_cost: Some(UnitCost { micros: 2_400, currency: "EUR".into() }),
         cost_in_window: Some(Money { minor: 86_400_000, currency: "EUR".into() }),
         labels: vec![("env".into(), "prod".into()), ("team".into(), "</svg><script>alert(1)</script>".into())],
@@ -657,7 +659,7 @@ fn tenants() -> TenantsModel {
 }
 
 fn pool_form(mode: FormMode, with_errors: bool) -> PoolFormModel {
-    let mut form = PoolForm::for_new("Europe/Berlin", "EUR");
+    let mut form = PoolForm::for_new("Europe/Berlin");
     form.name = Field::of("Ingress Europe");
     form.slug = Field::of("ingress-eu");
     if with_errors {
@@ -676,6 +678,7 @@ fn pool_form(mode: FormMode, with_errors: bool) -> PoolFormModel {
         known_owners: vec!["platform".into()],
         known_regions: vec!["eu-west".into()],
         zones: vec!["UTC".into(), "Europe/Berlin".into()],
+        shows_money: true,
     }
 }
 
@@ -1101,6 +1104,8 @@ fn user(id: Option<&str>) -> UserFormModel {
             hint: "Hand it to Mika Lind, who enters it at /reset and chooses a password.".into(),
             expires_ms: Some(NOW + DAY),
         }),
+        sends_mail: false,
+        changes: vec![event(EventKind::Edit, 1, "update: roles viewer → viewer, planner", Some("Dana Okafor"), None)],
     }
 }
 
@@ -1154,6 +1159,7 @@ fn tokens() -> TokensModel {
                 .into(),
             expires_ms: Some(NOW + 90 * DAY),
         }),
+        changes: vec![event(EventKind::Edit, 1, "grafana-ro: create", Some("Dana Okafor"), None)],
     }
 }
 
@@ -1165,6 +1171,7 @@ fn settings() -> SettingsModel {
         money: true,
         zones: vec!["UTC".into(), "Europe/Berlin".into()],
         error: None,
+        changes: vec![event(EventKind::Edit, 1, "update: currency USD → EUR", Some("Dana Okafor"), None)],
     }
 }
 

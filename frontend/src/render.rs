@@ -57,6 +57,7 @@ mod tests {
             shortcuts: true,
             kiosk: false,
             nonce: "n0nce".to_owned(),
+            is_private: true,
             csrf: HOSTILE.to_owned(),
             assets: AssetUrls {
                 css: "/assets/app.css".to_owned(),

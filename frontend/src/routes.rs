@@ -96,12 +96,18 @@ pub enum Page {
     Shortcuts,
     /// Sign-in.
     Login,
+    /// Target that begins a sign-in at the provider of single sign-on.
+    LoginSso,
+    /// Where that provider sends people back to.
+    LoginSsoReturn,
     /// Target that ends the session.
     Logout,
     /// The first administrator.
     Setup,
     /// A one-time code becomes a password.
     Reset,
+    /// Target that sends a one-time code by mail.
+    ResetMail,
     /// Index of the admin pages.
     Admin,
     /// List of accounts.
@@ -277,9 +283,12 @@ pub const ROUTES: &[PageRoute] = &[
     get(Page::Help, "/help", "Help", SignedIn, HELP, &["/help"]),
     get(Page::Shortcuts, "/help/shortcuts", "Keyboard shortcuts", SignedIn, HELP, &["/help/shortcuts"]),
     form(Page::Login, "/login", "Sign in", Open, None, &["/login"]),
+    target(Page::LoginSso, "/login/sso", "Sign in elsewhere", Open, None),
+    get(Page::LoginSsoReturn, "/login/sso/return", "Back from signing in elsewhere", Open, None, &[]),
     target(Page::Logout, "/logout", "Sign out", SignedIn, None),
     form(Page::Setup, "/setup", "First administrator", Open, None, &[]),
     form(Page::Reset, "/reset", "Set a password", Open, None, &["/reset"]),
+    target(Page::ResetMail, "/reset/mail", "Send a code by mail", Open, None),
     get(Page::Admin, "/admin", "Admin", ADMINISTER, ADMIN, &["/admin"]),
     get(Page::Users, "/admin/users", "Users", ADMINISTER, ADMIN, &["/admin/users"]),
     form(Page::UserNew, "/admin/users/new", "New user", ADMINISTER, ADMIN, &["/admin/users/new"]),
@@ -316,7 +325,7 @@ mod tests {
     #[test]
     fn only_ways_in_are_open_before_sign_in() {
         let open: Vec<_> = ROUTES.iter().filter(|route| route.policy == Open).map(|route| route.pattern).collect();
-        assert_eq!(open, ["/login", "/setup", "/reset"]);
+        assert_eq!(open, ["/login", "/login/sso", "/login/sso/return", "/setup", "/reset", "/reset/mail"]);
     }
 
     #[test]

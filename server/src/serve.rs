@@ -2,15 +2,17 @@
 
 use crate::app::App;
 use crate::auth::session::Sessions;
+use crate::connections::{self, Tls};
 use crate::db::Db;
 use crate::http;
-use crate::net::{self, Peer, Surroundings};
+use crate::net::{self, Peer, Range, Surroundings};
+use crate::outward::Outward;
 use crate::state::AppState;
 use crate::{assets, clock, jobs, pages, telemetry};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, HeaderValue};
+use axum::http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -100,12 +102,28 @@ fn service(state: AppState, around: Surroundings) -> Router {
         .layer(middleware::from_fn_with_state(Arc::new(around), net::recognise))
 }
 
+/// How a server runs.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Without background jobs in this process.
+    pub no_jobs: bool,
+    /// Proxies whose word about a request is believed.
+    pub proxies: Vec<Range>,
+    /// Certificates, if it speaks TLS itself.
+    pub tls: Option<Tls>,
+    /// Services outside.
+    pub outward: Outward,
+}
+
 /// Starts jobs and the listener.
-pub fn start(db: Db, listener: TcpListener, with_jobs: bool, around: Surroundings) -> std::io::Result<Server> {
+pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let cancel = CancellationToken::new();
     let samples = Arc::new(Notify::new());
-    let state = AppState { app: App::new(db.clone()), metrics: telemetry::counters(), samples: samples.clone() };
+    let app = App::new(db.clone()).reaching(options.outward);
+    let state = AppState { app, metrics: telemetry::counters(), samples: samples.clone() };
+    let around = Surroundings { tls: options.tls.is_some(), proxies: options.proxies };
+    let (with_jobs, tls) = (!options.no_jobs, options.tls);
     let app = service(state, around).into_make_service_with_connect_info::<SocketAddr>();
     let (stop, jobs_db) = (cancel.clone(), db.clone());
     let task = tokio::spawn(async move {
@@ -117,9 +135,8 @@ pub fn start(db: Db, listener: TcpListener, with_jobs: bool, around: Surrounding
                 }
             }
         });
-        let ended = stop.clone();
-        let served = axum::serve(listener, app).with_graceful_shutdown(async move { ended.cancelled().await });
-        if let Err(error) = served.await {
+        let ended = stop.clone().cancelled_owned();
+        if let Err(error) = connections::serve(listener, tls, app, ended).await {
             tracing::error!(%error, "the listener failed");
         }
         stop.cancel();
@@ -149,6 +166,7 @@ async fn bounded_address(request: Request, next: Next) -> Response {
 /// Headers of every answer, a log line and a counter.
 async fn guard(request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let is_private = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_private);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |p| p.as_str()).to_owned();
     let id = clock::nonce();
@@ -171,6 +189,10 @@ async fn guard(request: Request, next: Next) -> Response {
         ("cross-origin-opener-policy", "same-origin"),
     ] {
         headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    }
+    // Whoever came once by an encrypted connection comes by no other for a year.
+    if is_private {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     if let Ok(value) = HeaderValue::try_from(id) {
         headers.insert(HeaderName::from_static("x-request-id"), value);

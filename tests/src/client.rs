@@ -26,6 +26,14 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// The value of a cookie that the answer sets; `None` if it sets none, or takes it away.
+    pub fn set_cookie(&self, name: &str) -> Option<String> {
+        let start = format!("{name}=");
+        let all = self.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+        let mut values = all.filter_map(|value| value.strip_prefix(&start)?.split(';').next().map(str::to_owned));
+        values.find(|value| !value.is_empty())
+    }
+
     /// Fails unless the status is this one, showing the beginning of the body.
     pub fn expect(self, status: u16) -> Result<Self> {
         let start: String = self.body.chars().take(600).collect();
@@ -89,6 +97,12 @@ impl Client {
     pub fn nobody(base: &str) -> Result<Self> {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_gzip().build()?;
         Ok(Self { http, base: base.to_owned(), token: None, cookie: None, csrf: String::new() })
+    }
+
+    /// Somebody who has not signed in and trusts a certificate.
+    pub fn nobody_trusting(base: &str, certificate: &reqwest::Certificate) -> Result<Self> {
+        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_gzip();
+        Ok(Self { http: builder.add_root_certificate(certificate.clone()).build()?, ..Self::nobody(base)? })
     }
 
     /// The same with a token for the API.

@@ -59,6 +59,14 @@ pub async fn add(
     account::by_key(conn, key).await?.context("the account that was just made")
 }
 
+/// Gives the administrator a password.
+pub async fn set_password(conn: &mut PgConnection, password: &str) -> Result<()> {
+    let admin = account::by_email(conn, EMAIL).await?.context("the administrator is there")?;
+    let hash = headroom_server::auth::password::hash(password).await?;
+    account::set_password(conn, admin.key, &hash).await?;
+    Ok(())
+}
+
 /// Opens a session of an account that ends in a day.
 pub async fn open_session(conn: &mut PgConnection, account: &Account, id: Id, csrf: &str) -> Result<()> {
     let now = clock::now_ms() / 1000;

@@ -75,14 +75,12 @@ async fn sign_in(nobody: &Client, email: &str, password: &str) -> Result<Answer>
 }
 
 fn form_cookie(page: &Answer) -> Result<String> {
-    set_cookie(page, "hr_form").context("the page sets the cookie of its form")
+    page.set_cookie("hr_form").context("the page sets the cookie of its form")
 }
 
-fn set_cookie(answer: &Answer, name: &str) -> Option<String> {
-    let start = format!("{name}=");
-    let all = answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
-    let mut values = all.filter_map(|value| value.strip_prefix(&start)?.split(';').next().map(str::to_owned));
-    values.find(|value| !value.is_empty())
+/// What the forms of a page carry.
+fn form_proof(page: &str) -> Result<&str> {
+    page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("a form")
 }
 
 /// A path of a pattern, with names that exist.
@@ -233,7 +231,7 @@ async fn the_first_administrator_needs_the_code_of_the_console() -> Result<()> {
     assert!(weak.body.contains("harder to guess"), "{}", weak.body);
     let code: &'static str = Box::leak(code.to_lowercase().into_boxed_str());
     let made = browser.form("/setup", &fields(code, "correct horse battery")).await?.expect(303)?;
-    let session = set_cookie(&made, "headroom").context("whoever sets up is signed in")?;
+    let session = made.set_cookie("headroom").context("whoever sets up is signed in")?;
     let dana = nobody.clone().with_cookie(&format!("headroom={session}"), "");
     assert!(dana.page("/admin/users").await?.expect(200)?.body.contains("dana@example.org"));
     assert_eq!(nobody.page("/setup").await?.expect(303)?.header("location"), "/login", "once only");
@@ -260,7 +258,7 @@ async fn signing_in_gives_a_new_session_and_leads_back() -> Result<()> {
     let unknown = sign_in(&nobody, "nobody@test.example", "correct horse battery").await?.expect(401)?;
     let wrong = sign_in(&nobody, "mika@test.example", "incorrect horse battery").await?.expect(401)?;
     let said = |answer: &Answer| answer.body.contains("do not belong together");
-    assert!(said(&unknown) && said(&wrong) && set_cookie(&wrong, "headroom").is_none());
+    assert!(said(&unknown) && said(&wrong) && wrong.set_cookie("headroom").is_none());
 
     // An id that somebody planted is not the one that is signed in.
     let page = nobody.page("/login?next=%2Fpools%2Fone").await?.expect(200)?;
@@ -270,7 +268,7 @@ async fn signing_in_gives_a_new_session_and_leads_back() -> Result<()> {
     let fields = [("email", " Mika@Test.example"), ("password", "correct horse battery"), ("next", "/pools/one")];
     let answer = browser.form("/login", &fields).await?.expect(303)?;
     assert_eq!(answer.header("location"), "/pools/one");
-    let session = set_cookie(&answer, "headroom").context("a session")?;
+    let session = answer.set_cookie("headroom").context("a session")?;
     assert_ne!(session, planted);
     assert!(session.len() >= 22, "128 bits at least");
     let cookie = answer.headers.get_all("set-cookie").iter().filter_map(|v| v.to_str().ok());
@@ -280,10 +278,18 @@ async fn signing_in_gives_a_new_session_and_leads_back() -> Result<()> {
     assert!(mika.page("/pools/one").await?.expect(200)?.body.contains("Mika Lind"));
     mika.page("/admin/users").await?.expect(403)?;
 
+    // Signing in again gives another id, and the one before opens nothing: not even one that was in use.
+    let me = mika.page("/me").await?.expect(200)?.body;
+    let again = mika.clone().with_proof(form_proof(&me)?);
+    let fields = [("email", "mika@test.example"), ("password", "correct horse battery")];
+    let second = again.form("/login", &fields).await?.expect(303)?.set_cookie("headroom").context("a session")?;
+    assert_ne!(second, session);
+    mika.page("/overview").await?.expect(303)?;
+    let mika = nobody.clone().with_cookie(&format!("headroom={second}"), "");
+
     // Signed out is signed out, whoever still has the cookie.
     let me = mika.page("/me").await?.expect(200)?.body;
-    let csrf = me.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("a form")?;
-    mika.clone().with_proof(csrf).form("/logout", &[]).await?.expect(303)?;
+    mika.clone().with_proof(form_proof(&me)?).form("/logout", &[]).await?.expect(303)?;
     mika.page("/pools/one").await?.expect(303)?;
     Ok(())
 }
@@ -317,7 +323,7 @@ async fn changed_rights_hold_from_the_next_request_on() -> Result<()> {
     admin.json(Method::PATCH, &path, &change).await?.expect(200)?;
     let refused = mika.page("/pools/new").await?.expect(403)?;
     assert!(refused.body.contains("planner") && refused.body.contains(people::NAME), "it says who can help");
-    let renewed = set_cookie(&refused, "headroom").context("changed rights bring a new session id")?;
+    let renewed = refused.set_cookie("headroom").context("changed rights bring a new session id")?;
     mika.page("/overview").await?.expect(303)?;
     let mika = world.nobody()?.with_cookie(&format!("headroom={renewed}"), "");
     mika.page("/overview").await?.expect(200)?;
@@ -413,16 +419,32 @@ async fn what_was_changed_is_told_with_who_did_it() -> Result<()> {
     let world = World::new().await?;
     let mika = world.person(3, &[Role::Planner], &[]).await?;
     mika.form("/tenants/new", &[("name", "Acme"), ("slug", "acme")]).await?.expect(303)?;
+    // Somebody else of the same name.
+    let mut conn = world.conn().await?;
+    let other = people::add(&mut conn, "other@test.example", "Person 3", &[Role::Planner], &[]).await?;
+    people::open_session(&mut conn, &other, Id(33), "33333333333333333333333333333333").await?;
+    let other = world.nobody()?.with_cookie(&format!("headroom={}", Id(33)), "33333333333333333333333333333333");
+    let made = other.form("/tenants/new", &[("name", "Umbra"), ("slug", "umbra")]).await?.expect(303)?;
+    let told = made.set_cookie("hr_flash").context("a sentence")?.replace("%20", " ").replace("%23", "#");
+    assert!(told.contains("Tenant Umbra was created") && told.contains("Recorded as #"), "{told}");
     let own = mika.page("/audit").await?.expect(200)?.body;
+    assert!(!own.contains("umbra"), "of two people of one name each sees their own");
     assert!(own.contains("acme") && !own.contains("tenant-one"), "a planner sees its own changes");
     let admin = world.admin()?;
     let all = admin.page("/audit").await?.expect(200)?.body;
     assert!(all.contains("acme") && all.contains("tenant-one") && all.contains("Person 3"));
     let entries = admin.get("/api/v1/audit?actor=Person%203").await?.expect(200)?.json()?;
     assert_eq!(
-        (&entries[0]["action"], &entries[0]["subject"], &entries[0]["source"]),
+        (&entries[1]["action"], &entries[1]["subject"], &entries[1]["source"]),
         (&json!("create"), &json!("acme"), &json!("page"))
     );
+    let recorded = json!([{ "at": "now", "kind": "deploy", "title": "release 7", "source": "ci" }]);
+    let answer = admin.json(Method::POST, "/api/v1/changes", &recorded).await?.expect(200)?;
+    let number: i64 = answer.header("audit-entry").parse()?;
+    let newest = admin.get("/api/v1/audit?limit=1").await?.expect(200)?.json()?;
+    assert_eq!((&newest[0]["number"], &newest[0]["subject"]), (&json!(number), &json!("release 7")));
+    let refused = admin.json(Method::POST, "/api/v1/tenants", &json!({ "slug": "acme" })).await?.expect(409)?;
+    assert_eq!(refused.header("audit-entry"), "", "what was refused was not recorded");
     let csv = admin.page("/audit?format=csv").await?.expect(200)?.csv()?;
     assert!(csv.len() > 4 && csv[0][0] == "number");
     let lines = admin
@@ -435,5 +457,74 @@ async fn what_was_changed_is_told_with_who_did_it() -> Result<()> {
         .map(|line| Ok(serde_json::from_str::<serde_json::Value>(line)?["number"].as_i64().unwrap_or_default()))
         .collect::<Result<_>>()?;
     assert!(numbers.len() > 4 && numbers.is_sorted(), "oldest first, to go on from: {numbers:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_and_each_code_works_once() -> Result<()> {
+    let world = World::new().await?;
+    with_password(&world, &[Role::Viewer]).await?;
+    let secret = b"12345678901234567890";
+    let mut conn = world.conn().await?;
+    let mika = headroom_store::account::by_email(&mut conn, "mika@test.example").await?.context("the account")?;
+    headroom_store::account::set_totp(&mut conn, mika.key, Some(secret), true).await?;
+    let page = world.nobody()?.page("/login").await?.expect(200)?;
+    let form = form_cookie(&page)?;
+    let browser = world.nobody()?.with_cookie(&format!("hr_form={form}"), &form);
+    let (email, password) = (("email", "mika@test.example"), ("password", "correct horse battery"));
+    let asked = browser.form("/login", &[email, password]).await?.expect(200)?;
+    assert!(asked.body.contains("name=\"totp\"") && asked.set_cookie("headroom").is_none());
+    let wrong = browser.form("/login", &[email, password, ("totp", "000000")]).await?.expect(401)?;
+    assert!(wrong.set_cookie("headroom").is_none());
+    let app = totp_rs::Builder::new().with_secret(secret.to_vec()).with_account_name("mika").build()?;
+    let now = headroom_store::now(&mut conn).await? / 1000;
+    let code = app.generate(now.cast_unsigned()).to_string();
+    browser.form("/login", &[email, password, ("totp", &code)]).await?.expect(303)?;
+    browser.form("/login", &[email, password, ("totp", &code)]).await?.expect(401)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn money_is_shown_to_those_who_may_see_it_and_to_nobody_where_it_is_hidden() -> Result<()> {
+    let world = World::new().await?;
+    let admin = world.admin()?;
+    let priced = json!({ "slug": "priced", "capacity": 4, "unit_cost_micros": 7_654_321 });
+    admin.json(Method::POST, "/api/v1/pools", &priced).await?.expect(201)?;
+    let viewer = world.person(1, &[Role::Viewer], &[]).await?;
+    let on_call = world.person(2, &[Role::OnCall], &[]).await?;
+    let planner = world.person(3, &[Role::Planner], &[]).await?;
+    let reads = world.program(1, &[Scope::Read], &[], &[]).await?;
+    let plans = world.program(2, &[Scope::Plan], &[], &[]).await?;
+    let price = async |client: &Client| -> Result<serde_json::Value> {
+        Ok(client.get("/api/v1/pools/priced").await?.expect(200)?.json()?["unit_cost_micros"].clone())
+    };
+    let tab = "/pools/priced?tab=policy";
+    assert!(viewer.page(tab).await?.expect(200)?.body.contains("7.654321"));
+    assert!(!on_call.page(tab).await?.expect(200)?.body.contains("7.654"));
+    assert_eq!((price(&reads).await?, price(&plans).await?), (json!(7_654_321), json!(null)));
+    // Who does not see the price leaves it alone, and sets none.
+    let at = async |client: &Client| -> Result<serde_json::Value> {
+        Ok(client.get("/api/v1/pools/priced").await?.expect(200)?.json()?["version"].clone())
+    };
+    let renamed = json!({ "version": at(&plans).await?, "name": "Priced" });
+    plans.json(Method::PATCH, "/api/v1/pools/priced", &renamed).await?.expect(200)?;
+    assert_eq!(price(&reads).await?, json!(7_654_321));
+    let dearer = json!({ "version": at(&plans).await?, "unit_cost_micros": 1 });
+    plans.json(Method::PATCH, "/api/v1/pools/priced", &dearer).await?.problem(422)?;
+
+    let hidden = json!({ "name": "Acme", "currency": "EUR", "zone": "UTC", "money_visible": false });
+    admin.json(Method::PUT, "/api/v1/organisation", &hidden).await?.expect(200)?;
+    assert_eq!(price(&reads).await?, json!(null));
+    for path in [tab, "/pools/priced/edit", "/pools/priced?tab=history", "/audit", "/audit?format=csv"] {
+        let body = planner.page(path).await?.expect(200)?.body + &admin.page(path).await?.expect(200)?.body;
+        assert!(!body.contains("7.654") && !body.contains("7654321"), "{path}");
+    }
+    let fields = [("name", "Still priced"), ("slug", "priced"), ("kind", "fixed"), ("zone", "UTC")];
+    let version = at(&reads).await?.to_string();
+    let form = [fields.as_slice(), &[("version", version.as_str()), ("sizing", "static"), ("granting", "assignable")]];
+    planner.form("/pools/priced/edit", &form.concat()).await?.expect(303)?;
+    let shown = json!({ "name": "Acme", "currency": "EUR", "zone": "UTC", "money_visible": true });
+    admin.json(Method::PUT, "/api/v1/organisation", &shown).await?.expect(200)?;
+    assert_eq!(price(&reads).await?, json!(7_654_321), "a form without the field leaves it alone");
     Ok(())
 }

@@ -356,10 +356,15 @@ async fn what_happened_is_recorded_once_and_kept() -> Result<()> {
     Ok(())
 }
 
+fn ada(source: &'static str, address: &str) -> Actor {
+    let id = Some(headroom_server::clock::uuid());
+    Actor { name: "ada".into(), id, source, address: address.into(), receipt: audit::Receipt::default() }
+}
+
 #[tokio::test]
 async fn the_audit_trail_only_grows() -> Result<()> {
     let mut conn = Database::create().await?.connect().await?;
-    let actor = Actor { name: "ada".into(), source: "api", address: "192.0.2.1".into() };
+    let actor = ada("api", "192.0.2.1");
     let id = headroom_server::clock::uuid();
     let entry = Entry {
         actor: &actor,
@@ -409,6 +414,11 @@ async fn an_audit_trail_that_was_tampered_with_is_found() -> Result<()> {
         ("an altered time", format!("UPDATE audit SET at = at + interval '1 microsecond' WHERE audit_id = {last}")),
         ("an entry left out", format!("DELETE FROM audit WHERE audit_id = {first} + 1")),
         ("an entry cut off the end", format!("DELETE FROM audit WHERE audit_id = {last}")),
+        (
+            "another actor of the same name",
+            format!("UPDATE audit SET actor_id = gen_random_uuid() WHERE audit_id = {first}"),
+        ),
+        ("an actor's id taken away", format!("UPDATE audit SET actor_id = NULL WHERE audit_id = {first}")),
         ("a hash taken away", format!("UPDATE audit SET entry_hash = NULL WHERE audit_id = {last}")),
         (
             "an entry slipped in",
@@ -418,7 +428,7 @@ async fn an_audit_trail_that_was_tampered_with_is_found() -> Result<()> {
     ];
     for (what, statement) in cases {
         let mut conn = Database::create().await?.connect().await?;
-        let actor = Actor { name: "ada".into(), source: "cli", address: String::new() };
+        let actor = ada("cli", "");
         for number in 0..4 {
             let after = Some(json!({ "b": [1.50, "x"], "a": number }));
             let entry = Entry {

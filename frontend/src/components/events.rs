@@ -42,6 +42,25 @@ pub(crate) fn event_list(shell: &ShellModel, events: &[EventRow]) -> AnyView {
     view! { <ol class="hr-events">{rows}</ol> }.into_any()
 }
 
+/// The newest changes beside the form that makes them, with the way to all of them.
+pub(crate) fn changes_card(shell: &ShellModel, changes: &[EventRow], all: String) -> Option<AnyView> {
+    if changes.is_empty() {
+        return None;
+    }
+    Some(
+        view! {
+            <section class="hr-card hr-narrow" aria-labelledby="changes-title">
+                <div class="hr-card__head">
+                    <h2 id="changes-title">"Changes"</h2>
+                    <a href=all>"All in the audit trail"</a>
+                </div>
+                {event_list(shell, changes)}
+            </section>
+        }
+        .into_any(),
+    )
+}
+
 /// What is marked on a chart, by letter.
 pub(crate) fn chart_notes(shell: &ShellModel, events: &[EventRow]) -> Option<AnyView> {
     if events.is_empty() {

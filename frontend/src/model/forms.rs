@@ -54,6 +54,8 @@ pub struct PoolFormModel {
     pub known_regions: Vec<String>,
     /// Zones offered while typing.
     pub zones: Vec<String>,
+    /// Who looks is shown money: the form has the field of the price.
+    pub shows_money: bool,
 }
 
 /// Fields of a pool.
@@ -73,8 +75,6 @@ pub struct PoolForm {
     pub max_slots: Field,
     /// Price of one slot-hour, decimal, for example `0.0125`; empty for none.
     pub unit_cost: Field,
-    /// ISO 4217 code.
-    pub currency: Field,
     /// Owner team.
     pub owner: Field,
     /// Runbook address, `http` or `https`.
@@ -103,10 +103,9 @@ pub struct PoolForm {
 
 impl PoolForm {
     /// An empty form with the defaults of a new pool.
-    pub fn for_new(zone: &str, currency: &str) -> Self {
+    pub fn for_new(zone: &str) -> Self {
         Self {
             kind: Field::of(PoolKind::Fixed.as_str()),
-            currency: Field::of(currency),
             zone: Field::of(zone),
             sizing: Field::of(Sizing::Static.as_str()),
             granting: Field::of(Granting::Assignable.as_str()),

@@ -3,7 +3,7 @@
 //! Forms post to the page's own path unless a field says otherwise; names of the HTML fields equal those given here.
 //! Passwords and codes are never sent back to the browser.
 
-use super::{Field, PanelState, TableState};
+use super::{EventRow, Field, PanelState, TableState};
 use crate::routes::RailEntry;
 
 /// Who looks at a page; `None` in the shell before sign-in.
@@ -69,6 +69,15 @@ pub struct DemoAccount {
     pub password: String,
 }
 
+/// The page on the way to a provider of single sign-on. The browser goes on by itself; the link is for those that do not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnwardModel {
+    /// Name of the provider.
+    pub provider: String,
+    /// Its page.
+    pub url: String,
+}
+
 /// Everything on `/setup`: the first administrator. Fields: `code`, `name`, `email`, `password`.
 #[derive(Debug, Clone, Default)]
 pub struct SetupModel {
@@ -102,6 +111,8 @@ pub struct ResetModel {
     pub insecure: bool,
     /// The server can send mail: the page also offers to send a code (form to `/reset/mail` with `email`).
     pub sends_mail: bool,
+    /// E-mail address for that form.
+    pub mail: Field,
 }
 
 /// One's own account, on `/me` beside the preferences.
@@ -228,6 +239,10 @@ pub struct UserFormModel {
     pub seen_ms: Option<i64>,
     /// A one-time code that was just made: shown once.
     pub code: Option<ShownOnce>,
+    /// Codes go to their person by mail.
+    pub sends_mail: bool,
+    /// Newest changes of the account.
+    pub changes: Vec<EventRow>,
 }
 
 /// A role to tick.
@@ -279,6 +294,8 @@ pub struct TokensModel {
     pub form: TokenForm,
     /// A token that was just made.
     pub made: Option<ShownOnce>,
+    /// Newest changes of tokens.
+    pub changes: Vec<EventRow>,
 }
 
 /// A token in the list.
@@ -360,6 +377,8 @@ pub struct SettingsModel {
     pub zones: Vec<String>,
     /// An error that belongs to no field.
     pub error: Option<String>,
+    /// Newest changes of the settings.
+    pub changes: Vec<EventRow>,
 }
 
 /// Everything on `/audit`. GET filters: `actor`, `action`, `object`, `q`.

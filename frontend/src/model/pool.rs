@@ -135,6 +135,8 @@ pub struct PoolPolicy {
     pub feed_period_ms: Option<i64>,
     /// The zone that billing days and imports of this pool use, IANA name.
     pub zone: String,
+    /// Who looks is shown money.
+    pub shows_money: bool,
     /// Price of a slot-hour.
     pub unit_cost: Option<UnitCost>,
     /// What the pool cost over the window at that price.

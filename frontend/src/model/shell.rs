@@ -35,6 +35,8 @@ pub struct ShellModel {
     pub kiosk: bool,
     /// The nonce of this response's Content-Security-Policy.
     pub nonce: String,
+    /// The connection is encrypted.
+    pub is_private: bool,
     /// Value of the hidden `csrf` field of each form.
     pub csrf: String,
     /// Addresses of the hashed assets.

@@ -392,7 +392,7 @@ fn policy_tab(shell: &ShellModel, head: &PoolHead, policy: &PoolPolicy) -> AnyVi
             {fact("Held", properties.lifetime.label().into_any())}
             {fact("Consistency", properties.consistency.label().into_any())}
             {fact("On loss", properties.on_loss.label().into_any())}
-            {fact("Unit cost", cost.into_any())}
+            {policy.shows_money.then(|| fact("Unit cost", cost.into_any()))}
             {fact("Feed", feed.into_any())}
             {fact("Billing zone", policy.zone.clone().into_any())}
             {fact("Services", services)}

@@ -23,11 +23,13 @@ const MIN: Ask = Ask::new("min_slots", "Smallest size", "Slots; the least an aut
 const MAX: Ask = Ask::new("max_slots", "Largest size", "Slots; the most an autoscaler or a plan may ask for.")
     .optional()
     .takes(Mode::Whole);
-const COST: Ask =
-    Ask::new("unit_cost", "Price of a slot-hour", "A decimal number such as 0.0125; leave empty to show no money.")
-        .optional()
-        .takes(Mode::Decimal);
-const CURRENCY: Ask = Ask::new("currency", "Currency", "Three letters, for example EUR.").optional().takes(Mode::Code);
+const COST: Ask = Ask::new(
+    "unit_cost",
+    "Price of a slot-hour",
+    "A decimal number such as 0.0125, in the organisation's currency; leave empty to show no money.",
+)
+.optional()
+.takes(Mode::Decimal);
 const OWNER: Ask = Ask::new("owner", "Owner team", "Who is called when it is full.").optional();
 const RUNBOOK: Ask = Ask::new("runbook_url", "Runbook", "An https address that says what to do when it is full.")
     .optional()
@@ -94,6 +96,8 @@ pub fn pool_form(shell: &ShellModel, model: &PoolFormModel) -> AnyView {
     let rename = (!is_new).then(|| {
         view! { <p class="hr-field__help">"Changing the identifier keeps the old links: they lead to the new one."</p> }
     });
+    let cost = model.shows_money.then(|| input(shell, COST, &form.unit_cost, None));
+    let bounds = if model.shows_money { "Bounds and cost" } else { "Bounds" };
     let save = if is_new { "Create pool" } else { "Save changes" };
     let cancel = match &model.mode {
         FormMode::New => "/pools".to_owned(),
@@ -121,15 +125,12 @@ pub fn pool_form(shell: &ShellModel, model: &PoolFormModel) -> AnyView {
             </fieldset>
             {capacity_in_form}
             <fieldset class="hr-form__group hr-card">
-                <legend class="hr-form__legend">"Bounds and cost"</legend>
+                <legend class="hr-form__legend">{bounds}</legend>
                 <div class="hr-form__row">
                     {input(shell, MIN, &form.min_slots, None)}
                     {input(shell, MAX, &form.max_slots, None)}
                 </div>
-                <div class="hr-form__row">
-                    {input(shell, COST, &form.unit_cost, None)}
-                    {input(shell, CURRENCY, &form.currency, None)}
-                </div>
+                {cost}
             </fieldset>
             <fieldset class="hr-form__group hr-card">
                 <legend class="hr-form__legend">"How it behaves"</legend>
@@ -228,7 +229,7 @@ fn capacity_form(shell: &ShellModel, model: &PoolFormModel) -> Option<AnyView> {
     )
 }
 
-fn errors<'a>(form: &'a PoolForm, capacity: &'a CapacityForm) -> [(&'static str, &'static str, &'a Field); 24] {
+fn errors<'a>(form: &'a PoolForm, capacity: &'a CapacityForm) -> [(&'static str, &'static str, &'a Field); 23] {
     let of = |ask: Ask, field: &'a Field| (ask.name, ask.label, field);
     [
         of(NAME, &form.name),
@@ -245,7 +246,6 @@ fn errors<'a>(form: &'a PoolForm, capacity: &'a CapacityForm) -> [(&'static str,
         of(MIN, &form.min_slots),
         of(MAX, &form.max_slots),
         of(COST, &form.unit_cost),
-        of(CURRENCY, &form.currency),
         of(SIZING, &form.sizing),
         of(GRANTING, &form.granting),
         of(LIFETIME, &form.lifetime),

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::login::insecure;
 use crate::components::field::{Ask, Mode, NEW_PASSWORD, csrf, error_summary, input};
 use crate::components::shell::{Frame, document};
-use crate::model::{Field, ResetModel, ShellModel};
+use crate::model::{ResetModel, ShellModel};
 
 const EMAIL: Ask = Ask::new("email", "E-mail", "The address of your account.").takes(Mode::Email).filled_as("username");
 const CODE: Ask = Ask::new("code", "One-time code", "From an administrator or an e-mail; it works once.")
@@ -20,15 +20,15 @@ pub fn reset(shell: &ShellModel, model: &ResetModel) -> AnyView {
         (EMAIL.id, EMAIL.label, &model.email),
         (CODE.id, CODE.label, &model.code),
         (NEW_PASSWORD.id, NEW_PASSWORD.label, &model.password),
+        ("mail-email", EMAIL.label, &model.mail),
     ];
     let no_code = if model.sends_mail {
-        let address = Field::of(model.email.value.clone());
         view! {
             <section class="hr-form__group" aria-labelledby="mail-title">
                 <h2 id="mail-title">"No code yet?"</h2>
                 <form class="hr-form" method="post" action="/reset/mail">
                     {csrf(shell)}
-                    {input(shell, EMAIL.with_id("mail-email"), &address, None)}
+                    {input(shell, EMAIL.with_id("mail-email"), &model.mail, None)}
                     <button class="hr-btn" type="submit">"Send a code by e-mail"</button>
                 </form>
             </section>

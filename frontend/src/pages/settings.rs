@@ -3,17 +3,15 @@
 use leptos::prelude::*;
 
 use super::admin::{admin_tabs, crumb};
+use crate::components::events::changes_card;
 use crate::components::field::{Ask, Mode, check, csrf, datalist, error_summary, input};
 use crate::components::shell::{Frame, document};
 use crate::model::{SettingsModel, ShellModel};
 
 const NAME: Ask = Ask::new("name", "Name of the organisation", "For example Acme; it stands on reports.");
-const CURRENCY: Ask = Ask::new(
-    "currency",
-    "Currency",
-    "Three letters, for example EUR. Prices are not converted: a pool keeps its own currency.",
-)
-.takes(Mode::Code);
+const CURRENCY: Ask =
+    Ask::new("currency", "Currency", "Three letters, for example EUR. Prices are not converted: change them too.")
+        .takes(Mode::Code);
 const ZONE: Ask =
     Ask::new("zone", "Time zone", "An IANA name such as Europe/Berlin, shown unless a person or link chooses another.")
         .takes(Mode::Code);
@@ -45,6 +43,7 @@ pub fn settings(shell: &ShellModel, model: &SettingsModel) -> AnyView {
             <div class="hr-form__foot"><button class="hr-btn hr-btn--primary" type="submit">"Save settings"</button></div>
             {datalist("zones", &model.zones)}
         </form>
+        {changes_card(shell, &model.changes, "/audit?object=organisation".to_owned())}
     };
     document(shell, frame, content.into_any())
 }

@@ -4,6 +4,7 @@ use headroom_domain::format;
 use leptos::prelude::*;
 
 use super::admin::{admin_tabs, crumb};
+use crate::components::events::changes_card;
 use crate::components::field::{Ask, Mode, checks, csrf, error_summary, input, lines};
 use crate::components::icon::state_icon;
 use crate::components::secret::shown_once;
@@ -51,6 +52,7 @@ pub fn tokens(shell: &ShellModel, model: &TokensModel) -> AnyView {
         {error_summary(shell, form.error.as_deref(), &errors)}
         {list(shell, model)}
         {new_form(shell, form)}
+        {changes_card(shell, &model.changes, "/audit?object=token".to_owned())}
     };
     document(shell, frame, content.into_any())
 }

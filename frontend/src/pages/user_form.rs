@@ -4,13 +4,14 @@ use headroom_domain::format;
 use leptos::prelude::*;
 
 use super::admin::{admin_tabs, crumb};
+use crate::components::events::changes_card;
 use crate::components::field::{Ask, Mode, checks, csrf, error_summary, input, lines};
 use crate::components::icon::state_icon;
 use crate::components::secret::shown_once;
 use crate::components::shell::{Frame, document};
 use crate::components::value::ago;
 use crate::model::{Field, Link, ShellModel, UserFormModel};
-use crate::url::user_path;
+use crate::url::{encode, user_path};
 
 const NAME: Ask = Ask::new("name", "Name", "For example Dana Okafor; it stands beside what the person changes.");
 const EMAIL: Ask = Ask::new("email", "E-mail", "The person signs in with it.").takes(Mode::Email);
@@ -45,7 +46,11 @@ pub fn user_form(shell: &ShellModel, model: &UserFormModel) -> AnyView {
     let first_code = model.id.is_none().then(|| {
         view! {
             <p class="hr-field__help">
-                "You will get a one-time code to hand over; with it the person chooses a password."
+                {if model.sends_mail {
+                    "The person gets a mail with a one-time code; with it they choose a password."
+                } else {
+                    "You will get a one-time code to hand over; with it the person chooses a password."
+                }}
             </p>
         }
     });
@@ -74,6 +79,7 @@ pub fn user_form(shell: &ShellModel, model: &UserFormModel) -> AnyView {
             </div>
         </form>
         {model.id.is_some().then(|| sign_in(shell, model, &action))}
+        {changes_card(shell, &model.changes, format!("/audit?object=account&q={}", encode(&model.email.value)))}
     };
     document(shell, frame, content.into_any())
 }

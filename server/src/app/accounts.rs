@@ -4,6 +4,7 @@ use super::sign_in::{PASSWORD_CODE_MS, lost};
 use super::{App, AppError, Problem, Result};
 use crate::auth::{code, password, totp};
 use crate::clock;
+use crate::mail::Letter;
 use headroom_domain::Millis;
 use headroom_domain::access::{Action, Role, email};
 use headroom_domain::slug::check_name;
@@ -23,6 +24,25 @@ pub struct OneTimeCode {
     pub code: String,
     /// When it ends.
     pub expires_ms: Millis,
+}
+
+/// How a code reaches its person.
+#[derive(Debug)]
+pub enum Handed {
+    /// Whoever made it hands it on.
+    Told {
+        /// The code.
+        code: OneTimeCode,
+        /// Why it did not go by mail, if it should have.
+        problem: Option<String>,
+    },
+    /// It is on its way to the account's address.
+    Mailed {
+        /// That address.
+        to: String,
+        /// When the code ends.
+        expires_ms: Millis,
+    },
 }
 
 impl std::fmt::Debug for OneTimeCode {
@@ -127,7 +147,7 @@ impl App {
     }
 
     /// Makes an account; its person chooses a password with the code.
-    pub async fn create_account(&self, fields: &AccountFields) -> Result<(Account, OneTimeCode)> {
+    pub async fn create_account(&self, fields: &AccountFields) -> Result<(Account, Handed)> {
         self.require(Action::Administer)?;
         let problems = check_fields(fields);
         if !problems.is_empty() {
@@ -140,7 +160,8 @@ impl App {
         let code = password_code(&mut tx, key).await?;
         note(&mut tx, &self.caller.actor, "create", &made, None, Some(fields), "").await?;
         tx.commit().await?;
-        Ok((made, code))
+        let handed = self.hand_over(&made, code, Occasion::Invited).await;
+        Ok((made, handed))
     }
 
     /// Replaces what is said about an account, if it is still at `version`. New rights hold from its next request on.
@@ -194,14 +215,27 @@ impl App {
     }
 
     /// Makes a code with which an account chooses a new password; earlier codes end.
-    pub async fn password_code(&self, id: Uuid) -> Result<OneTimeCode> {
+    pub async fn password_code(&self, id: Uuid) -> Result<Handed> {
         self.require(Action::Administer)?;
         let mut tx = self.db.pages.begin().await?;
         let found = find(&mut tx, id).await?;
         let code = password_code(&mut tx, found.key).await?;
         note(&mut tx, &self.caller.actor, "make-password-code", &found, None, None, "").await?;
         tx.commit().await?;
-        Ok(code)
+        Ok(self.hand_over(&found, code, Occasion::Reset).await)
+    }
+
+    /// Sends a code to its person where there is mail; otherwise, or if that fails, whoever made it hands it on.
+    pub(super) async fn hand_over(&self, to: &Account, code: OneTimeCode, occasion: Occasion) -> Handed {
+        let Some(mailer) = &self.outward.mail else { return Handed::Told { code, problem: None } };
+        let letter = code_letter(to, &code.code, occasion, &self.outward.address_of("/reset"));
+        match mailer.send(&letter).await {
+            Ok(()) => Handed::Mailed { to: letter.to, expires_ms: code.expires_ms },
+            Err(error) => {
+                tracing::warn!(%error, "a code was not sent");
+                Handed::Told { code, problem: Some(error.to_string()) }
+            }
+        }
     }
 
     /// Changes one's own password; all other sessions end.
@@ -307,7 +341,30 @@ impl App {
     }
 }
 
-async fn password_code(conn: &mut PgConnection, key: i32) -> Result<OneTimeCode> {
+/// Why somebody gets a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// An account was made for them.
+    Invited,
+    /// They, or an administrator, asked for a new password.
+    Reset,
+}
+
+/// The letter with a code. The code is no part of the link: addresses are kept in histories and logs.
+fn code_letter(to: &Account, code: &str, occasion: Occasion, page: &str) -> Letter {
+    let name = &to.fields.name;
+    let (subject, why) = match occasion {
+        Occasion::Invited => ("Your Headroom account", "an account on Headroom was made for you."),
+        Occasion::Reset => ("A new password for Headroom", "a new password for your Headroom account was asked for."),
+    };
+    let text = format!(
+        "Hello {name},\n\n{why}\n\nOpen\n\n    {page}\n\nand type, with your e-mail address, this code:\n\n    {code}\n\nIt works \
+         once and for 24 hours. If you did not expect this, do nothing: without the code nothing changes.\n"
+    );
+    Letter { name: name.clone(), to: to.fields.email.clone(), subject: subject.to_owned(), text }
+}
+
+pub(super) async fn password_code(conn: &mut PgConnection, key: i32) -> Result<OneTimeCode> {
     let code = code::typed();
     let expires_ms = headroom_store::now(conn).await? + PASSWORD_CODE_MS;
     sign_in::set_password_code(conn, key, &code::hash(&code), expires_ms).await?;

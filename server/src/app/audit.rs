@@ -17,12 +17,12 @@ impl App {
         self.require(Action::SeeOwnChanges)?;
         let mut wanted = wanted.clone();
         if self.sees_own_changes_only() {
-            wanted.actor = Some(self.caller.actor.name.clone());
+            wanted.actor_id = Some(self.caller.actor.id.unwrap_or_default());
         }
         let mut conn = self.db.pages.acquire().await?;
         let entries = audit::list(&mut conn, &wanted, limit).await?;
         let total = audit::count(&mut conn, &wanted).await?;
-        Ok((entries, total))
+        Ok((self.without_recorded_prices(&mut conn, entries).await?, total))
     }
 
     /// Actions and kinds of things to choose from.
@@ -31,14 +31,16 @@ impl App {
         Ok(audit::words(&mut *self.db.pages.acquire().await?).await?)
     }
 
-    /// The recorded changes of a pool or tenant, newest first: shown beside it to whoever sees it.
-    pub async fn audit_of(&self, object: &str, id: Uuid, slug: &str) -> Result<Vec<Recorded>> {
-        self.require(Action::See)?;
+    /// The recorded changes of a pool, tenant or account, newest first: shown beside it to whoever sees it.
+    pub async fn audit_of(&self, object: &str, id: Uuid, slug: &str, most: i64) -> Result<Vec<Recorded>> {
+        self.require(if object == "account" { Action::SeeAllChanges } else { Action::See })?;
         // Entries name tenants: who sees only some of them sees none of these.
         if self.caller.tenants.is_some() {
             return Ok(Vec::new());
         }
-        Ok(audit::of_object(&mut *self.db.pages.acquire().await?, object, id, slug, 200).await?)
+        let mut conn = self.db.pages.acquire().await?;
+        let entries = audit::of_object(&mut conn, object, id, slug, most).await?;
+        self.without_recorded_prices(&mut conn, entries).await
     }
 
     /// Checks the chain from its start.

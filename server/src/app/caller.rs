@@ -3,7 +3,7 @@
 use super::{App, AppError, Result};
 use headroom_domain::access::{Action, Role, Scope};
 use headroom_store::account::Account;
-use headroom_store::audit::Actor;
+use headroom_store::audit::{Actor, Receipt};
 use std::sync::Arc;
 
 /// The one on whose behalf a use case runs.
@@ -42,17 +42,20 @@ pub enum Who {
     },
 }
 
+/// Somebody who has neither account nor token.
+fn nameless(name: &str, source: &'static str) -> Actor {
+    Actor { name: name.to_owned(), id: None, source, address: String::new(), receipt: Receipt::default() }
+}
+
 impl Caller {
     /// Somebody who has not signed in.
     pub fn nobody() -> Self {
-        let actor = Actor { name: "nobody".into(), source: "page", address: String::new() };
-        Self { who: Who::Nobody, actor, pools: None, tenants: None }
+        Self { who: Who::Nobody, actor: nameless("nobody", "page"), pools: None, tenants: None }
     }
 
     /// The command line (`cli`) or the server itself (`job`).
     pub fn machine(source: &'static str) -> Self {
-        let actor = Actor { name: "local".into(), source, address: String::new() };
-        Self { who: Who::Machine, actor, pools: None, tenants: None }
+        Self { who: Who::Machine, actor: nameless("local", source), pools: None, tenants: None }
     }
 
     /// Whether it may do something.

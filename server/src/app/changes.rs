@@ -7,9 +7,14 @@ use crate::clock;
 use headroom_domain::Millis;
 use headroom_domain::access::Action;
 use headroom_domain::series::{Series, Step};
+use headroom_store::audit::{self, Entry};
 use headroom_store::change::{self, Change};
 use headroom_store::pool;
+use serde_json::json;
 use std::collections::HashMap;
+
+/// Titles that the audit trail names of changes that were recorded together.
+const TITLES: usize = 20;
 
 impl App {
     /// The database's time.
@@ -58,6 +63,20 @@ impl App {
             rows.push((clock::uuid(), change));
         }
         let recorded = change::record(&mut tx, &rows).await?;
+        if recorded > 0 {
+            let titles: Vec<&str> = rows.iter().take(TITLES).map(|(_, change)| change.title.as_str()).collect();
+            let entry = Entry {
+                actor: &self.caller.actor,
+                action: "record",
+                object: "change",
+                key: &if rows.len() == 1 { titles.concat() } else { format!("{} changes", rows.len()) },
+                id: None,
+                before: None,
+                after: Some(json!({ "new": recorded, "sent": rows.len(), "titles": titles })),
+                reason: "",
+            };
+            audit::record(&mut tx, &entry).await?;
+        }
         tx.commit().await?;
         Ok(recorded)
     }

@@ -32,8 +32,15 @@ pub const PARTITIONS: Scheduled = Scheduled {
     period_ms: 3_600_000,
 };
 
+/// Nothing is kept of people that is over.
+pub const SESSIONS: Scheduled = Scheduled {
+    name: "sessions",
+    purpose: "Removes ended sessions, unused one-time codes and failures to sign in older than a day.",
+    period_ms: 3_600_000,
+};
+
 /// Everything that runs by itself.
-pub const SCHEDULE: [Scheduled; 2] = [ROLLUP, PARTITIONS];
+pub const SCHEDULE: [Scheduled; 3] = [ROLLUP, PARTITIONS, SESSIONS];
 
 impl App {
     /// The newest runs of all jobs.

@@ -25,6 +25,7 @@ pub mod window;
 pub use error::{AppError, Problem, Result};
 
 use crate::db::Db;
+use crate::outward::Outward;
 use caller::Caller;
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub struct App {
     pub(crate) names: Arc<shell::NamesCache>,
     /// Pools and tenants as live samples name them.
     pub(crate) catalog: Arc<ingest::CatalogCache>,
+    /// Services outside.
+    pub(crate) outward: Arc<Outward>,
     /// On whose behalf they run.
     caller: Arc<Caller>,
 }
@@ -51,7 +54,14 @@ impl App {
             money: Arc::default(),
             names: Arc::default(),
             catalog: Arc::default(),
+            outward: Arc::default(),
             caller: Arc::new(Caller::nobody()),
         }
+    }
+
+    /// The same use cases with services outside.
+    #[must_use]
+    pub fn reaching(self, outward: Outward) -> Self {
+        Self { outward: Arc::new(outward), ..self }
     }
 }

@@ -122,6 +122,7 @@ impl App {
             Some(keys) => pool::by_keys(conn, &keys).await?,
             None => pool::list(conn, archived).await?,
         };
+        let pools = self.without_hidden_prices(conn, pools).await?;
         let mut values: HashMap<i32, Current> =
             current::list(conn, None, Some(&[ALL_TENANTS])).await?.into_iter().map(|c| (c.pool, c)).collect();
         let steps = pool::capacity(conn, None).await?;
@@ -153,7 +154,16 @@ impl App {
     pub async fn pool(&self, slug: &str) -> Result<Pool> {
         self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
-        find(&mut conn, &self.caller, slug).await
+        self.shown(&mut conn, slug).await
+    }
+
+    /// A pool as the caller may see it.
+    async fn shown(&self, conn: &mut PgConnection, slug: &str) -> Result<Pool> {
+        let mut found = find(conn, &self.caller, slug).await?;
+        if found.fields.unit_cost_micros.is_some() && !self.may_see_prices(conn).await? {
+            found.fields.unit_cost_micros = None;
+        }
+        Ok(found)
     }
 
     /// One pool over a window.
@@ -161,7 +171,7 @@ impl App {
         self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
-        let found = find(conn, &self.caller, slug).await?;
+        let found = self.shown(conn, slug).await?;
         let key = found.key;
         let steps = pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default();
         let values = current::list(conn, Some(&[key]), None).await?;
@@ -270,6 +280,7 @@ impl App {
         check_step(step)?;
         let step = &CapacityStep { actor: self.caller.actor.name.clone(), ..step.clone() };
         let mut tx = self.db.pages.begin().await?;
+        self.price_after(&mut tx, None, fields.unit_cost_micros).await?;
         ensure_places(&mut tx, fields).await?;
         let id = clock::uuid();
         let key = pool::create(&mut tx, id, fields).await?;
@@ -288,6 +299,8 @@ impl App {
         check(fields)?;
         let mut tx = self.db.pages.begin().await?;
         let before = find_for_update(&mut tx, &self.caller, slug).await?;
+        let price = self.price_after(&mut tx, before.fields.unit_cost_micros, fields.unit_cost_micros).await?;
+        let fields = &PoolFields { unit_cost_micros: price, ..fields.clone() };
         ensure_places(&mut tx, fields).await?;
         pool::update(&mut tx, &before, version, fields).await?;
         let (old, new) = (serde_json::to_value(&before.fields), serde_json::to_value(fields));
@@ -367,7 +380,7 @@ impl App {
 
     /// Owners and regions known so far, offered while typing.
     pub async fn known_owners_and_regions(&self) -> Result<(Vec<String>, Vec<String>)> {
-        self.require(Action::See)?;
+        self.require(Action::Plan)?;
         let mut conn = self.db.pages.acquire().await?;
         let mut owners: Vec<String> = pool::list(&mut conn, false).await?.into_iter().map(|p| p.fields.owner).collect();
         owners.extend(tenant::list(&mut conn, false).await?.into_iter().map(|t| t.fields.owner));

@@ -1,13 +1,15 @@
 //! Signing in, the first account, and passwords that were forgotten.
 
-use super::accounts::{check_fields, check_password, note};
+use super::accounts::{Occasion, check_fields, check_password, note, password_code};
 use super::{App, AppError, Problem, Result};
+use crate::auth::sso::{Identity, Sso};
 use crate::auth::{code, password, totp};
 use crate::clock;
 use headroom_domain::access::{Role, email};
+use headroom_domain::slug::check_name;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
 use headroom_store::account::{self, Account, AccountFields};
-use headroom_store::audit::Actor;
+use headroom_store::audit::{Actor, Receipt};
 use headroom_store::sign_in;
 use sqlx::{Connection, PgConnection};
 
@@ -17,6 +19,8 @@ const WINDOW_MS: Millis = MINUTE_MS;
 const MOST_FOR_ACCOUNT: i64 = 5;
 /// Failures from one address within the window: many people may share it.
 const MOST_FROM_ADDRESS: i64 = 30;
+/// Mails with a code that one address gets within an hour, whoever asks for them.
+const MOST_MAILS: i64 = 3;
 /// A code for the first administrator works this long; every start of the server makes a new one.
 const SETUP_CODE_MS: Millis = 30 * DAY_MS;
 /// A code for a new password works this long.
@@ -43,13 +47,17 @@ fn about_address(address: &str) -> String {
 }
 
 async fn throttle(conn: &mut PgConnection, email: &str, address: &str) -> Result<()> {
-    for (about, most) in [(about_account(email), MOST_FOR_ACCOUNT), (about_address(address), MOST_FROM_ADDRESS)] {
-        let (count, wait_ms) = sign_in::failures(conn, &about, WINDOW_MS, most).await?;
-        if count >= most {
-            return Err(AppError::TooMany { retry_after_s: (wait_ms as u64).div_ceil(1000).max(1) });
-        }
+    wait_if(conn, &about_account(email), MOST_FOR_ACCOUNT, WINDOW_MS).await?;
+    wait_if(conn, &about_address(address), MOST_FROM_ADDRESS, WINDOW_MS).await
+}
+
+/// Refuses if `most` attempts were noted about a subject within a window, with the time until one leaves it.
+async fn wait_if(conn: &mut PgConnection, about: &str, most: i64, window: Millis) -> Result<()> {
+    let (count, wait_ms) = sign_in::failures(conn, about, window, most).await?;
+    if count < most {
+        return Ok(());
     }
-    Ok(())
+    Err(AppError::TooMany { retry_after_s: (wait_ms as u64).div_ceil(1000).max(1) })
 }
 
 async fn failed(conn: &mut PgConnection, email: &str, address: &str) -> Result<()> {
@@ -58,11 +66,28 @@ async fn failed(conn: &mut PgConnection, email: &str, address: &str) -> Result<(
     Ok(())
 }
 
-fn page_actor(name: &str, address: &str) -> Actor {
-    Actor { name: name.to_owned(), source: "page", address: address.to_owned() }
+/// Somebody at the moment of proving who they are: the caller is nobody yet.
+fn page_actor(of: &Account, address: &str) -> Actor {
+    Actor {
+        name: of.fields.name.clone(),
+        id: Some(of.id),
+        source: "page",
+        address: address.to_owned(),
+        receipt: Receipt::default(),
+    }
 }
 
 impl App {
+    /// Who signs people in elsewhere, if anybody does.
+    pub fn provider(&self) -> Option<&Sso> {
+        self.outward.sso.as_ref()
+    }
+
+    /// Whether the server sends mail.
+    pub fn sends_mail(&self) -> bool {
+        self.outward.mail.is_some()
+    }
+
     /// Whether the first account is still to be made.
     pub async fn needs_setup(&self) -> Result<bool> {
         Ok(!account::any(&mut *self.db.pages.acquire().await?).await?)
@@ -110,8 +135,7 @@ impl App {
         let key = account::create(&mut tx, clock::uuid(), &fields).await?;
         account::set_password(&mut tx, key, &hash).await?;
         let made = account::by_key(&mut tx, key).await?.ok_or_else(|| lost("account"))?;
-        note(&mut tx, &page_actor(&fields.name, address), "create", &made, None, Some(&fields), "first account")
-            .await?;
+        note(&mut tx, &page_actor(&made, address), "create", &made, None, Some(&fields), "first account").await?;
         tx.commit().await?;
         Ok(made)
     }
@@ -156,9 +180,90 @@ impl App {
         }
         let mut tx = conn.begin().await?;
         sign_in::forget_failures(&mut tx, &about_account(&mail)).await?;
-        note(&mut tx, &page_actor(&found.fields.name, address), "sign-in", &found, None, None, "").await?;
+        note(&mut tx, &page_actor(&found, address), "sign-in", &found, None, None, "").await?;
         tx.commit().await?;
         Ok(SignedIn::As(Box::new(found)))
+    }
+
+    /// Sends a code for a new password to the owner of an address, if there is one; the answer is the same if not.
+    ///
+    /// The work goes on after this returns, so that the time it takes tells nothing either.
+    pub async fn mail_code(&self, mail: &str, address: &str) -> Result<()> {
+        let mail = email(mail).map_err(|expected| AppError::invalid("email", mail, expected))?;
+        let (about, from) = (about_account(&format!("mail {mail}")), about_address(address));
+        let mut conn = self.db.pages.acquire().await?;
+        wait_if(&mut conn, &about, MOST_MAILS, HOUR_MS).await?;
+        wait_if(&mut conn, &from, MOST_FROM_ADDRESS, WINDOW_MS).await?;
+        sign_in::note_failure(&mut conn, &[&about, &from]).await?;
+        drop(conn);
+        let (app, address) = (self.clone(), address.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = app.mail_code_now(&mail, &address).await {
+                tracing::warn!(%error, "a code for a new password was not made");
+            }
+        });
+        Ok(())
+    }
+
+    async fn mail_code_now(&self, mail: &str, address: &str) -> Result<()> {
+        let mut tx = self.db.pages.begin().await?;
+        let found = account::by_email(&mut tx, mail).await?.filter(|found| found.disabled_ms.is_none());
+        let Some(found) = found.filter(|_| self.outward.mail.is_some()) else { return Ok(()) };
+        let code = password_code(&mut tx, found.key).await?;
+        note(&mut tx, &page_actor(&found, address), "ask-password-code", &found, None, None, "").await?;
+        tx.commit().await?;
+        // What could not be sent is in the log; nobody else may learn the code.
+        self.hand_over(&found, code, Occasion::Reset).await;
+        Ok(())
+    }
+
+    /// Whom a provider of single sign-on signed in: the account that is known under that identity, else the one with the
+    /// address that the provider has checked, else a new one if the server was told to make some.
+    pub async fn sign_in_elsewhere(&self, identity: &Identity, address: &str) -> Result<Option<Account>> {
+        let mut tx = self.db.pages.begin().await?;
+        let known = account::by_identity(&mut tx, &identity.issuer, &identity.subject).await?;
+        let found = match (known, &identity.email) {
+            (Some(key), _) => account::by_key(&mut tx, key).await?,
+            (None, Some(mail)) => self.met_by_address(&mut tx, identity, mail, address).await?,
+            (None, None) => None,
+        };
+        let Some(found) = found.filter(|found| found.disabled_ms.is_none()) else { return Ok(None) };
+        let reason = format!("by {}", identity.issuer);
+        note(&mut tx, &page_actor(&found, address), "sign-in", &found, None, None, &reason).await?;
+        tx.commit().await?;
+        Ok(Some(found))
+    }
+
+    /// The account of an address, made if need be, from now on known under an identity.
+    async fn met_by_address(
+        &self,
+        conn: &mut PgConnection,
+        identity: &Identity,
+        mail: &str,
+        address: &str,
+    ) -> Result<Option<Account>> {
+        let Ok(mail) = email(mail) else { return Ok(None) };
+        let reason = format!("at the first sign-in by {}", identity.issuer);
+        // Two first sign-ins at once make one account.
+        account::lock(conn).await?;
+        let known = account::by_email(conn, &mail).await?;
+        let found = match (known, self.provider().and_then(Sso::role)) {
+            (Some(found), _) if found.disabled_ms.is_some() => return Ok(None),
+            (Some(found), _) => found,
+            (None, None) => return Ok(None),
+            (None, Some(role)) => {
+                let named = identity.name.as_deref().map(str::trim).filter(|name| check_name(name).is_ok());
+                let name = named.unwrap_or(&mail).chars().take(120).collect();
+                let fields = AccountFields { email: mail.clone(), name, roles: vec![role], tenants: Vec::new() };
+                let key = account::create(conn, clock::uuid(), &fields).await?;
+                let made = account::by_key(conn, key).await?.ok_or_else(|| lost("account"))?;
+                note(conn, &page_actor(&made, address), "create", &made, None, Some(&fields), &reason).await?;
+                made
+            }
+        };
+        account::set_identity(conn, found.key, &identity.issuer, &identity.subject).await?;
+        note(conn, &page_actor(&found, address), "link-identity", &found, None, None, &reason).await?;
+        Ok(Some(found))
     }
 
     /// Notes that somebody signed out.
@@ -199,7 +304,7 @@ impl App {
         account::set_password(&mut tx, found.key, &hash).await?;
         headroom_store::session::end(&mut tx, found.key, headroom_store::session::Which::All).await?;
         sign_in::forget_failures(&mut tx, &about_account(&mail)).await?;
-        note(&mut tx, &page_actor(&found.fields.name, address), "reset-password", &found, None, None, "").await?;
+        note(&mut tx, &page_actor(&found, address), "reset-password", &found, None, None, "").await?;
         tx.commit().await?;
         Ok(())
     }

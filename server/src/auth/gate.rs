@@ -11,11 +11,11 @@ use crate::state::AppState;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, USER_AGENT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use headroom_frontend::routes::Policy;
-use headroom_store::audit::Actor;
+use headroom_store::audit::{Actor, Receipt};
 use headroom_store::{account, token};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,6 +23,9 @@ use tower_sessions::Session;
 
 /// Carries the CSRF token of a session where a request has no form: calls of the API from a page.
 pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
+
+/// The audit trail's number of the change that an answer reports.
+pub const RECORDED: HeaderName = HeaderName::from_static("audit-entry");
 
 /// Through which door a request comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Res
         Ok(caller) => caller,
         // The page on which one signs in must not need what is away.
         Err(_) if gate.policy == Policy::Open => Caller::nobody(),
-        Err(error) => return refuse(&gate, parts, error).await,
+        Err(error) => return with_receipt(refuse(&gate, parts, error).await, gate.door, &Receipt::default()),
     };
     let app = gate.state.app.acting(Arc::new(caller));
     let passes = match gate.policy {
@@ -70,11 +73,32 @@ pub async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Res
         Policy::Needs(action) => app.require(action),
     };
     let passes = passes.and_then(|()| proves_intent(gate.door, app.caller(), &parts));
+    let receipt = app.caller().actor.receipt.clone();
     parts.extensions.insert(app);
-    match passes {
+    let response = match passes {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(error) => refuse(&gate, parts, error).await,
+    };
+    with_receipt(response, gate.door, &receipt)
+}
+
+/// Tells the number under which a change was recorded: programs by a header, people by the sentence that follows a form.
+fn with_receipt(mut response: Response, door: Door, receipt: &Receipt) -> Response {
+    let told = response.extensions_mut().remove::<pages::Told>();
+    // What was refused at the end was taken back with its record.
+    let number = receipt.number().filter(|_| response.status().is_success() || response.status().is_redirection());
+    match (door, number) {
+        (Door::Api, Some(number)) => {
+            response.headers_mut().insert(RECORDED, HeaderValue::from(number));
+        }
+        (Door::Page, number) => {
+            if let Some(told) = told {
+                pages::tell(&mut response, &told, number);
+            }
+        }
+        (Door::Api, None) => {}
     }
+    response
 }
 
 /// A session's cookie goes along with whatever a browser sends, so a call of the API that changes something proves that a
@@ -127,7 +151,13 @@ async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
         session::renew(session, account.version).await.map_err(session_error)?
     };
     Ok(Caller {
-        actor: Actor { name: account.fields.name.clone(), source, address },
+        actor: Actor {
+            name: account.fields.name.clone(),
+            id: Some(account.id),
+            source,
+            address,
+            receipt: Receipt::default(),
+        },
         pools: None,
         tenants: Caller::tenants_of(&account),
         who: Who::Person { account: Box::new(account), csrf },
@@ -154,7 +184,13 @@ async fn by_token(gate: &Gate, authorization: &str, agent: &str, address: String
     }
     let only = |keys: Vec<i32>| (!keys.is_empty()).then_some(keys);
     Ok(Caller {
-        actor: Actor { name: format!("token {}", found.fields.name), source: gate.door.source(), address },
+        actor: Actor {
+            name: format!("token {}", found.fields.name),
+            id: Some(found.id),
+            source: gate.door.source(),
+            address,
+            receipt: Receipt::default(),
+        },
         pools: only(found.pool_keys),
         tenants: only(found.tenant_keys),
         who: Who::Token { key: found.key, scopes: found.fields.scopes },

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::db::Db;
 use async_trait::async_trait;
 use headroom_store::session as rows;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -20,6 +21,8 @@ const IDLE_S: i64 = 12 * 3600;
 const ABSOLUTE_S: i64 = 24 * 3600;
 /// Both, for people who answer alerts: at three in the morning nobody looks for a password.
 const ON_CALL_S: i64 = 7 * 24 * 3600;
+/// A sign-in at a provider of single sign-on is finished within this.
+const ELSEWHERE_S: i64 = 15 * 60;
 /// A session's last use is written down this often.
 const NOTED_EVERY_S: i64 = 60;
 
@@ -33,6 +36,7 @@ mod key {
     pub(super) const VERSION: &str = "version";
     pub(super) const ADDRESS: &str = "address";
     pub(super) const AGENT: &str = "agent";
+    pub(super) const ELSEWHERE: &str = "elsewhere";
 }
 
 /// The sessions of a database.
@@ -146,9 +150,9 @@ pub async fn begin(
 ) -> Result<(), SessionError> {
     let (idle, absolute) = if on_call { (ON_CALL_S, ON_CALL_S) } else { (IDLE_S, ABSOLUTE_S) };
     let now = seconds();
-    if session.id().is_some() {
-        session.flush().await?;
-    }
+    session.clear().await;
+    // Not `flush`: what is written after that comes under the old id again.
+    session.cycle_id().await?;
     session.insert(key::ACCOUNT, account).await?;
     session.insert(key::VERSION, version).await?;
     session.insert(key::CSRF, clock::nonce()).await?;
@@ -159,6 +163,39 @@ pub async fn begin(
     session.insert(key::AGENT, agent.chars().take(300).collect::<String>()).await?;
     session.set_expiry(expiry(idle, now + absolute));
     Ok(())
+}
+
+/// A sign-in at a provider of single sign-on that was begun in a browser.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// What has to come back beside the code.
+    pub state: String,
+    /// What has to come back inside the token.
+    pub nonce: String,
+    /// Proves that the code is redeemed by who asked for it.
+    pub verifier: String,
+    /// Where to go afterwards.
+    pub next: String,
+}
+
+/// Remembers a sign-in at a provider, for as long as somebody may take to type a password there.
+pub async fn leave(session: &Session, elsewhere: &Elsewhere) -> Result<(), SessionError> {
+    let now = seconds();
+    session.insert(key::ELSEWHERE, elsewhere).await?;
+    session.set_expiry(expiry(ELSEWHERE_S, now + ELSEWHERE_S));
+    Ok(())
+}
+
+/// The sign-in at a provider that was begun in this browser. It is forgotten with this: it can be finished once.
+pub async fn come_back(session: &Session) -> Result<Option<Elsewhere>, SessionError> {
+    if session.id().is_none() {
+        return Ok(None);
+    }
+    let found = session.get(key::ELSEWHERE).await?;
+    if found.is_some() {
+        session.flush().await?;
+    }
+    Ok(found)
 }
 
 /// Who is signed in. Notes the use, at most once a minute, which also moves the end.

@@ -3,6 +3,7 @@
 use super::serve::{Serve, Stop};
 use super::{Place, plain};
 use crate::demo::{ACCOUNTS, World, send};
+use crate::outward::Outward;
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -27,11 +28,11 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) async fn run(self, place: &Place) -> Result<()> {
         let started = Instant::now();
-        let listener = self.serve.listener().await?;
+        let listener = self.serve.listener(false).await?;
         let open = place.open().await?;
         let world = self.install(&open.app).await?;
         let mut stop = Stop::listen()?;
-        let server = self.serve.start(&open, listener)?;
+        let server = self.serve.start(&open, listener, None, Outward::default())?;
         let address = server.address;
         let token = open.app.demo_token().await.map_err(plain)?;
         let sender = (!self.quiet).then(|| tokio::spawn(send(world, address, token)));

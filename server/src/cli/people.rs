@@ -2,6 +2,7 @@
 
 use super::{Place, plain, with_database};
 use crate::app::App;
+use crate::app::accounts::Handed;
 use crate::app::tokens::{USUAL_DAYS, ends};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
@@ -70,6 +71,14 @@ async fn find(app: &App, email: &str) -> Result<Account> {
     found.with_context(|| format!("no account has the address {wanted}; `headroom user list` shows those there are"))
 }
 
+/// Says how a code reaches its person.
+fn say(handed: Handed) {
+    match handed {
+        Handed::Told { code, .. } => println!("one-time code, to be typed at /reset within 24 h: {}", code.code),
+        Handed::Mailed { to, .. } => println!("a mail with a one-time code went to {to}"),
+    }
+}
+
 impl User {
     pub(super) async fn run(self, place: &Place) -> Result<()> {
         with_database(place, async |app| match self {
@@ -86,7 +95,7 @@ impl User {
                 let fields = AccountFields { email: email.trim().to_lowercase(), name, roles, tenants };
                 let (account, code) = app.create_account(&fields).await.map_err(plain)?;
                 println!("account {} was made", account.fields.email);
-                println!("one-time code, to be typed at /reset within 24 h: {}", code.code);
+                say(code);
                 Ok(())
             }
             Self::Roles { email, roles, tenants } => {
@@ -98,7 +107,7 @@ impl User {
             }
             Self::Reset { email } => {
                 let code = app.password_code(find(app, &email).await?.id).await.map_err(plain)?;
-                println!("one-time code, to be typed at /reset within 24 h: {}", code.code);
+                say(code);
                 Ok(())
             }
             Self::SignOut { email } => {

@@ -1,19 +1,38 @@
 //! `headroom serve`.
 
+use super::outside::Outside;
 use super::{Open, Place, plain};
 use crate::app::App;
-use crate::net::{Range, Surroundings};
-use crate::serve::{self, Server};
+use crate::connections::Tls;
+use crate::net::Range;
+use crate::outward::Outward;
+use crate::serve::{self, Options, Server};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serve the dashboard and the API.
 #[derive(Debug, Args)]
+pub(super) struct ServeVerb {
+    #[command(flatten)]
+    serve: Serve,
+    /// Certificate chain in PEM: the server speaks TLS itself. A renewed file is taken into use within a minute
+    #[arg(long, env = "HEADROOM_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, env = "HEADROOM_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    outside: Outside,
+}
+
+/// How a server listens.
+#[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Address to listen on; port 0 takes a free one. Beyond loopback it needs a proxy that speaks TLS, or --insecure-http
+    /// Address to listen on; port 0 takes a free one. Beyond loopback it needs --tls-cert, a proxy that speaks TLS, or --insecure-http
     #[arg(long, env = "HEADROOM_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub(super) listen: SocketAddr,
     /// Proxy in front whose word about addresses and https is believed, such as 10.0.0.0/8; repeat for several
@@ -30,15 +49,18 @@ pub(super) struct Serve {
     pub(super) no_jobs: bool,
 }
 
-impl Serve {
+impl ServeVerb {
     pub(super) async fn run(self, place: &Place) -> Result<()> {
-        let listener = self.listener().await?;
+        let outward = self.outside.read()?;
+        let tls = self.tls().await?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let listener = self.serve.listener(tls.is_some()).await?;
         let open = place.open().await?;
-        check_clock(&open.app, self.test_clock).await?;
+        check_clock(&open.app, self.serve.test_clock).await?;
         let mut stop = Stop::listen()?;
-        let server = self.start(&open, listener)?;
+        let server = self.serve.start(&open, listener, tls, outward)?;
         if let Some(code) = open.app.setup_code().await.map_err(plain)? {
-            println!("no account yet: open http://{}/setup and type the one-time code {code}", server.address);
+            println!("no account yet: open {scheme}://{}/setup and type the one-time code {code}", server.address);
         }
         stop.asked().await;
         tracing::info!("stopping");
@@ -47,11 +69,23 @@ impl Serve {
         Ok(())
     }
 
+    /// Reads the certificate before anything slow, so that a wrong file is told at once.
+    async fn tls(&self) -> Result<Option<Tls>> {
+        let Some((certificate, key)) = self.tls_cert.as_ref().zip(self.tls_key.as_ref()) else { return Ok(None) };
+        let tls = Tls::read(certificate, key).await.with_context(|| {
+            format!("cannot use the certificate {} with the key {}", certificate.display(), key.display())
+        })?;
+        Ok(Some(tls))
+    }
+}
+
+impl Serve {
     /// Takes the address before anything slow, so that a taken port is told at once.
-    pub(super) async fn listener(&self) -> Result<TcpListener> {
-        if !self.listen.ip().is_loopback() && self.trusted_proxies.is_empty() && !self.insecure_http {
+    pub(super) async fn listener(&self, has_tls: bool) -> Result<TcpListener> {
+        let is_safe = self.listen.ip().is_loopback() || has_tls || !self.trusted_proxies.is_empty();
+        if !is_safe && !self.insecure_http {
             bail!(
-                "{} is not on loopback, and passwords would travel unencrypted: put a proxy with TLS in front and name it with --trusted-proxy, or accept that with --insecure-http",
+                "{} is not on loopback, and passwords would travel unencrypted: name a certificate with --tls-cert and --tls-key, put a proxy with TLS in front and name it with --trusted-proxy, or accept that with --insecure-http",
                 self.listen.ip()
             );
         }
@@ -60,10 +94,17 @@ impl Serve {
             .with_context(|| format!("cannot listen on {}; choose another port with --listen 127.0.0.1:0", self.listen))
     }
 
-    pub(super) fn start(&self, open: &Open, listener: TcpListener) -> Result<Server> {
-        let around = Surroundings { tls: false, proxies: self.trusted_proxies.clone() };
-        let server = serve::start(open.app.db.clone(), listener, !self.no_jobs, around)?;
-        println!("headroom listening on http://{}", server.address);
+    pub(super) fn start(
+        &self,
+        open: &Open,
+        listener: TcpListener,
+        tls: Option<Tls>,
+        outward: Outward,
+    ) -> Result<Server> {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let options = Options { no_jobs: self.no_jobs, proxies: self.trusted_proxies.clone(), tls, outward };
+        let server = serve::start(open.app.db.clone(), listener, options)?;
+        println!("headroom listening on {scheme}://{}", server.address);
         Ok(server)
     }
 }

@@ -1,7 +1,7 @@
 //! History over the API: curves, totals, exact sums, changes.
 
 use super::error::{ApiError, ProblemBody};
-use super::extract::{Json, Path, Query};
+use super::extract::{Json, List, Path, Query};
 use super::filters::Filters;
 use crate::app::trend::{Subject, heatmap};
 use crate::app::usage::{By, to_csv, to_json};
@@ -74,7 +74,7 @@ pub struct StepParam {
 
 /// A pool's curve at a stored step.
 #[utoipa::path(get, path = "/api/v1/pools/{pool}/trend", tag = "history",
-    params(("pool" = String, Path, description = "slug"), Filters, StepParam),
+    params(("pool" = String, Path, description = "slug", example = "ingress-eu"), Filters, StepParam),
     responses((status = 200, body = SeriesOut), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn pool_trend(
     app: App,
@@ -355,10 +355,7 @@ pub async fn changes(app: App, Query(filters): Query<Filters>) -> Result<Json<Ve
 /// Records changes; those recorded before are left alone.
 #[utoipa::path(post, path = "/api/v1/changes", tag = "history", request_body = Vec<ChangeBody>,
     responses((status = 200, description = "how many were new"), (status = 422, body = ProblemBody)))]
-pub async fn record(
-    app: App,
-    Json(body): Json<Vec<ChangeBody>>,
-) -> Result<(StatusCode, Json<serde_json::Value>), ApiError> {
+pub async fn record(app: App, List(body): List<ChangeBody>) -> Result<(StatusCode, Json<serde_json::Value>), ApiError> {
     const MOST: usize = 1_000;
     if body.len() > MOST {
         return Err(AppError::invalid(

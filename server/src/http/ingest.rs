@@ -27,10 +27,13 @@ const MAX_PACKED_BYTES: usize = 16 * 1024 * 1024;
 #[into_params(parameter_in = Query)]
 pub struct Sender {
     /// Name of the sender, 1 to 120 characters; NDJSON only.
+    #[param(max_length = 120)]
     source: Option<String>,
     /// The sender's own counter, from 0; NDJSON only.
+    #[param(minimum = 0)]
     seq: Option<i64>,
     /// How long a row holds that does not say so, milliseconds; 10,000 if not stated.
+    #[param(minimum = 1, maximum = 86_400_000)]
     step_ms: Option<i64>,
 }
 
@@ -77,10 +80,13 @@ pub struct OccupancyRow {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OccupancyBatch {
     /// Name of the sender, 1 to 120 characters.
+    #[schema(min_length = 1, max_length = 120)]
     source: String,
     /// The sender's own counter, from 0. The same number with the same content changes nothing.
+    #[schema(minimum = 0)]
     seq: i64,
     /// How long a row holds that does not say so, milliseconds; 10,000 if not stated.
+    #[schema(minimum = 1, maximum = 86_400_000)]
     step_ms: Option<i64>,
     /// At most 100,000 rows. Rows of one pool and time belong into one batch.
     rows: Vec<OccupancyRow>,
@@ -134,6 +140,10 @@ pub async fn occupancy(
 
 fn form(ndjson: bool, sender: Sender) -> Result<Form, ApiError> {
     if !ndjson {
+        let Sender { source: None, seq: None, step_ms: None } = sender else {
+            let detail = "JSON names its sender, seq and step_ms in the body; in the address they are for NDJSON";
+            return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "sender", detail));
+        };
         return Ok(Form::Json);
     }
     let Sender { source: Some(source), seq: Some(seq), step_ms } = sender else {

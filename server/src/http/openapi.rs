@@ -3,7 +3,9 @@
 use super::{error, health, history, ingest, jobs, people, pools, tenants};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use headroom_frontend::routes::Policy;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 #[derive(OpenApi)]
@@ -54,7 +56,7 @@ use utoipa::{Modify, OpenApi};
         people::set_organisation,
         people::audit,
     ),
-    modifiers(&Bearer),
+    modifiers(&Bearer, &Refusals),
     security(("token" = [])),
     components(schemas(error::ProblemBody, error::FieldProblem))
 )]
@@ -69,6 +71,49 @@ impl Modify for Bearer {
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
     }
+}
+
+/// What every route may answer besides its own: who may not pass learns that, and every other error is a problem too.
+struct Refusals;
+
+impl Modify for Refusals {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let routes = super::routes();
+        for (path, item) in &mut openapi.paths.paths {
+            let methods = [
+                ("GET", &mut item.get),
+                ("PUT", &mut item.put),
+                ("POST", &mut item.post),
+                ("DELETE", &mut item.delete),
+                ("PATCH", &mut item.patch),
+            ];
+            for (method, operation) in methods {
+                let Some(operation) = operation else { continue };
+                let route = routes.iter().find(|route| route.path == path && route.method == method);
+                if route.is_some_and(|route| route.policy == Policy::Open) {
+                    operation.security = Some(vec![SecurityRequirement::default()]);
+                } else {
+                    let all = &mut operation.responses.responses;
+                    all.entry("401".into()).or_insert_with(|| problem("not signed in, or a token that does not work"));
+                    all.entry("403".into()).or_insert_with(|| problem("signed in, but this is not allowed"));
+                }
+                let all = &mut operation.responses.responses;
+                all.entry("default".into()).or_insert_with(|| problem("any other error"));
+                // The macro knows a body's shape, not that it is a problem.
+                for (_, response) in all.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
+                    let RefOr::T(response) = response else { continue };
+                    if let Some(body) = response.content.shift_remove("application/json") {
+                        response.content.insert("application/problem+json".into(), body);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
+    let body = Content::new(Some(Ref::from_schema_name("ProblemBody")));
+    ResponseBuilder::new().description(description).content("application/problem+json", body).build().into()
 }
 
 /// The document, as committed in `server/openapi.json`.

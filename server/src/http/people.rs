@@ -2,7 +2,7 @@
 
 use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query};
-use crate::app::accounts::OneTimeCode;
+use crate::app::accounts::Handed;
 use crate::app::tokens::{USUAL_DAYS, ends};
 use crate::app::{App, AppError};
 use axum::body::Body;
@@ -103,15 +103,23 @@ pub struct AccountIn {
 /// A code that its person types once at `/reset` to choose a password.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CodeOut {
-    /// The code; it is told here and nowhere else.
-    pub code: String,
+    /// The code; it is told here and nowhere else. `null` if it went by mail.
+    pub code: Option<String>,
+    /// Where it was sent.
+    pub mailed_to: Option<String>,
+    /// Why it was not sent although the server sends mail.
+    pub mail_problem: Option<String>,
     /// Until when it works, RFC 3339.
     pub expires_at: String,
 }
 
-impl From<OneTimeCode> for CodeOut {
-    fn from(code: OneTimeCode) -> Self {
-        Self { code: code.code, expires_at: rfc3339(code.expires_ms) }
+impl From<Handed> for CodeOut {
+    fn from(handed: Handed) -> Self {
+        let (code, mailed_to, mail_problem, expires_ms) = match handed {
+            Handed::Told { code, problem } => (Some(code.code), None, problem, code.expires_ms),
+            Handed::Mailed { to, expires_ms } => (None, Some(to), None, expires_ms),
+        };
+        Self { code, mailed_to, mail_problem, expires_at: rfc3339(expires_ms) }
     }
 }
 
@@ -345,6 +353,8 @@ pub struct EntryOut {
     pub at: String,
     /// Who.
     pub actor: String,
+    /// Id of the account or token.
+    pub actor_id: Option<String>,
     /// `page`, `api`, `cli` or `job`.
     pub source: String,
     /// Network address; may be empty.
@@ -373,6 +383,7 @@ impl From<Recorded> for EntryOut {
             number: e.audit_id,
             at: rfc3339(e.at.timestamp_millis()),
             actor: e.actor,
+            actor_id: e.actor_id.map(|id| id.to_string()),
             source: e.source,
             address: e.address,
             action: e.action,
@@ -392,16 +403,20 @@ impl From<Recorded> for EntryOut {
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// Only of this actor.
+    #[param(max_length = 300)]
     actor: Option<String>,
     /// Only this action.
+    #[param(max_length = 300)]
     action: Option<String>,
     /// Only this kind of thing.
+    #[param(max_length = 300)]
     object: Option<String>,
     /// Only above this number, oldest first; without it the newest come first.
     after: Option<i64>,
     /// Only below this number.
     before: Option<i64>,
     /// At most so many, 1 to 1,000; 200 if left out.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
     /// With `true` and NDJSON the answer does not end: entries follow as they are recorded.
     follow: Option<bool>,
@@ -419,12 +434,14 @@ impl AuditQuery {
             return Err(AppError::invalid("limit", limit.to_string(), "1 to 1,000"));
         }
         for (field, text) in [("actor", &self.actor), ("action", &self.action), ("object", &self.object)] {
-            if text.as_ref().is_some_and(|text| text.len() > 300 || text.contains('\0')) {
+            if text.as_ref().is_some_and(|text| text.chars().count() > 300 || text.contains('\0')) {
                 return Err(AppError::invalid(field, text.as_deref().unwrap_or_default(), "at most 300 characters"));
             }
         }
         let (actor, action, object) = (self.actor.clone(), self.action.clone(), self.object.clone());
-        Ok((Wanted { actor, action, object, text: None, before: self.before, after: self.after }, limit))
+        let wanted =
+            Wanted { actor, actor_id: None, action, object, text: None, before: self.before, after: self.after };
+        Ok((wanted, limit))
     }
 }
 

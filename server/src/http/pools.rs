@@ -374,7 +374,7 @@ pub async fn list(app: App, Query(filters): Query<Filters>) -> Result<Json<Vec<P
 }
 
 /// One pool with its present values.
-#[utoipa::path(get, path = "/api/v1/pools/{pool}", tag = "pools", params(("pool" = String, Path, description = "slug")),
+#[utoipa::path(get, path = "/api/v1/pools/{pool}", tag = "pools", params(("pool" = String, Path, description = "slug", example = "ingress-eu")),
     responses((status = 200, body = PoolOut), (status = 308, description = "renamed"), (status = 404, body = ProblemBody)))]
 pub async fn get(app: App, Path(slug): Path<String>) -> Result<Json<PoolOut>, ApiError> {
     let window = app.window(&crate::app::window::Asked::default(), "now-1h", Reading::Strict).await?;
@@ -398,7 +398,7 @@ pub async fn create(app: App, Json(body): Json<PoolIn>) -> Result<(StatusCode, J
 }
 
 /// Changes a pool.
-#[utoipa::path(patch, path = "/api/v1/pools/{pool}", tag = "pools", params(("pool" = String, Path, description = "slug")), request_body = PoolIn,
+#[utoipa::path(patch, path = "/api/v1/pools/{pool}", tag = "pools", params(("pool" = String, Path, description = "slug", example = "ingress-eu")), request_body = PoolIn,
     responses((status = 200, body = PoolOut), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn update(app: App, Path(slug): Path<String>, Json(body): Json<PoolIn>) -> Result<Json<PoolOut>, ApiError> {
     let before = app.pool(&slug).await?;
@@ -421,7 +421,7 @@ pub async fn update(app: App, Path(slug): Path<String>, Json(body): Json<PoolIn>
 }
 
 /// Archives a pool; its history stays.
-#[utoipa::path(delete, path = "/api/v1/pools/{pool}", tag = "pools", params(("pool" = String, Path, description = "slug")),
+#[utoipa::path(delete, path = "/api/v1/pools/{pool}", tag = "pools", params(("pool" = String, Path, description = "slug", example = "ingress-eu")),
     responses((status = 204), (status = 404, body = ProblemBody)))]
 pub async fn archive(app: App, Path(slug): Path<String>) -> Result<StatusCode, ApiError> {
     app.archive_pool(&slug, true).await?;
@@ -429,7 +429,7 @@ pub async fn archive(app: App, Path(slug): Path<String>) -> Result<StatusCode, A
 }
 
 /// A pool's capacity history, oldest first.
-#[utoipa::path(get, path = "/api/v1/pools/{pool}/capacity", tag = "pools", params(("pool" = String, Path, description = "slug")),
+#[utoipa::path(get, path = "/api/v1/pools/{pool}/capacity", tag = "pools", params(("pool" = String, Path, description = "slug", example = "ingress-eu")),
     responses((status = 200, body = Vec<CapacityOut>), (status = 404, body = ProblemBody)))]
 pub async fn capacity(app: App, Path(slug): Path<String>) -> Result<Json<Vec<CapacityOut>>, ApiError> {
     let window = app.window(&crate::app::window::Asked::default(), "now-1h", Reading::Strict).await?;
@@ -438,7 +438,7 @@ pub async fn capacity(app: App, Path(slug): Path<String>) -> Result<Json<Vec<Cap
 }
 
 /// Sets a pool's capacity from an instant on.
-#[utoipa::path(post, path = "/api/v1/pools/{pool}/capacity", tag = "pools", params(("pool" = String, Path, description = "slug")), request_body = CapacityIn,
+#[utoipa::path(post, path = "/api/v1/pools/{pool}/capacity", tag = "pools", params(("pool" = String, Path, description = "slug", example = "ingress-eu")), request_body = CapacityIn,
     responses((status = 200, body = Vec<CapacityOut>), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn set_capacity(
     app: App,
@@ -477,7 +477,7 @@ pub struct QuotaIn {
 }
 
 /// Sets or removes a tenant's quota in a pool.
-#[utoipa::path(put, path = "/api/v1/pools/{pool}/quotas", tag = "pools", params(("pool" = String, Path, description = "slug")), request_body = QuotaIn,
+#[utoipa::path(put, path = "/api/v1/pools/{pool}/quotas", tag = "pools", params(("pool" = String, Path, description = "slug", example = "ingress-eu")), request_body = QuotaIn,
     responses((status = 204), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn set_quota(app: App, Path(slug): Path<String>, Json(body): Json<QuotaIn>) -> Result<StatusCode, ApiError> {
     let limit = body.slots.map(|s| slots("slots", s)).transpose()?;

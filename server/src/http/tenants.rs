@@ -154,7 +154,7 @@ pub async fn list(app: App, Query(filters): Query<Filters>) -> Result<Json<Vec<T
 }
 
 /// One tenant.
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug"), Filters),
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug", example = "acme"), Filters),
     responses((status = 200, body = TenantOut), (status = 404, body = ProblemBody)))]
 pub async fn get(
     app: App,
@@ -181,7 +181,7 @@ pub async fn create(app: App, Json(body): Json<TenantIn>) -> Result<(StatusCode,
 }
 
 /// Changes a tenant.
-#[utoipa::path(patch, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug")), request_body = TenantIn,
+#[utoipa::path(patch, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug", example = "acme")), request_body = TenantIn,
     responses((status = 200, body = TenantOut), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn update(
     app: App,
@@ -198,7 +198,7 @@ pub async fn update(
 }
 
 /// Archives a tenant; its history stays.
-#[utoipa::path(delete, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug")),
+#[utoipa::path(delete, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug", example = "acme")),
     responses((status = 204), (status = 404, body = ProblemBody)))]
 pub async fn archive(app: App, Path(slug): Path<String>) -> Result<StatusCode, ApiError> {
     app.archive_tenant(&slug, true).await?;

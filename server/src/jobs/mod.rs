@@ -9,9 +9,10 @@
 
 pub mod partitions;
 pub mod rollup;
+pub mod sessions;
 
 use crate::app::AppError;
-use crate::app::jobs::{PARTITIONS, ROLLUP, Scheduled};
+use crate::app::jobs::{PARTITIONS, ROLLUP, SESSIONS, Scheduled};
 use crate::clock;
 use crate::db::Db;
 use futures::future::BoxFuture;
@@ -47,9 +48,10 @@ impl std::fmt::Debug for Job {
 }
 
 /// Every job there is.
-pub const JOBS: [Job; 2] = [
+pub const JOBS: [Job; 3] = [
     Job { schedule: ROLLUP, run: |db| Box::pin(rollup::outcome(db)) },
     Job { schedule: PARTITIONS, run: |db| Box::pin(partitions::run(db)) },
+    Job { schedule: SESSIONS, run: |db| Box::pin(sessions::run(db)) },
 ];
 
 /// A lease outlives its job's period by this, so that a healthy server keeps it.

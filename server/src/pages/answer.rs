@@ -15,8 +15,11 @@ use leptos::prelude::AnyView;
 
 /// The cookie that carries a sentence over a redirect.
 pub(crate) const FLASH: &str = "hr_flash";
-/// The cookie that a form carries the value of before sign-in, when there is no session yet.
-pub(crate) const FORM_COOKIE: &str = "hr_form";
+/// The cookie that a form carries the value of before sign-in, when there is no session yet. On encrypted connections its
+/// name binds it to this host, so that no neighbour can plant one.
+pub(crate) const fn form_cookie(is_private: bool) -> &'static str {
+    if is_private { "__Host-hr_form" } else { "hr_form" }
+}
 /// Seconds after which a page may be asked for again when the database is away.
 pub(crate) const RETRY_AFTER_S: u64 = 5;
 
@@ -31,7 +34,8 @@ pub(crate) fn page(shell: &ShellModel, status: StatusCode, view: impl FnOnce() -
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     if shell.viewer.is_none() && !shell.csrf.is_empty() {
-        let cookie = format!("{FORM_COOKIE}={}; Path=/; Max-Age=86400; SameSite=Strict; HttpOnly", shell.csrf);
+        let (name, secure) = (form_cookie(shell.is_private), if shell.is_private { "; Secure" } else { "" });
+        let cookie = format!("{name}={}; Path=/; Max-Age=86400; SameSite=Strict; HttpOnly{secure}", shell.csrf);
         if let Ok(cookie) = HeaderValue::try_from(cookie) {
             headers.append(SET_COOKIE, cookie);
         }
@@ -101,16 +105,28 @@ impl Cell {
 /// Goes on to another page after a change, with a sentence to show there.
 pub(crate) fn done(to: &str, sentence: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
-    let headers = response.headers_mut();
     if let Ok(to) = HeaderValue::try_from(to) {
-        headers.insert(LOCATION, to);
+        response.headers_mut().insert(LOCATION, to);
     }
-    let sentence = percent_encoding::utf8_percent_encode(sentence, percent_encoding::NON_ALPHANUMERIC);
+    response.extensions_mut().insert(Told(sentence.to_owned()));
+    response
+}
+
+/// The sentence that the page after a redirect says. The gate sends it along, because it knows what was recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Told(String);
+
+/// Sends a sentence over a redirect, with the number under which the change was recorded.
+pub(crate) fn tell(response: &mut Response, told: &Told, recorded: Option<i64>) {
+    let sentence = match recorded {
+        Some(number) if !told.0.is_empty() => format!("{} Recorded as #{number}.", told.0),
+        _ => told.0.clone(),
+    };
+    let sentence = percent_encoding::utf8_percent_encode(&sentence, percent_encoding::NON_ALPHANUMERIC);
     if let Ok(cookie) = HeaderValue::try_from(format!("{FLASH}={sentence}; Path=/; Max-Age=60; SameSite=Lax; HttpOnly"))
     {
-        headers.append(SET_COOKIE, cookie);
+        response.headers_mut().append(SET_COOKIE, cookie);
     }
-    response
 }
 
 /// A permanent redirect.

@@ -9,7 +9,9 @@ use crate::app::{App, AppError};
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::range::rfc3339;
-use headroom_frontend::model::{AuditModel, AuditRow, FilterSet, PanelState, ShellModel, TableState};
+use headroom_frontend::model::{
+    AuditModel, AuditRow, EventKind, EventRow, FilterSet, PanelState, ShellModel, TableState,
+};
 use headroom_frontend::url::{pool_path, tenant_path, user_path};
 use headroom_frontend::{pages, routes::RailEntry};
 use headroom_store::audit::{Recorded, Wanted};
@@ -24,11 +26,16 @@ const SPEC: Spec<'static> = Spec {
 };
 /// Most entries of one CSV.
 const CSV_ROWS: i64 = 100_000;
+/// Changes that the history of a pool or tenant goes back.
+pub(super) const HISTORY: i64 = 200;
+/// Changes that are shown beside a thing.
+pub(super) const BESIDE: i64 = 10;
 
 fn wanted(visit: &Visit) -> Wanted {
     let text = |key: &str| visit.get(key).map(|value| value.chars().take(200).filter(|c| *c != '\0').collect());
     Wanted {
         actor: text("actor"),
+        actor_id: None,
         action: text("action"),
         object: text("object"),
         text: text("q"),
@@ -113,6 +120,44 @@ fn row(e: &Recorded) -> AuditRow {
         changes: differences(e.before.as_ref(), e.after.as_ref()),
         reason: e.reason.clone(),
     }
+}
+
+/// A recorded change as a row of a timeline.
+pub(super) fn edit(r: &Recorded) -> EventRow {
+    let differing: Vec<String> = match (&r.before, &r.after) {
+        (Some(before), Some(after)) => differences(Some(before), Some(after))
+            .into_iter()
+            .filter(|(name, ..)| name != "actor")
+            .map(|(name, before, after)| format!("{} {} → {}", name.replace('_', " "), some(before), some(after)))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let why = if r.reason.is_empty() { String::new() } else { format!(" ({})", r.reason) };
+    let what = if differing.is_empty() { String::new() } else { format!(": {}", differing.join(", ")) };
+    EventRow {
+        at_ms: r.at.timestamp_millis(),
+        kind: EventKind::Edit,
+        text: format!("{}{what}{why}", r.action),
+        actor: Some(r.actor.clone()),
+        href: None,
+        letter: None,
+    }
+}
+
+fn some(text: String) -> String {
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+/// Newest changes of a kind of thing, to be shown beside the form that makes them.
+pub(super) async fn newest(app: &App, object: &str) -> Result<Vec<EventRow>, AppError> {
+    let wanted = Wanted { object: Some(object.to_owned()), ..Wanted::default() };
+    let (entries, _) = app.audit(&wanted, BESIDE).await?;
+    let row = |entry: &Recorded| {
+        let row = edit(entry);
+        let which = if entry.object == "token" { format!("{}: {}", entry.object_key, row.text) } else { row.text };
+        EventRow { text: which, ..row }
+    };
+    Ok(entries.iter().map(row).collect())
 }
 
 /// Fields that differ: name, before, after. Objects are compared member by member, to any depth.

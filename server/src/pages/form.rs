@@ -1,8 +1,9 @@
 //! Reading posted forms: bounded text by field, and what is wrong with it.
 
-use super::answer::FORM_COOKIE;
+use super::answer::form_cookie;
 use crate::app::caller::Who;
 use crate::app::{App, Problem};
+use crate::net::Peer;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{COOKIE, HOST, ORIGIN};
@@ -99,9 +100,10 @@ fn expected_proof(request: &Request) -> String {
     if let Some(Who::Person { csrf, .. }) = caller.map(|caller| &caller.who) {
         return csrf.clone();
     }
+    let wanted = form_cookie(request.extensions().get::<Peer>().is_some_and(|peer| peer.is_private));
     let cookies = request.headers().get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == FORM_COOKIE).map(|(_, value)| value.to_owned()).unwrap_or_default()
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned()).unwrap_or_default()
 }
 
 /// A browser names the site a form came from; other programs name none.

@@ -18,6 +18,7 @@ mod pools;
 mod search;
 mod shell;
 mod sign_in;
+mod single_sign_on;
 mod table;
 mod tenant;
 mod tenant_form;
@@ -29,7 +30,7 @@ mod visit;
 use crate::app::App;
 use crate::auth::gate::{Door, Gate, gate};
 use crate::state::AppState;
-pub(crate) use answer::refused;
+pub(crate) use answer::{Told, refused, tell};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -50,9 +51,10 @@ pub fn router(state: &AppState) -> Router<AppState> {
 
 fn handler(page: Page) -> MethodRouter<AppState> {
     match page {
-        Page::Home => get(async |visit: Visit| {
+        Page::Home => get(async |app: App, visit: Visit| {
             let query = visit.address.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
-            Redirect::to(&format!("/overview{query}"))
+            let home = app.caller().account().map_or_else(|| "/overview".to_owned(), sign_in::landing);
+            Redirect::to(&format!("{home}{query}"))
         }),
         Page::Overview => get(overview::get),
         Page::Pools => get(pools::get),
@@ -72,9 +74,12 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::Jobs => get(jobs::get),
         Page::Me => get(me::get).post(me::post),
         Page::Login => get(sign_in::login).post(sign_in::sign_in),
+        Page::LoginSso => post(single_sign_on::leave),
+        Page::LoginSsoReturn => get(single_sign_on::come_back),
         Page::Logout => post(sign_in::logout),
         Page::Setup => get(sign_in::setup).post(sign_in::set_up),
         Page::Reset => get(sign_in::reset).post(sign_in::do_reset),
+        Page::ResetMail => post(sign_in::mail_code),
         Page::MePassword => post(account::password),
         Page::MeTotp => post(account::second_factor),
         Page::MeSessions => post(account::sessions),

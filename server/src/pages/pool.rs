@@ -1,6 +1,7 @@
 //! `/pools/{pool}`: one pool.
 
 use super::answer::{Cell, csv, failure, page};
+use super::audit::{HISTORY, edit};
 use super::figure;
 use super::shell::{Spec, shell};
 use super::table::Asked;
@@ -17,12 +18,10 @@ use headroom_domain::occupancy::slot_hours;
 use headroom_domain::series::{Bucket, boundaries, chart_step};
 use headroom_domain::{HOUR_MS, Millis};
 use headroom_frontend::model::{
-    CapacityRow, ChartModel, EventKind, EventRow, FilterSet, Money, Named, PanelState, Peak, PoolHead, PoolHistory,
-    PoolModel, PoolPolicy, PoolTab, PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel,
-    UnitCost,
+    CapacityRow, ChartModel, EventRow, FilterSet, Money, Named, PanelState, Peak, PoolHead, PoolHistory, PoolModel,
+    PoolPolicy, PoolTab, PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, UnitCost,
 };
 use headroom_frontend::{pages, routes::RailEntry};
-use headroom_store::audit::Recorded;
 use std::collections::BTreeMap;
 
 const COLUMNS: [&str; 6] = ["tenant", "used", "quota", "share", "slot-hours", "rejected"];
@@ -348,7 +347,8 @@ pub(crate) fn reservation_row(slug: &str, name: &str, r: &headroom_store::reserv
 
 async fn policy(app: &App, window: &Window, d: &PoolDetail) -> crate::app::Result<PoolPolicy> {
     let f = &d.now.pool.fields;
-    let currency = app.organisation().await?.currency;
+    let organisation = app.organisation().await?;
+    let (shows_money, currency) = (app.sees_money(&organisation), organisation.currency);
     let (quotas, reservations) = app.pool_policy(d.now.pool.key, window.now_ms).await?;
     let total = d.trend.total();
     let price = f.unit_cost_micros;
@@ -356,6 +356,7 @@ async fn policy(app: &App, window: &Window, d: &PoolDetail) -> crate::app::Resul
         properties: f.properties,
         feed_period_ms: f.feed_period_ms.map(Into::into),
         zone: f.zone.clone(),
+        shows_money,
         unit_cost: price.map(|micros| UnitCost { micros, currency: currency.clone() }),
         cost_in_window: price.map(|micros| {
             let slot_ms_micros = i128::from(total.capacity_slot_ms) * i128::from(micros);
@@ -387,38 +388,6 @@ async fn policy(app: &App, window: &Window, d: &PoolDetail) -> crate::app::Resul
     })
 }
 
-/// A recorded edit as a row of a timeline.
-pub(crate) fn edit(r: &Recorded) -> EventRow {
-    let text = match (&r.before, &r.after) {
-        (Some(before), Some(after)) => format!("{}: {}", r.action, changed(before, after)),
-        _ => r.action.clone(),
-    };
-    EventRow {
-        at_ms: r.at.timestamp_millis(),
-        kind: EventKind::Edit,
-        text,
-        actor: Some(r.actor.clone()),
-        href: None,
-        letter: None,
-    }
-}
-
-/// The fields that differ, in words.
-fn changed(before: &serde_json::Value, after: &serde_json::Value) -> String {
-    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return String::new() };
-    let plain = |v: Option<&serde_json::Value>| match v {
-        None | Some(serde_json::Value::Null) => "none".to_owned(),
-        Some(serde_json::Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
-    let differing: Vec<String> = after
-        .iter()
-        .filter(|(key, value)| before.get(*key) != Some(*value) && *key != "actor")
-        .map(|(key, value)| format!("{} {} → {}", key.replace('_', " "), plain(before.get(key)), plain(Some(value))))
-        .collect();
-    if differing.is_empty() { "nothing changed".into() } else { differing.join(", ") }
-}
-
 async fn history(
     app: &App,
     visit: &Visit,
@@ -428,7 +397,8 @@ async fn history(
     let mut asked = Asked::read(visit, &["time"], "time", true);
     asked.descending = true;
     let mut events: Vec<EventRow> = d.changes.iter().map(figure::event).collect();
-    events.extend(app.audit_of("pool", d.now.pool.id, d.now.pool.fields.slug.as_str()).await?.iter().map(edit));
+    events
+        .extend(app.audit_of("pool", d.now.pool.id, d.now.pool.fields.slug.as_str(), HISTORY).await?.iter().map(edit));
     events.retain(|e| asked.matches(&[&e.text, e.actor.as_deref().unwrap_or_default()]));
     events.sort_by_key(|e| -e.at_ms);
     let total = events.len();

@@ -25,7 +25,7 @@ pub(crate) async fn new(app: App, visit: Visit) -> Response {
         Ok(organisation) => organisation,
         Err(error) => return failure(&app, &visit, error).await,
     };
-    let form = PoolForm::for_new(&organisation.zone, &organisation.currency);
+    let form = PoolForm::for_new(&organisation.zone);
     show(&app, &visit, StatusCode::OK, FormMode::New, form, CapacityForm::default(), None).await
 }
 
@@ -54,17 +54,16 @@ pub(crate) async fn edit(app: App, InPath(slug): InPath, visit: Visit) -> Respon
         let pool = app.pool(&slug).await?;
         let (_, window) = shell(&app, &visit, spec("Edit")).await?;
         let detail = app.pool_detail(&slug, &window).await?;
-        let currency = app.organisation().await?.currency;
-        Ok::<_, AppError>((pool, detail.now.capacity, currency))
+        Ok::<_, AppError>((pool, detail.now.capacity))
     };
     match found.await {
-        Ok((pool, capacity, currency)) => {
+        Ok((pool, capacity)) => {
             let capacity = CapacityForm {
                 slots: Field::of(capacity.map(|(c, _)| c.to_string()).unwrap_or_default()),
                 planned_down: Field::of(capacity.map(|(_, d)| d.to_string()).unwrap_or_default()),
                 ..CapacityForm::default()
             };
-            let form = filled(&pool.fields, &currency);
+            let form = filled(&pool.fields);
             show(&app, &visit, StatusCode::OK, mode(&pool), form, capacity, None).await
         }
         Err(error) => failure(&app, &visit, error).await,
@@ -121,8 +120,7 @@ pub(crate) async fn capacity(app: App, InPath(slug): InPath, visit: Visit, poste
         Err(error) => {
             let (status, problems, sentence) = split(error);
             let capacity = read_back(&posted, &problems);
-            let currency = app.organisation().await.map(|o| o.currency).unwrap_or_default();
-            let form = filled(&before.fields, &currency);
+            let form = filled(&before.fields);
             show(&app, &visit, status, mode(&before), form, capacity, sentence).await
         }
     }
@@ -193,7 +191,6 @@ async fn refused(app: &App, visit: &Visit, mode: FormMode, posted: &Posted, erro
         min_slots: field("min_slots"),
         max_slots: field("max_slots"),
         unit_cost: field("unit_cost"),
-        currency: field("currency"),
         owner: field("owner"),
         runbook_url: field("runbook_url"),
         labels: field("labels"),
@@ -237,19 +234,19 @@ async fn show(
     };
     let context = async {
         let (shell, _) = shell(app, visit, spec(&title)).await?;
-        Ok::<_, AppError>((shell, app.known_owners_and_regions().await?))
+        Ok::<_, AppError>((shell, app.known_owners_and_regions().await?, app.shows_money().await?))
     };
     match context.await {
-        Ok((shell, (known_owners, known_regions))) => {
+        Ok((shell, (known_owners, known_regions), shows_money)) => {
             let zones = zones::OFFERED.iter().map(|z| (*z).to_owned()).collect();
-            let model = PoolFormModel { mode, form, capacity, error, known_owners, known_regions, zones };
+            let model = PoolFormModel { mode, form, capacity, error, known_owners, known_regions, zones, shows_money };
             page(&shell, status, || pages::pool_form(&shell, &model))
         }
         Err(error) => failure(app, visit, error).await,
     }
 }
 
-fn filled(f: &PoolFields, currency: &str) -> PoolForm {
+fn filled(f: &PoolFields) -> PoolForm {
     let text = |value: &str| Field::of(value);
     let number = |value: Option<i32>| Field::of(value.map(|v| v.to_string()).unwrap_or_default());
     PoolForm {
@@ -260,7 +257,6 @@ fn filled(f: &PoolFields, currency: &str) -> PoolForm {
         min_slots: number(f.min_slots),
         max_slots: number(f.max_slots),
         unit_cost: Field::of(f.unit_cost_micros.map(decimal).unwrap_or_default()),
-        currency: text(currency),
         owner: text(&f.owner),
         runbook_url: text(&f.runbook_url),
         labels: Field::of(f.labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join("\n")),

@@ -1,6 +1,6 @@
 //! What surrounds every page, filled from the request and the database.
 
-use super::answer::FORM_COOKIE;
+use super::answer::form_cookie;
 use super::visit::Visit;
 use crate::app::caller::{Caller, Who};
 use crate::app::overview::FRESH_MS;
@@ -115,6 +115,11 @@ fn csrf(caller: &Caller) -> String {
     }
 }
 
+/// Under which number the change was recorded that this very answer reports.
+pub(super) fn recorded(app: &App) -> Option<String> {
+    app.caller().actor.receipt.number().map(|number| format!("Recorded as #{number}."))
+}
+
 fn named(known: Option<&[(i32, String)]>, slug: &str) -> bool {
     known.into_iter().flatten().any(|(_, s)| s == slug)
 }
@@ -150,8 +155,12 @@ pub(crate) fn without_database(visit: &Visit, spec: Spec<'_>) -> ShellModel {
         shortcuts: visit.cookie("hr_keys").as_deref() != Some("off"),
         kiosk: visit.get("kiosk") == Some("1"),
         nonce: clock::nonce(),
+        is_private: visit.is_private,
         // Before sign-in the browser keeps its own token; one that is no token of ours is replaced.
-        csrf: visit.cookie(FORM_COOKIE).filter(|token| token.len() == 32).unwrap_or_else(clock::nonce),
+        csrf: visit
+            .cookie(form_cookie(visit.is_private))
+            .filter(|token| token.len() == 32)
+            .unwrap_or_else(clock::nonce),
         viewer: None,
         assets: asset_urls(),
         banner: None,

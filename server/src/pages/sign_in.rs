@@ -4,6 +4,7 @@ use super::answer::{done, failure, page};
 use super::form::Posted;
 use super::shell::{Spec, without_database};
 use super::visit::Visit;
+use crate::app::caller::Caller;
 use crate::app::sign_in::SignedIn;
 use crate::app::{App, AppError, Problem};
 use crate::auth::gate::session_error;
@@ -17,6 +18,7 @@ use axum::response::Response;
 use headroom_domain::access::Role;
 use headroom_frontend::model::{DemoAccount, Field, FilterSet, LoginModel, ResetModel, SetupModel};
 use headroom_frontend::pages;
+use headroom_frontend::url::tenant_path;
 use headroom_store::account::Account;
 use tower_sessions::Session;
 
@@ -33,15 +35,23 @@ pub(crate) fn is_local(path: &str) -> bool {
     path.starts_with('/') && !path.starts_with("//") && !path.contains(|c: char| c == '\\' || c.is_control())
 }
 
-fn next(text: &str) -> String {
+pub(super) fn next(text: &str) -> String {
     // Signing in to be signed out, or to sign in again, is nobody's wish.
     let leads_on = !["/login", "/logout", "/setup", "/reset"].iter().any(|page| text.starts_with(page));
     if is_local(text) && leads_on { text.to_owned() } else { String::new() }
 }
 
-/// Where to go without a wish: the page of the role.
-fn landing(_account: &Account) -> &'static str {
-    "/overview"
+/// Where to go without a wish: who sees one tenant only begins with it, everybody else with the whole.
+pub(super) fn landing(account: &Account) -> String {
+    match (Caller::tenants_of(account), account.fields.tenants.as_slice()) {
+        (Some(_), [only]) => tenant_path(only),
+        _ => "/overview".to_owned(),
+    }
+}
+
+/// Where somebody goes who has just signed in.
+pub(super) fn wished(next: &str, account: &Account) -> String {
+    if next.is_empty() { landing(account) } else { next.to_owned() }
 }
 
 fn agent(headers: &HeaderMap) -> &str {
@@ -61,7 +71,7 @@ fn refusal(error: AppError) -> Result<(StatusCode, Vec<Problem>, Option<String>,
     }
 }
 
-fn answer(
+pub(super) fn answer(
     visit: &Visit,
     status: StatusCode,
     title: &str,
@@ -80,7 +90,7 @@ fn answer(
 pub(crate) async fn login(app: App, visit: Visit, Extension(peer): Extension<Peer>) -> Response {
     if let Some(account) = app.caller().account() {
         let wanted = next(visit.get("next").unwrap_or_default());
-        return done(if wanted.is_empty() { landing(account) } else { &wanted }, "");
+        return done(&wished(&wanted, account), "");
     }
     match app.needs_setup().await {
         Ok(true) => return done("/setup", ""),
@@ -91,7 +101,7 @@ pub(crate) async fn login(app: App, visit: Visit, Extension(peer): Extension<Pee
     answer(&visit, StatusCode::OK, "Sign in", None, |shell| pages::login(shell, &model))
 }
 
-async fn blank_login(app: &App, peer: &Peer) -> LoginModel {
+pub(super) async fn blank_login(app: &App, peer: &Peer) -> LoginModel {
     let is_demo = app.organisation().await.is_ok_and(|organisation| organisation.demo);
     let account = |a: &crate::demo::Account| DemoAccount {
         role: a.role.label().to_owned(),
@@ -100,6 +110,7 @@ async fn blank_login(app: &App, peer: &Peer) -> LoginModel {
         password: a.password.to_owned(),
     };
     LoginModel {
+        sso: app.provider().map(|provider| provider.name().to_owned()),
         insecure: !peer.is_private,
         demo: if is_demo { ACCOUNTS.iter().map(account).collect() } else { Vec::new() },
         ..LoginModel::default()
@@ -122,7 +133,7 @@ pub(crate) async fn sign_in(
         LoginModel { email: Field::of(posted.get("email")), next: wanted.clone(), ..blank_login(&app, &peer).await };
     match outcome {
         Ok(SignedIn::As(account)) => match begin(&browser, &account, &address, &headers).await {
-            Ok(()) => done(if wanted.is_empty() { landing(&account) } else { &wanted }, ""),
+            Ok(()) => done(&wished(&wanted, &account), ""),
             Err(error) => failure(&app, &visit, error).await,
         },
         Ok(SignedIn::NeedsCode) => {
@@ -144,7 +155,12 @@ pub(crate) async fn sign_in(
     }
 }
 
-async fn begin(browser: &Session, account: &Account, address: &str, headers: &HeaderMap) -> Result<(), AppError> {
+pub(super) async fn begin(
+    browser: &Session,
+    account: &Account,
+    address: &str,
+    headers: &HeaderMap,
+) -> Result<(), AppError> {
     let on_call = account.fields.roles.contains(&Role::OnCall);
     session::begin(browser, account.key, account.version, on_call, address, agent(headers)).await.map_err(session_error)
 }
@@ -185,7 +201,7 @@ pub(crate) async fn set_up(
     let (code, name, email) = (posted.get("code"), posted.get("name"), posted.get("email"));
     match app.set_up(code, name, email, posted.raw("password"), &address).await {
         Ok(account) => match begin(&browser, &account, &address, &headers).await {
-            Ok(()) => done(landing(&account), "You are the first administrator. Others are invited under Admin."),
+            Ok(()) => done(&landing(&account), "You are the first administrator. Others are invited under Admin."),
             Err(error) => failure(&app, &visit, error).await,
         },
         Err(error) => match refusal(error) {
@@ -207,9 +223,33 @@ pub(crate) async fn set_up(
 }
 
 /// GET `/reset`.
-pub(crate) async fn reset(visit: Visit, Extension(peer): Extension<Peer>) -> Response {
-    let model = ResetModel { insecure: !peer.is_private, ..ResetModel::default() };
+pub(crate) async fn reset(app: App, visit: Visit, Extension(peer): Extension<Peer>) -> Response {
+    let model = ResetModel { insecure: !peer.is_private, sends_mail: app.sends_mail(), ..ResetModel::default() };
     answer(&visit, StatusCode::OK, "New password", None, |shell| pages::reset(shell, &model))
+}
+
+/// POST `/reset/mail`.
+pub(crate) async fn mail_code(app: App, visit: Visit, Extension(peer): Extension<Peer>, posted: Posted) -> Response {
+    if !app.sends_mail() {
+        return failure(&app, &visit, AppError::Conflict("this server sends no mail; ask an administrator".into()))
+            .await;
+    }
+    match app.mail_code(posted.get("email"), &peer.address.to_string()).await {
+        Ok(()) => done("/reset", "If an account has that address, a mail with a code is on its way to it."),
+        Err(error) => match refusal(error) {
+            Ok((status, problems, text, wait)) => {
+                let model = ResetModel {
+                    mail: posted.field("email", &problems),
+                    error: text,
+                    insecure: !peer.is_private,
+                    sends_mail: true,
+                    ..ResetModel::default()
+                };
+                answer(&visit, status, "New password", wait, |shell| pages::reset(shell, &model))
+            }
+            Err(error) => failure(&app, &visit, error).await,
+        },
+    }
 }
 
 /// POST `/reset`.
@@ -226,7 +266,8 @@ pub(crate) async fn do_reset(app: App, visit: Visit, Extension(peer): Extension<
                     password: empty("password"),
                     error: text,
                     insecure: !peer.is_private,
-                    sends_mail: false,
+                    sends_mail: app.sends_mail(),
+                    mail: Field::of(posted.get("email")),
                 };
                 answer(&visit, status, "New password", wait, |shell| pages::reset(shell, &model))
             }

@@ -1,8 +1,9 @@
 //! `/tenants/{tenant}`: one tenant.
 
 use super::answer::{Cell, csv, failure, page};
+use super::audit::{HISTORY, edit};
 use super::figure;
-use super::pool::{edit, reservation_row, use_row};
+use super::pool::{reservation_row, use_row};
 use super::shell::{Spec, shell};
 use super::table::Asked;
 use super::tenants::row;
@@ -299,7 +300,7 @@ async fn history(
 ) -> crate::app::Result<(TenantHistory, Vec<EventRow>)> {
     let asked = Asked::read(visit, &["time"], "time", true);
     let mut events: Vec<EventRow> =
-        app.audit_of("tenant", app.tenant(slug).await?.id, slug).await?.iter().map(edit).collect();
+        app.audit_of("tenant", app.tenant(slug).await?.id, slug, HISTORY).await?.iter().map(edit).collect();
     events.retain(|e| asked.matches(&[&e.text, e.actor.as_deref().unwrap_or_default()]));
     let total = events.len();
     let panel = if total == 0 {

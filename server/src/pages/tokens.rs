@@ -1,8 +1,9 @@
 //! `/admin/tokens` and `/admin/settings`.
 
 use super::answer::{Cell, csv, done, failure, page};
+use super::audit::newest;
 use super::form::{Posted, error_of};
-use super::shell::shell;
+use super::shell::{recorded, shell};
 use super::table::Asked;
 use super::users::{names, scope_choices, spec};
 use super::visit::{Named as InPath, Visit};
@@ -76,7 +77,13 @@ async fn show(app: &App, visit: &Visit, status: StatusCode, form: TokenForm, mad
         }
         let total = rows.len();
         let table = asked.state(visit, &shell, total);
-        let model = TokensModel { rows: rows.drain(asked.page(total)).collect(), table, form, made };
+        let changes = newest(app, "token").await?;
+        let rows = rows.drain(asked.page(total)).collect();
+        let mut shell = shell;
+        if made.is_some() {
+            shell.flash = recorded(app);
+        }
+        let model = TokensModel { rows, table, form, made, changes };
         Ok::<_, AppError>(page(&shell, status, || pages::tokens(&shell, &model)))
     };
     match outcome.await {
@@ -171,9 +178,16 @@ pub(crate) async fn revoke(app: App, InPath(token): InPath, visit: Visit, _: Pos
     }
 }
 
-async fn show_settings(app: &App, visit: &Visit, status: StatusCode, model: &SettingsModel) -> Response {
-    match shell(app, visit, spec("Settings")).await {
-        Ok((shell, _)) => page(&shell, status, || pages::settings(&shell, model)),
+async fn show_settings(app: &App, visit: &Visit, status: StatusCode, model: SettingsModel) -> Response {
+    let context = async {
+        let (shell, _) = shell(app, visit, spec("Settings")).await?;
+        Ok::<_, AppError>((shell, newest(app, "organisation").await?))
+    };
+    match context.await {
+        Ok((shell, changes)) => {
+            let model = SettingsModel { changes, ..model };
+            page(&shell, status, || pages::settings(&shell, &model))
+        }
         Err(error) => failure(app, visit, error).await,
     }
 }
@@ -193,8 +207,9 @@ pub(crate) async fn settings(app: App, visit: Visit) -> Response {
                 money: o.money_visible,
                 zones: offered(),
                 error: None,
+                changes: Vec::new(),
             };
-            show_settings(&app, &visit, StatusCode::OK, &model).await
+            show_settings(&app, &visit, StatusCode::OK, model).await
         }
         Err(error) => failure(&app, &visit, error).await,
     }
@@ -219,8 +234,9 @@ pub(crate) async fn set_settings(app: App, visit: Visit, posted: Posted) -> Resp
                 money: wanted.money_visible,
                 zones: offered(),
                 error: None,
+                changes: Vec::new(),
             };
-            show_settings(&app, &visit, StatusCode::UNPROCESSABLE_ENTITY, &model).await
+            show_settings(&app, &visit, StatusCode::UNPROCESSABLE_ENTITY, model).await
         }
         Err(error) => failure(&app, &visit, error).await,
     }

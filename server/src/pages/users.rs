@@ -1,11 +1,12 @@
 //! `/admin`, `/admin/users`, one account, `/admin/roles`.
 
 use super::answer::{Cell, csv, done, failure, page};
+use super::audit;
 use super::form::Posted;
-use super::shell::{Spec, shell};
+use super::shell::{Spec, recorded, shell};
 use super::table::Asked;
 use super::visit::{Named as InPath, Visit};
-use crate::app::accounts::OneTimeCode;
+use crate::app::accounts::{Handed, OneTimeCode};
 use crate::app::{App, AppError, Problem};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -145,6 +146,8 @@ fn blank() -> UserFormModel {
         sessions: 0,
         seen_ms: None,
         code: None,
+        sends_mail: false,
+        changes: Vec::new(),
     }
 }
 
@@ -164,11 +167,28 @@ fn filled(account: &Account) -> UserFormModel {
 }
 
 /// A code that is shown once.
-pub(super) fn shown(code: OneTimeCode, name: &str) -> ShownOnce {
+fn shown(code: OneTimeCode, problem: Option<String>, name: &str) -> ShownOnce {
+    let problem = problem.map(|problem| format!(" It did not go by mail: {problem}.")).unwrap_or_default();
     ShownOnce {
         secret: code.code,
-        hint: format!("Give it to {name}: with it and the e-mail address a password is chosen at /reset."),
+        hint: format!("Give it to {name}: with it and the e-mail address a password is chosen at /reset.{problem}"),
         expires_ms: Some(code.expires_ms),
+    }
+}
+
+/// The page after a code was made: with the code, or with the word that it went by mail.
+async fn handed(app: &App, visit: &Visit, status: StatusCode, account: &Account, handed: Handed) -> Response {
+    let name = &account.fields.name;
+    match handed {
+        // The code is in this answer and nowhere else, so it is no redirect.
+        Handed::Told { code, problem } => {
+            let model = UserFormModel { code: Some(shown(code, problem, name)), ..filled(account) };
+            show(app, visit, status, model).await
+        }
+        Handed::Mailed { to, .. } => {
+            let sentence = format!("A mail with a one-time code for {name} went to {to}.");
+            done(&user_path(&account.id.to_string()), &sentence)
+        }
     }
 }
 
@@ -214,35 +234,45 @@ fn refused(posted: &Posted, base: UserFormModel, problems: &[Problem], error: Op
     }
 }
 
-async fn show(app: &App, visit: &Visit, status: StatusCode, model: &UserFormModel) -> Response {
+async fn show(app: &App, visit: &Visit, status: StatusCode, model: UserFormModel) -> Response {
     let title = if model.id.is_some() { model.name.value.as_str() } else { "New user" };
-    match shell(app, visit, spec(title)).await {
-        Ok((shell, _)) => page(&shell, status, || pages::user_form(&shell, model)),
+    let context = async {
+        let (shell, _) = shell(app, visit, spec(title)).await?;
+        let changes = match model.id.as_deref() {
+            Some(account) => app.audit_of("account", id(account)?, &model.email.value, audit::BESIDE).await?,
+            None => Vec::new(),
+        };
+        Ok::<_, AppError>((shell, changes.iter().map(audit::edit).collect()))
+    };
+    match context.await {
+        Ok((mut shell, changes)) => {
+            let model = UserFormModel { changes, sends_mail: app.sends_mail(), ..model };
+            if model.code.is_some() {
+                shell.flash = recorded(app);
+            }
+            page(&shell, status, || pages::user_form(&shell, &model))
+        }
         Err(error) => failure(app, visit, error).await,
     }
 }
 
 /// GET `/admin/users/new`.
 pub(crate) async fn new(app: App, visit: Visit) -> Response {
-    show(&app, &visit, StatusCode::OK, &blank()).await
+    show(&app, &visit, StatusCode::OK, blank()).await
 }
 
 /// POST `/admin/users/new`.
 pub(crate) async fn create(app: App, visit: Visit, posted: Posted) -> Response {
     let outcome = async { app.create_account(&read(&posted)?).await };
     match outcome.await {
-        Ok((account, code)) => {
-            // The code is in this answer and nowhere else, so it is no redirect.
-            let model = UserFormModel { code: Some(shown(code, &account.fields.name)), ..filled(&account) };
-            show(&app, &visit, StatusCode::CREATED, &model).await
-        }
+        Ok((account, code)) => handed(&app, &visit, StatusCode::CREATED, &account, code).await,
         Err(AppError::Invalid(problems)) => {
             let model = refused(&posted, blank(), &problems, None);
-            show(&app, &visit, StatusCode::UNPROCESSABLE_ENTITY, &model).await
+            show(&app, &visit, StatusCode::UNPROCESSABLE_ENTITY, model).await
         }
         Err(AppError::Conflict(text)) => {
             let model = refused(&posted, blank(), &[], Some(text));
-            show(&app, &visit, StatusCode::CONFLICT, &model).await
+            show(&app, &visit, StatusCode::CONFLICT, model).await
         }
         Err(error) => failure(&app, &visit, error).await,
     }
@@ -257,7 +287,7 @@ fn id(text: &str) -> Result<Uuid, AppError> {
 pub(crate) async fn edit(app: App, InPath(user): InPath, visit: Visit) -> Response {
     let found = async { app.account(id(&user)?).await };
     match found.await {
-        Ok(account) => show(&app, &visit, StatusCode::OK, &filled(&account)).await,
+        Ok(account) => show(&app, &visit, StatusCode::OK, filled(&account)).await,
         Err(error) => failure(&app, &visit, error).await,
     }
 }
@@ -275,10 +305,7 @@ pub(crate) async fn update(app: App, InPath(user): InPath, visit: Visit, posted:
         "enable" => app.disable_account(before.id, false).await.map(|()| format!("{name} may sign in again.")),
         "sign-out" => app.sign_out_account(before.id).await.map(|n| format!("{n} sessions of {name} were ended.")),
         "reset" => match app.password_code(before.id).await {
-            Ok(code) => {
-                let model = UserFormModel { code: Some(shown(code, &name)), ..filled(&before) };
-                return show(&app, &visit, StatusCode::OK, &model).await;
-            }
+            Ok(code) => return handed(&app, &visit, StatusCode::OK, &before, code).await,
             Err(error) => Err(error),
         },
         _ => {
@@ -303,7 +330,7 @@ pub(crate) async fn update(app: App, InPath(user): InPath, visit: Visit, posted:
         let general = problems.first().map(|p| format!("Expected {}.", p.expected));
         UserFormModel { error: text.or(general), ..filled(&before) }
     };
-    show(&app, &visit, status, &model).await
+    show(&app, &visit, status, model).await
 }
 
 /// GET `/admin/roles`.

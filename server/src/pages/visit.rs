@@ -1,6 +1,7 @@
 //! What a browser asked for: path, query, cookies. Read without ever refusing: a page answers any address.
 
 use crate::app::window::Asked;
+use crate::net::Peer;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::{ACCEPT, COOKIE, HOST};
 use axum::http::request::Parts;
@@ -20,6 +21,8 @@ pub(crate) struct Visit {
     pub address: String,
     /// Whether it was a GET (or HEAD).
     pub reads: bool,
+    /// Whether the connection is encrypted.
+    pub is_private: bool,
     /// `Host`, for examples on the help page.
     pub host: String,
     pairs: Vec<(String, String)>,
@@ -120,6 +123,7 @@ impl<S: Sync> FromRequestParts<S> for Visit {
             path: parts.uri.path().to_owned(),
             address: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             reads: parts.method.is_safe(),
+            is_private: parts.extensions.get::<Peer>().is_some_and(|peer| peer.is_private),
             host: header(HOST).to_owned(),
             pairs: url::form_urlencoded::parse(query.as_bytes()).into_owned().take(MAX_PAIRS).collect(),
             cookies,

@@ -4,17 +4,34 @@ use crate::Result;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use uuid::Uuid;
 
 /// Who acts, and through which door.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Actor {
     /// User, token or job.
     pub name: String,
+    /// Id of the account or token; names need not be unique.
+    pub id: Option<Uuid>,
     /// `page`, `api`, `cli` or `job`.
     pub source: &'static str,
     /// Network address; empty if there is none.
     pub address: String,
+    /// The last entry recorded in its name.
+    pub receipt: Receipt,
+}
+
+/// The number of an entry, to be told to whoever caused it once its transaction is done. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Receipt(Arc<AtomicI64>);
+
+impl Receipt {
+    /// The number of the last entry; `None` if nothing was recorded.
+    pub fn number(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|number| *number > 0)
+    }
 }
 
 /// A change to be recorded.
@@ -38,11 +55,12 @@ pub struct Entry<'a> {
     pub reason: &'a str,
 }
 
-/// The fields of an entry as they are hashed: each with its length before it, so that no two entries read the same.
-fn entry_hash(previous: &[u8], fields: &[&str]) -> Vec<u8> {
+/// The fields of an entry as they are hashed: each with its length before it, so that no two entries read the same. The
+/// actor's id comes last, and only where there is one: older entries were hashed without.
+fn entry_hash(previous: &[u8], fields: &[&str], actor_id: Option<&str>) -> Vec<u8> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(previous);
-    for field in fields {
+    for field in fields.iter().copied().chain(actor_id) {
         hasher.update(&(field.len() as u64).to_le_bytes());
         hasher.update(field.as_bytes());
     }
@@ -66,6 +84,7 @@ pub async fn record(conn: &mut PgConnection, e: &Entry<'_>) -> Result<i64> {
             .fetch_one(&mut *conn)
             .await?;
     let id = e.id.map(|id| id.to_string());
+    let actor_id = e.actor.id.map(|id| id.to_string());
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let hash = entry_hash(
         &previous,
@@ -82,10 +101,12 @@ pub async fn record(conn: &mut PgConnection, e: &Entry<'_>) -> Result<i64> {
             &text(&after),
             e.reason,
         ],
+        actor_id.as_deref(),
     );
     let number = sqlx::query_scalar(
-        "INSERT INTO audit (at, actor, source, address, action, object, object_key, object_id, before, after, reason, entry_hash)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING audit_id",
+        "INSERT INTO audit (at, actor, source, address, action, object, object_key, object_id, before, after, reason, entry_hash,
+             actor_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING audit_id",
     )
     .bind(at)
     .bind(&e.actor.name)
@@ -99,9 +120,11 @@ pub async fn record(conn: &mut PgConnection, e: &Entry<'_>) -> Result<i64> {
     .bind(&e.after)
     .bind(e.reason)
     .bind(&hash)
+    .bind(e.actor.id)
     .fetch_one(&mut *conn)
     .await?;
     sqlx::query("UPDATE audit_head SET entries = entries + 1, hash = $1").bind(&hash).execute(conn).await?;
+    e.actor.receipt.0.store(number, Ordering::Relaxed);
     Ok(number)
 }
 
@@ -114,6 +137,8 @@ pub struct Recorded {
     pub at: DateTime<Utc>,
     /// Who.
     pub actor: String,
+    /// Account or token.
+    pub actor_id: Option<Uuid>,
     /// Door.
     pub source: String,
     /// Network address; may be empty.
@@ -143,7 +168,7 @@ pub async fn of_object(
     limit: i64,
 ) -> Result<Vec<Recorded>> {
     Ok(sqlx::query_as(
-        "SELECT audit_id, at, actor, source, address, action, object, object_key, object_id, before, after, reason
+        "SELECT audit_id, at, actor, actor_id, source, address, action, object, object_key, object_id, before, after, reason
          FROM audit WHERE object = $1 AND (object_id = $2 OR object_id IS NULL AND object_key = $3)
          ORDER BY audit_id DESC LIMIT $4",
     )
@@ -158,8 +183,10 @@ pub async fn of_object(
 /// Which entries are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// Only of this actor.
+    /// Only of actors of this name.
     pub actor: Option<String>,
+    /// Only of this account or token.
+    pub actor_id: Option<Uuid>,
     /// Only this action.
     pub action: Option<String>,
     /// Only this kind of thing.
@@ -174,27 +201,29 @@ pub struct Wanted {
 
 macro_rules! select_audit {
     () => {
-        "SELECT audit_id, at, actor, source, address, action, object, object_key, object_id, before, after, reason
+        "SELECT audit_id, at, actor, actor_id, source, address, action, object, object_key, object_id, before, after, reason
          FROM audit
          WHERE ($1::text IS NULL OR actor = $1) AND ($2::text IS NULL OR action = $2)
              AND ($3::text IS NULL OR object = $3)
              AND ($4::text IS NULL OR strpos(lower(actor || ' ' || object_key), lower($4)) > 0)
-             AND ($5::bigint IS NULL OR audit_id < $5) AND ($6::bigint IS NULL OR audit_id > $6)"
+             AND ($5::uuid IS NULL OR actor_id = $5)
+             AND ($6::bigint IS NULL OR audit_id < $6) AND ($7::bigint IS NULL OR audit_id > $7)"
     };
 }
 
 /// Entries, newest first, or oldest first from `after` on.
 pub async fn list(conn: &mut PgConnection, w: &Wanted, limit: i64) -> Result<Vec<Recorded>> {
     let statement = if w.after.is_some() {
-        concat!(select_audit!(), " ORDER BY audit_id LIMIT $7")
+        concat!(select_audit!(), " ORDER BY audit_id LIMIT $8")
     } else {
-        concat!(select_audit!(), " ORDER BY audit_id DESC LIMIT $7")
+        concat!(select_audit!(), " ORDER BY audit_id DESC LIMIT $8")
     };
     Ok(sqlx::query_as(statement)
         .bind(&w.actor)
         .bind(&w.action)
         .bind(&w.object)
         .bind(&w.text)
+        .bind(w.actor_id)
         .bind(w.before)
         .bind(w.after)
         .bind(limit)
@@ -208,12 +237,14 @@ pub async fn count(conn: &mut PgConnection, w: &Wanted) -> Result<i64> {
         "SELECT count(*) FROM audit
          WHERE ($1::text IS NULL OR actor = $1) AND ($2::text IS NULL OR action = $2)
              AND ($3::text IS NULL OR object = $3)
-             AND ($4::text IS NULL OR strpos(lower(actor || ' ' || object_key), lower($4)) > 0)",
+             AND ($4::text IS NULL OR strpos(lower(actor || ' ' || object_key), lower($4)) > 0)
+             AND ($5::uuid IS NULL OR actor_id = $5)",
     )
     .bind(&w.actor)
     .bind(&w.action)
     .bind(&w.object)
     .bind(&w.text)
+    .bind(w.actor_id)
     .fetch_one(conn)
     .await?)
 }
@@ -264,6 +295,7 @@ struct ChainRow {
     after: Option<String>,
     reason: String,
     entry_hash: Option<Vec<u8>>,
+    actor_id: Option<String>,
 }
 
 /// Checks the chain from its start. Call it in a transaction that sees one state (repeatable read).
@@ -275,7 +307,7 @@ pub async fn verify(conn: &mut PgConnection, progress: &mut dyn FnMut(i64, i64))
     loop {
         let rows: Vec<ChainRow> = sqlx::query_as(
             "SELECT audit_id, at, actor, source, address, action, object, object_key, object_id::text, before::text, after::text,
-                 reason, entry_hash
+                 reason, entry_hash, actor_id::text
              FROM audit WHERE audit_id > $1 ORDER BY audit_id LIMIT $2",
         )
         .bind(last)
@@ -309,6 +341,7 @@ pub async fn verify(conn: &mut PgConnection, progress: &mut dyn FnMut(i64, i64))
                     &text(row.after),
                     &row.reason,
                 ],
+                row.actor_id.as_deref(),
             );
             if hash != stored {
                 return Ok(Verdict::Broken { audit_id: row.audit_id });
