@@ -12,17 +12,28 @@ impl App {
         !self.caller.may(Action::SeeAllChanges)
     }
 
-    /// Entries, and how many there are in all. Who may not see everybody's sees its own.
-    pub async fn audit(&self, wanted: &Wanted, limit: i64) -> Result<(Vec<Recorded>, i64)> {
+    /// What is wanted, within what the caller may see: who may not see everybody's changes sees its own.
+    fn within_sight(&self, wanted: &Wanted) -> Result<Wanted> {
         self.require(Action::SeeOwnChanges)?;
-        let mut wanted = wanted.clone();
-        if self.sees_own_changes_only() {
-            wanted.actor_id = Some(self.caller.actor.id.unwrap_or_default());
-        }
+        let own = self.sees_own_changes_only().then(|| self.caller.actor.id.unwrap_or_default());
+        Ok(Wanted { actor_id: own.or(wanted.actor_id), ..wanted.clone() })
+    }
+
+    /// Entries, newest first, or oldest first from `after` on.
+    pub async fn audit(&self, wanted: &Wanted, limit: i64) -> Result<Vec<Recorded>> {
+        let wanted = self.within_sight(wanted)?;
         let mut conn = self.db.pages.acquire().await?;
         let entries = audit::list(&mut conn, &wanted, limit).await?;
-        let total = audit::count(&mut conn, &wanted).await?;
-        Ok((self.without_recorded_prices(&mut conn, entries).await?, total))
+        self.without_recorded_prices(&mut conn, entries).await
+    }
+
+    /// How many entries there are in all, and how many of them are at or after the number that `before` names.
+    pub async fn audit_position(&self, wanted: &Wanted) -> Result<(i64, i64)> {
+        let wanted = self.within_sight(wanted)?;
+        let mut conn = self.db.pages.acquire().await?;
+        let total = audit::count(&mut conn, &Wanted { before: None, ..wanted.clone() }).await?;
+        let skipped = if wanted.before.is_some() { total - audit::count(&mut conn, &wanted).await? } else { 0 };
+        Ok((total, skipped))
     }
 
     /// Actions and kinds of things to choose from.

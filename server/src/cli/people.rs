@@ -223,7 +223,7 @@ impl Audit {
     pub(super) async fn run(self, place: &Place) -> Result<()> {
         with_database(place, async |app| match self {
             Self::List { actor, limit } => {
-                let (entries, _) = app.audit(&Wanted { actor, ..Wanted::default() }, limit).await.map_err(plain)?;
+                let entries = app.audit(&Wanted { actor, ..Wanted::default() }, limit).await.map_err(plain)?;
                 for e in entries {
                     let at = rfc3339(e.at.timestamp_millis());
                     println!("{:>8} {at} {:<24} {:<4} {} {} {}", e.audit_id, e.actor, e.source, e.action, e.object, e.object_key);

@@ -460,7 +460,7 @@ pub async fn audit(
     if ndjson && query.follow == Some(true) {
         return follow(app, wanted).await;
     }
-    let (entries, _) = app.audit(&wanted, limit).await?;
+    let entries = app.audit(&wanted, limit).await?;
     let entries: Vec<EntryOut> = entries.into_iter().map(EntryOut::from).collect();
     if ndjson {
         return Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines(&entries)).into_response());
@@ -481,7 +481,7 @@ async fn follow(app: App, mut wanted: Wanted) -> Result<Response, ApiError> {
         if !at_once {
             tokio::time::sleep(FOLLOW_EVERY).await;
         }
-        let (entries, _) = app.audit(&wanted, MOST).await.ok()?;
+        let entries = app.audit(&wanted, MOST).await.ok()?;
         let more = entries.len() as i64 == MOST;
         if let Some(last) = entries.last() {
             wanted.after = Some(last.audit_id);

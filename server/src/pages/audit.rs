@@ -50,10 +50,11 @@ pub(crate) async fn get(app: App, visit: Visit) -> Response {
         let (shell, _) = shell(&app, &visit, SPEC).await?;
         let wanted = wanted(&visit);
         if visit.csv().is_some() {
-            let (entries, _) = app.audit(&Wanted { before: None, ..wanted }, CSV_ROWS).await?;
+            let entries = app.audit(&Wanted { before: None, ..wanted }, CSV_ROWS).await?;
             return Ok(entries_csv(&shell, &entries));
         }
-        let (mut entries, total) = app.audit(&wanted, PAGE as i64 + 1).await?;
+        let mut entries = app.audit(&wanted, PAGE as i64 + 1).await?;
+        let (total, skipped) = app.audit_position(&wanted).await?;
         let more = entries.len() > PAGE;
         entries.truncate(PAGE);
         let (actions, objects) = app.audit_words().await?;
@@ -65,7 +66,7 @@ pub(crate) async fn get(app: App, visit: Visit) -> Response {
             cursor: wanted.before.map(|at| at.to_string()),
             next: entries.last().filter(|_| more).map(|last| last.audit_id.to_string()),
             previous: wanted.before.map(|_| String::new()),
-            first_row: 0,
+            first_row: if total == 0 { 0 } else { skipped + 1 },
             total,
             csv_href: csv_href(&visit, &shell, "rows"),
         };
@@ -151,7 +152,7 @@ fn some(text: String) -> String {
 /// Newest changes of a kind of thing, to be shown beside the form that makes them.
 pub(super) async fn newest(app: &App, object: &str) -> Result<Vec<EventRow>, AppError> {
     let wanted = Wanted { object: Some(object.to_owned()), ..Wanted::default() };
-    let (entries, _) = app.audit(&wanted, BESIDE).await?;
+    let entries = app.audit(&wanted, BESIDE).await?;
     let row = |entry: &Recorded| {
         let row = edit(entry);
         let which = if entry.object == "token" { format!("{}: {}", entry.object_key, row.text) } else { row.text };
@@ -176,8 +177,14 @@ fn differ(name: &str, before: &Value, after: &Value, found: &mut Vec<(String, St
         names.sort_unstable();
         names.dedup();
         for member in names {
-            let path = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
-            let value = |of: &serde_json::Map<String, Value>| of.get(member).cloned().unwrap_or(Value::Null);
+            let instant =
+                member.strip_suffix("_ms").filter(|_| [before, after].iter().any(|v| is_instant(v.get(member))));
+            let shown = instant.unwrap_or(member);
+            let path = if name.is_empty() { shown.to_owned() } else { format!("{name}.{shown}") };
+            let value = |of: &serde_json::Map<String, Value>| match of.get(member).cloned().unwrap_or(Value::Null) {
+                Value::Number(ms) if instant.is_some() => Value::String(rfc3339(ms.as_i64().unwrap_or_default())),
+                other => other,
+            };
             differ(&path, &value(before), &value(after), found);
         }
         return;
@@ -186,6 +193,11 @@ fn differ(name: &str, before: &Value, after: &Value, found: &mut Vec<(String, St
     if before != after {
         found.push((name.to_owned(), before, after));
     }
+}
+
+/// Milliseconds that are a point in time, not a duration: later than 1973.
+fn is_instant(value: Option<&Value>) -> bool {
+    value.and_then(Value::as_i64).is_some_and(|ms| ms > 100_000_000_000)
 }
 
 fn words(value: &Value) -> String {
@@ -240,6 +252,10 @@ mod tests {
         .map(|(name, before, after)| (name.into(), before.into(), after.into()))
         .to_vec();
         assert_eq!(differences(Some(&before), Some(&after)), told);
+        let times = json!({ "expires_ms": 1_829_846_183_104_i64, "feed_period_ms": 10_000 });
+        let told: Vec<_> = differences(None, Some(&times)).into_iter().map(|(name, _, after)| (name, after)).collect();
+        let expected = [("expires", "2027-12-26T18:36:23Z"), ("feed_period_ms", "10000")];
+        assert_eq!(told, expected.map(|(name, after)| (name.to_owned(), after.to_owned())));
         assert!(differences(Some(&before), Some(&before)).is_empty() && differences(None, None).is_empty());
     }
 }

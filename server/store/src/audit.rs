@@ -231,20 +231,21 @@ pub async fn list(conn: &mut PgConnection, w: &Wanted, limit: i64) -> Result<Vec
         .await?)
 }
 
-/// How many entries are wanted in all.
+/// How many entries are wanted, those before the given number only if there is one.
 pub async fn count(conn: &mut PgConnection, w: &Wanted) -> Result<i64> {
     Ok(sqlx::query_scalar(
         "SELECT count(*) FROM audit
          WHERE ($1::text IS NULL OR actor = $1) AND ($2::text IS NULL OR action = $2)
              AND ($3::text IS NULL OR object = $3)
              AND ($4::text IS NULL OR strpos(lower(actor || ' ' || object_key), lower($4)) > 0)
-             AND ($5::uuid IS NULL OR actor_id = $5)",
+             AND ($5::uuid IS NULL OR actor_id = $5) AND ($6::bigint IS NULL OR audit_id < $6)",
     )
     .bind(&w.actor)
     .bind(&w.action)
     .bind(&w.object)
     .bind(&w.text)
     .bind(w.actor_id)
+    .bind(w.before)
     .fetch_one(conn)
     .await?)
 }
