@@ -78,6 +78,11 @@ impl Action {
         Self::Administer,
     ];
 
+    /// Whether it is about the whole organisation: a token that is limited to some pools or tenants may not.
+    pub fn concerns_everything(self) -> bool {
+        matches!(self, Self::SeeJobs | Self::SeeOwnChanges | Self::SeeAllChanges | Self::Administer)
+    }
+
     /// What a person may not do, as the end of "you may not ...".
     pub fn words(self) -> &'static str {
         match self {

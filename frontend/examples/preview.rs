@@ -895,7 +895,7 @@ fn all_pages() -> Vec<(&'static str, String)> {
                 pages::me(
                     &plain("Preferences", "/me", None),
                     &MeModel {
-                        account: Some(account(TotpModel::Off)),
+                        account: Some(account(TotpModel::Off { current: Field::default() })),
                         tz: Field::of("Europe/Berlin"),
                         theme: Theme::System,
                         density: Density::Cosy,
@@ -1097,6 +1097,7 @@ fn user(id: Option<&str>) -> UserFormModel {
         version: "3".into(),
         error: None,
         disabled: false,
+        totp: true,
         sessions: 2,
         seen_ms: Some(NOW - HOUR),
         code: id.map(|_| ShownOnce {

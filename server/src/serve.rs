@@ -70,7 +70,12 @@ pub fn router(state: AppState) -> Router {
         .layer(
             CompressionLayer::new()
                 .quality(tower_http::CompressionLevel::Fastest)
-                .compress_when(SizeAbove::new(512).and(NotForContentType::new("font/woff2"))),
+                // What follows the audit trail reads line by line: nothing may wait in a compressor.
+                .compress_when(
+                    SizeAbove::new(512)
+                        .and(NotForContentType::new("font/woff2"))
+                        .and(NotForContentType::new("application/x-ndjson")),
+                ),
         )
         .layer(middleware::from_fn(guard))
         .with_state(state)

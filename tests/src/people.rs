@@ -71,7 +71,7 @@ pub async fn set_password(conn: &mut PgConnection, password: &str) -> Result<()>
 pub async fn open_session(conn: &mut PgConnection, account: &Account, id: Id, csrf: &str) -> Result<()> {
     let now = clock::now_ms() / 1000;
     let data = json!({
-        "account": account.key, "version": account.version, "csrf": csrf, "ends": now + 86_400, "idle": 86_400, "noted": now,
+        "account": account.key, "version": account.version, "epoch": account.epoch, "csrf": csrf, "ends": now + 86_400, "idle": 86_400, "noted": now,
     });
     let row = sessions::Session {
         hash: &session::hash(id),

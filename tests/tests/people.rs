@@ -528,3 +528,172 @@ async fn money_is_shown_to_those_who_may_see_it_and_to_nobody_where_it_is_hidden
     assert_eq!(price(&reads).await?, json!(7_654_321), "a form without the field leaves it alone");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_limited_token_stays_within_its_limits() -> Result<()> {
+    let world = World::new().await?;
+    let admin = world.admin()?;
+    let all = [Scope::Read, Scope::Ingest, Scope::Plan, Scope::Admin];
+    // As one made before such a token was refused could be.
+    let in_pool = world.program(1, &all, &["one"], &[]).await?;
+    let in_tenant = world.program(2, &all, &[], &["tenant-one"]).await?;
+    for (limit, field) in [(json!(["one"]), "pools"), (json!(["tenant-one"]), "tenants")] {
+        let mut wanted = json!({ "name": "x", "scopes": ["admin"] });
+        wanted[field] = limit;
+        let refused = admin.json(Method::POST, "/api/v1/tokens", &wanted).await?.problem(422)?;
+        assert_eq!(refused["errors"][0]["field"], field);
+    }
+    let sample = |pool: &str, tenant: Option<&str>| {
+        json!({ "source": "s", "seq": 1, "rows": [
+            { "pool": pool, "tenant": tenant, "ts": "2026-11-21T08:00:00Z", "capacity": 1, "occupied": 1 }] })
+    };
+    let change =
+        |pool: Option<&str>| json!([{ "at": "now", "kind": "deploy", "title": "t", "source": "s", "pool": pool }]);
+    let post = async |client: &Client, path: &str, body: &serde_json::Value| -> Result<u16> {
+        Ok(client.json(Method::POST, path, body).await?.status)
+    };
+    for (who, client) in [("pool", &in_pool), ("tenant", &in_tenant)] {
+        for path in ["/api/v1/users", "/api/v1/tokens", "/api/v1/audit", "/api/v1/jobs", "/metrics"] {
+            let status = client.get(path).await?.status;
+            ensure!(status == 403, "{who}: {path}: {status}");
+        }
+        for (path, body) in [
+            ("/api/v1/tokens", json!({ "name": "x", "scopes": ["read"] })),
+            ("/api/v1/pools", json!({ "slug": "three", "capacity": 1 })),
+            ("/api/v1/tenants", json!({ "slug": "three" })),
+            ("/api/v1/changes", change(None)),
+        ] {
+            let status = post(client, path, &body).await?;
+            ensure!(status == 403, "{who}: {path}: {status}");
+        }
+        let archived = client.send(Method::DELETE, "/api/v1/tenants/tenant-one", &[], None).await?.status;
+        ensure!(archived == 403, "{who}: {archived}");
+    }
+    assert_eq!(post(&in_pool, "/api/v1/changes", &change(Some("one"))).await?, 200);
+    assert_eq!(post(&in_pool, "/api/v1/changes", &change(Some("two"))).await?, 404);
+    let receipt = in_pool.json(Method::POST, "/api/v1/ingest/occupancy", &sample("two", None)).await?.expect(200)?;
+    assert_eq!(receipt.json()?["rejected"], 1, "another pool is none that it knows");
+    assert_eq!(post(&in_pool, "/api/v1/pools/one/capacity", &json!({ "slots": 7 })).await?, 200);
+    assert_eq!(post(&in_pool, "/api/v1/pools/two/capacity", &json!({ "slots": 7 })).await?, 404);
+    for body in [sample("one", None), sample("one", Some("tenant-one"))] {
+        assert_eq!(post(&in_tenant, "/api/v1/ingest/occupancy", &body).await?, 403);
+    }
+    assert_eq!(post(&in_tenant, "/api/v1/changes", &change(Some("one"))).await?, 403);
+    assert_eq!(post(&in_tenant, "/api/v1/pools/one/capacity", &json!({ "slots": 7 })).await?, 403);
+    world.person(9, &[Role::TenantViewer], &["tenant-one"]).await?.get("/metrics").await?.problem(401)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_open_stream_ends_with_its_token() -> Result<()> {
+    use futures::StreamExt as _;
+    let world = World::new().await?;
+    let admin = world.admin()?;
+    let made = json!({ "name": "collector", "scopes": ["admin"] });
+    let made = admin.json(Method::POST, "/api/v1/tokens", &made).await?.expect(201)?.json()?;
+    let mut stream = reqwest::Client::new()
+        .get(world.service.at("/api/v1/audit?follow=true&after=0"))
+        .bearer_auth(made["secret"].as_str().context("a secret")?)
+        .header("accept", "application/x-ndjson")
+        .send()
+        .await?
+        .bytes_stream();
+    let first = stream.next().await.context("entries")??;
+    assert!(String::from_utf8_lossy(&first).contains("collector"), "its own making is told");
+    let path = format!("/api/v1/tokens/{}", made["token"]["id"].as_str().context("an id")?);
+    admin.send(Method::DELETE, &path, &[], None).await?.expect(204)?;
+    let rest = async {
+        while let Some(part) = stream.next().await {
+            ensure!(!String::from_utf8_lossy(&part?).contains("revoke"), "it still hears");
+        }
+        Ok(())
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), rest).await.context("the stream goes on")?
+}
+
+#[tokio::test]
+async fn many_attempts_at_once_are_no_more_than_five() -> Result<()> {
+    let world = World::new().await?;
+    with_password(&world, &[Role::Viewer]).await?;
+    let page = world.nobody()?.page("/login").await?.expect(200)?;
+    let form = form_cookie(&page)?;
+    let browser = world.nobody()?.with_cookie(&format!("hr_form={form}"), &form);
+    let guess = |number: u32| {
+        let browser = browser.clone();
+        async move {
+            let password = format!("guess {number}");
+            browser.form("/login", &[("email", "mika@test.example"), ("password", password.as_str())]).await
+        }
+    };
+    let answers = futures::future::try_join_all((0..30).map(guess)).await?;
+    let tried = answers.iter().filter(|answer| answer.status == 401).count();
+    assert!(tried <= 5 && answers.iter().all(|answer| matches!(answer.status, 401 | 429)), "{tried} were compared");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reset_tells_nobody_who_has_an_account() -> Result<()> {
+    let world = World::new().await?;
+    with_password(&world, &[Role::Viewer]).await?;
+    let page = world.nobody()?.page("/reset").await?.expect(200)?;
+    let form = form_cookie(&page)?;
+    let browser = world.nobody()?.with_cookie(&format!("hr_form={form}"), &form);
+    for password in ["short", "a long password that nobody guesses"] {
+        let mut said = Vec::new();
+        for email in ["mika@test.example", "kima@test.example"] {
+            let fields = [("email", email), ("code", "AAAA-BBBB-CCCC"), ("password", password)];
+            let answer = browser.form("/reset", &fields).await?.expect(422)?;
+            let main = answer.body.split("<main").nth(1).unwrap_or_default().replace(email, "EMAIL");
+            said.push(main.split("generated").next().unwrap_or_default().to_owned());
+        }
+        assert_eq!(said[0], said[1], "{password}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_password_ends_sessions_that_were_begun_before() -> Result<()> {
+    let world = World::new().await?;
+    with_password(&world, &[Role::Viewer]).await?;
+    let nobody = world.nobody()?;
+    let session = async || -> Result<Client> {
+        let answer = sign_in(&nobody, "mika@test.example", "correct horse battery").await?.expect(303)?;
+        let session = answer.set_cookie("headroom").context("a session")?;
+        Ok(nobody.clone().with_cookie(&format!("headroom={session}"), ""))
+    };
+    let (here, there) = (session().await?, session().await?);
+    let me = here.page("/me").await?.expect(200)?.body;
+    let here = here.with_proof(form_proof(&me)?);
+    // Guesses of the present password are counted too; so is proof for a second factor.
+    for (path, more) in [("/me/password", ("password", "another horse battery")), ("/me/totp", ("begin", "1"))] {
+        let refused = here.form(path, &[("current", "wrong"), more]).await?.expect(422)?;
+        assert!(refused.body.contains("your present password"), "{path}");
+    }
+    let fields = [("current", "correct horse battery"), ("password", "another horse battery")];
+    let changed = here.form("/me/password", &fields).await?.expect(303)?;
+    assert_eq!(changed.header("location"), "/me");
+    there.page("/overview").await?.expect(303)?;
+    let renewed = here.page("/overview").await?.expect(200)?.set_cookie("headroom").context("a new id")?;
+    let here = nobody.clone().with_cookie(&format!("headroom={renewed}"), "");
+
+    // A session that is written after the reset, by a sign-in that was under way, is over too.
+    let mut conn = world.conn().await?;
+    let mika = headroom_store::account::by_email(&mut conn, "mika@test.example").await?.context("the account")?;
+    let hash = headroom_server::auth::password::hash("third horse battery").await?;
+    headroom_store::account::set_password(&mut conn, mika.key, &hash).await?;
+    people::open_session(&mut conn, &mika, Id(815), "81581581581581581581581581581581").await?;
+    nobody.clone().with_cookie(&format!("headroom={}", Id(815)), "").page("/overview").await?.expect(303)?;
+    here.page("/overview").await?.expect(303)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_roles_do_not_add_up_to_the_money_of_all() -> Result<()> {
+    let world = World::new().await?;
+    let priced = json!({ "slug": "priced", "capacity": 4, "unit_cost_micros": 7_654_321 });
+    world.admin()?.json(Method::POST, "/api/v1/pools", &priced).await?.expect(201)?;
+    let both = world.person(1, &[Role::OnCall, Role::TenantViewer], &["tenant-one"]).await?;
+    let body = both.page("/pools/priced?tab=policy").await?.expect(200)?.body;
+    assert!(!body.contains("7.654"), "neither role shows what everybody pays");
+    Ok(())
+}

@@ -286,7 +286,7 @@ async fn exchange(address: &str, bytes: &[u8]) -> Result<Vec<u16>> {
 }
 
 /// Connections at once.
-const AT_ONCE: u64 = 16;
+const AT_ONCE: u64 = 40;
 
 /// Memory of a process that is in use, kB.
 fn resident(pid: u32) -> Result<u64> {

@@ -141,8 +141,11 @@ pub struct AccountModel {
 /// The second factor of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TotpModel {
-    /// Not set up. Button posts `begin=1` to `/me/totp`.
-    Off,
+    /// Not set up. Button posts `begin=1` and the field `current` (password, if there is one) to `/me/totp`.
+    Off {
+        /// Why it was refused.
+        current: Field,
+    },
     /// A secret was made and waits for its first code. Field `totp`, action `/me/totp`; *Cancel* posts `cancel=1`.
     Begun {
         /// The secret in base 32, groups of four, to be typed into an app.
@@ -212,7 +215,7 @@ pub struct UserRow {
 
 /// `/admin/users/new` and `/admin/users/{id}`. Fields: `name`, `email`, `roles` (checkboxes, one value each), `tenants`
 /// (slugs, one per line), hidden `version`. On an existing account further forms post to the same path with `do` =
-/// `disable`, `enable`, `sign-out`, `reset`.
+/// `disable`, `enable`, `sign-out`, `reset`, `reset-totp`.
 #[derive(Debug, Clone)]
 pub struct UserFormModel {
     /// Id of an existing account; `None` for a new one.
@@ -233,6 +236,8 @@ pub struct UserFormModel {
     pub error: Option<String>,
     /// May not sign in.
     pub disabled: bool,
+    /// Has a second factor.
+    pub totp: bool,
     /// Open sessions.
     pub sessions: i64,
     /// Last request.

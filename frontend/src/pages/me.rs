@@ -17,7 +17,7 @@ const CURRENT: Ask = Ask::new("current", "Current password", "So that nobody els
 const TOTP: Ask = Ask::new("totp", "Code", "The six digits that the app shows now: they prove that it works.")
     .takes(Mode::Whole)
     .filled_as("one-time-code");
-const TOTP_OFF: Ask = Ask::new("current", "Password", "So that nobody else turns it off while you are away.")
+const TOTP_PROOF: Ask = Ask::new("current", "Password", "So that nobody else changes it while you are away.")
     .with_id("totp-current")
     .takes(Mode::Password)
     .filled_as("current-password");
@@ -40,9 +40,10 @@ fn errors(model: &MeModel) -> Vec<(&'static str, &'static str, &Field)> {
     fields.push((CURRENT.id, CURRENT.label, &account.current));
     fields.push((NEW_PASSWORD.id, NEW_PASSWORD.label, &account.password));
     match &account.totp {
-        TotpModel::Off => {}
         TotpModel::Begun { code, .. } => fields.push((TOTP.id, TOTP.label, code)),
-        TotpModel::On { current } => fields.push((TOTP_OFF.id, TOTP_OFF.label, current)),
+        TotpModel::Off { current } | TotpModel::On { current } => {
+            fields.push((TOTP_PROOF.id, TOTP_PROOF.label, current));
+        }
     }
     fields
 }
@@ -114,7 +115,7 @@ fn password_form(shell: &ShellModel, account: &AccountModel) -> AnyView {
 
 fn second_factor(shell: &ShellModel, totp: &TotpModel) -> AnyView {
     let body = match totp {
-        TotpModel::Off => totp_off(shell),
+        TotpModel::Off { current } => totp_off(shell, current),
         TotpModel::Begun { secret, uri, qr_svg, code } => totp_begun(shell, secret, uri, qr_svg, code),
         TotpModel::On { current } => totp_on(shell, current),
     };
@@ -127,12 +128,15 @@ fn second_factor(shell: &ShellModel, totp: &TotpModel) -> AnyView {
     .into_any()
 }
 
-fn totp_off(shell: &ShellModel) -> AnyView {
+fn totp_off(shell: &ShellModel, current: &Field) -> AnyView {
     view! {
         <p class="hr-muted">"Not set up. With it, signing in also asks for six digits that an authenticator app on your phone shows."</p>
-        <form method="post" action="/me/totp">
+        <form class="hr-form" method="post" action="/me/totp">
             {csrf(shell)}
-            <button class="hr-btn" type="submit" name="begin" value="1">"Set up second factor"</button>
+            {input(shell, TOTP_PROOF, current, None)}
+            <div class="hr-form__foot">
+                <button class="hr-btn" type="submit" name="begin" value="1">"Set up second factor"</button>
+            </div>
         </form>
     }
     .into_any()
@@ -169,7 +173,7 @@ fn totp_on(shell: &ShellModel, current: &Field) -> AnyView {
         <p><span class="hr-level hr-level--ok">{state_icon(shell, "state-ok")}"in use"</span></p>
         <form class="hr-form" method="post" action="/me/totp">
             {csrf(shell)}
-            {input(shell, TOTP_OFF, current, None)}
+            {input(shell, TOTP_PROOF, current, None)}
             <div class="hr-form__foot">
                 <button class="hr-btn" type="submit" name="off" value="1">"Turn off second factor"</button>
             </div>

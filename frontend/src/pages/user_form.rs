@@ -120,6 +120,14 @@ fn sign_in(shell: &ShellModel, model: &UserFormModel, action: &str) -> AnyView {
             "With it the person chooses a new password. Codes made before stop working.",
         )
     });
+    let reset_totp = model.totp.then(|| {
+        step(
+            "reset-totp",
+            "Take second factor away",
+            "hr-btn",
+            "For somebody who lost the device: the password alone signs in until a new one is set up.",
+        )
+    });
     let sign_out = (model.sessions > 0)
         .then(|| step("sign-out", "Sign out everywhere", "hr-btn", "Every session of this person ends at once."));
     let disable = if model.disabled {
@@ -138,7 +146,7 @@ fn sign_in(shell: &ShellModel, model: &UserFormModel, action: &str) -> AnyView {
                 <h2 id="sign-in-title">"Sign-in"</h2>
                 <span class="hr-card__sub">{state}" · "{open}" · "{seen}</span>
             </div>
-            <ul class="hr-steps">{reset}{sign_out}{disable}</ul>
+            <ul class="hr-steps">{reset}{reset_totp}{sign_out}{disable}</ul>
         </section>
     }
     .into_any()

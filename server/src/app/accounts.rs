@@ -209,9 +209,21 @@ impl App {
         let mut tx = self.db.pages.begin().await?;
         let found = find(&mut tx, id).await?;
         let ended = session::end(&mut tx, found.key, Which::All).await?;
+        account::end_epoch(&mut tx, found.key).await?;
         note(&mut tx, &self.caller.actor, "sign-out-everywhere", &found, None, None, "").await?;
         tx.commit().await?;
         Ok(ended)
+    }
+
+    /// Takes an account's second factor away, for somebody who lost the device.
+    pub async fn reset_second_factor(&self, id: Uuid) -> Result<()> {
+        self.require(Action::Administer)?;
+        let mut tx = self.db.pages.begin().await?;
+        let found = find(&mut tx, id).await?;
+        account::set_totp(&mut tx, found.key, None, false).await?;
+        note(&mut tx, &self.caller.actor, "reset-second-factor", &found, None, None, "").await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Makes a code with which an account chooses a new password; earlier codes end.
@@ -238,14 +250,24 @@ impl App {
         }
     }
 
-    /// Changes one's own password; all other sessions end.
-    pub async fn change_password(&self, current: &str, new: &str, session_hash: &[u8]) -> Result<()> {
-        let own = self.require_account()?.clone();
-        let mut conn = self.db.pages.acquire().await?;
-        let secrets = account::secrets(&mut conn, own.key).await?;
-        drop(conn);
-        if secrets.password_hash.is_some() && !password::matches(current, secrets.password_hash.as_deref()).await? {
+    /// Proves by the present password that it is the owner who asks; guesses are counted like those at sign-in.
+    async fn prove(&self, own: &Account, current: &str) -> Result<()> {
+        self.attempt(&own.fields.email, &self.caller.actor.address).await?;
+        let secrets = account::secrets(&mut *self.db.pages.acquire().await?, own.key).await?;
+        if !password::matches(current, secrets.password_hash.as_deref()).await? {
             return Err(AppError::invalid("current", "", "your present password"));
+        }
+        let mut tx = self.db.pages.begin().await?;
+        self.proved(&mut tx, &own.fields.email).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Changes one's own password; all other sessions end. Returns the epoch that the present one goes on in.
+    pub async fn change_password(&self, current: &str, new: &str, session_hash: &[u8]) -> Result<i32> {
+        let own = self.require_account()?.clone();
+        if own.has_password {
+            self.prove(&own, current).await?;
         }
         let problems = check_password(new, &own.fields);
         if !problems.is_empty() {
@@ -256,8 +278,9 @@ impl App {
         account::set_password(&mut tx, own.key, &hash).await?;
         session::end(&mut tx, own.key, Which::AllBut(session_hash)).await?;
         note(&mut tx, &self.caller.actor, "change-password", &own, None, None, "").await?;
+        let after = account::by_key(&mut tx, own.key).await?.ok_or_else(|| lost("account"))?;
         tx.commit().await?;
-        Ok(())
+        Ok(after.epoch)
     }
 
     /// One's own sessions, newest use first.
@@ -266,16 +289,20 @@ impl App {
         Ok(session::of_account(&mut *self.db.pages.acquire().await?, key).await?)
     }
 
-    /// Ends some of one's own sessions; returns how many.
-    pub async fn end_own_sessions(&self, which: Which<'_>) -> Result<u64> {
+    /// Ends some of one's own sessions; returns how many, and the epoch that the present one goes on in.
+    pub async fn end_own_sessions(&self, which: Which<'_>) -> Result<(u64, i32)> {
         let own = self.require_account()?;
         let mut tx = self.db.pages.begin().await?;
         let ended = session::end(&mut tx, own.key, which).await?;
+        let epoch = match which {
+            Which::One(_) => own.epoch,
+            Which::All | Which::AllBut(_) => account::end_epoch(&mut tx, own.key).await?,
+        };
         if ended > 0 {
             note(&mut tx, &self.caller.actor, "end-sessions", own, None, None, "").await?;
         }
         tx.commit().await?;
-        Ok(ended)
+        Ok((ended, epoch))
     }
 
     /// One's own second factor: its secret if one was begun, and whether it is in use.
@@ -285,9 +312,12 @@ impl App {
         Ok((secrets.totp_secret, secrets.totp_on))
     }
 
-    /// Begins a second factor: a secret that is not in use before its first code.
-    pub async fn begin_totp(&self) -> Result<()> {
+    /// Begins a second factor: a secret that is not in use before its first code. The password proves who asks.
+    pub async fn begin_totp(&self, current: &str) -> Result<()> {
         let own = self.require_account()?;
+        if own.has_password {
+            self.prove(own, current).await?;
+        }
         let mut conn = self.db.pages.acquire().await?;
         if account::secrets(&mut conn, own.key).await?.totp_on {
             return Err(AppError::Conflict("a second factor is in use already; turn it off first".into()));
@@ -329,9 +359,8 @@ impl App {
     /// Turns one's own second factor off; the password proves who asks.
     pub async fn turn_off_totp(&self, current: &str) -> Result<()> {
         let own = self.require_account()?;
-        let secrets = account::secrets(&mut *self.db.pages.acquire().await?, own.key).await?;
-        if !password::matches(current, secrets.password_hash.as_deref()).await? {
-            return Err(AppError::invalid("current", "", "your present password"));
+        if own.has_password {
+            self.prove(own, current).await?;
         }
         let mut tx = self.db.pages.begin().await?;
         account::set_totp(&mut tx, own.key, None, false).await?;

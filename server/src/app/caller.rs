@@ -2,8 +2,9 @@
 
 use super::{App, AppError, Result};
 use headroom_domain::access::{Action, Role, Scope};
-use headroom_store::account::Account;
+use headroom_store::account::{self, Account};
 use headroom_store::audit::{Actor, Receipt};
+use headroom_store::{session, token};
 use std::sync::Arc;
 
 /// The one on whose behalf a use case runs.
@@ -32,6 +33,8 @@ pub enum Who {
         account: Box<Account>,
         /// What a form of this session carries.
         csrf: String,
+        /// The store's key of the session.
+        session: Vec<u8>,
     },
     /// A program with an API token.
     Token {
@@ -63,9 +66,22 @@ impl Caller {
         match &self.who {
             Who::Nobody => false,
             Who::Machine => true,
-            Who::Person { account, .. } => account.fields.roles.iter().any(|role| role.allows(action)),
-            Who::Token { scopes, .. } => scopes.iter().any(|scope| scope.allows(action)),
+            // A tenant viewer sees the money of its own tenants; whom another role shows all tenants sees all money by that
+            // role only.
+            Who::Person { account, .. } => account.fields.roles.iter().any(|role| {
+                let own_money_only =
+                    *role == Role::TenantViewer && action == Action::SeeMoney && self.tenants.is_none();
+                role.allows(action) && !own_money_only
+            }),
+            Who::Token { scopes, .. } => {
+                scopes.iter().any(|scope| scope.allows(action)) && !(self.is_limited() && action.concerns_everything())
+            }
         }
+    }
+
+    /// Whether it may touch some pools or see some tenants only.
+    pub fn is_limited(&self) -> bool {
+        self.pools.is_some() || self.tenants.is_some()
     }
 
     /// Whether it is somebody at all.
@@ -119,11 +135,50 @@ impl App {
             Who::Nobody => AppError::SignIn,
             Who::Token { .. } => {
                 let scopes = action.scopes().iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" or ");
-                AppError::Forbidden { action, needs: format!("a token with the scope {scopes}") }
+                let limit = if action.concerns_everything() { ", not limited to some pools or tenants" } else { "" };
+                AppError::Forbidden { action, needs: format!("a token with the scope {scopes}{limit}") }
             }
             Who::Person { .. } | Who::Machine => {
                 let roles = action.roles().iter().map(|role| role.label().to_lowercase()).collect::<Vec<_>>();
                 AppError::Forbidden { action, needs: format!("the role {}", roles.join(" or ")) }
+            }
+        })
+    }
+
+    /// Refuses who is limited to some tenants: what is done here is everybody's.
+    pub(crate) fn require_all_tenants(&self, action: Action) -> Result<()> {
+        if self.caller.tenants.is_none() {
+            return Ok(());
+        }
+        Err(AppError::Forbidden { action, needs: "one that is not limited to some tenants".into() })
+    }
+
+    /// Refuses who is limited to some pools or tenants.
+    pub(crate) fn require_no_limits(&self, action: Action) -> Result<()> {
+        self.require_all_tenants(action)?;
+        if self.caller.pools.is_none() {
+            return Ok(());
+        }
+        Err(AppError::Forbidden { action, needs: "one that is not limited to some pools".into() })
+    }
+
+    /// Refuses limited callers what counts the whole organisation.
+    pub fn require_whole_view(&self) -> Result<()> {
+        self.require(Action::See)?;
+        self.require_no_limits(Action::See)
+    }
+
+    /// Whether the caller still is who it was when the request came: long answers ask again.
+    pub async fn is_still_in(&self) -> Result<bool> {
+        let mut conn = self.db.pages.acquire().await?;
+        Ok(match &self.caller.who {
+            Who::Nobody => false,
+            Who::Machine => true,
+            Who::Token { key, .. } => token::works(&mut conn, *key).await?,
+            Who::Person { account, session, .. } => {
+                let same = |now: &Account| now.disabled_ms.is_none() && now.version == account.version;
+                account::by_key(&mut conn, account.key).await?.is_some_and(|now| same(&now))
+                    && session::load(&mut conn, session).await?.is_some()
             }
         })
     }

@@ -49,6 +49,10 @@ impl App {
     /// Records changes, each for a pool by its slug or for all; returns how many were new.
     pub async fn record_changes(&self, changes: Vec<(Option<String>, Change)>) -> Result<u64> {
         self.require(Action::RecordChanges)?;
+        self.require_all_tenants(Action::RecordChanges)?;
+        if changes.iter().any(|(pool, _)| pool.is_none()) {
+            self.require_no_limits(Action::RecordChanges)?;
+        }
         let mut tx = self.db.pages.begin().await?;
         let mut rows = Vec::new();
         for (slug, mut change) in changes {

@@ -67,6 +67,7 @@ impl App {
     /// Accepts a batch once. Durable when this returns.
     pub async fn accept_batch(&self, form: Form, body: Vec<u8>) -> Result<Receipt> {
         self.require(Action::Ingest)?;
+        self.require_all_tenants(Action::Ingest)?;
         let mut conn = self.db.ingest.acquire().await?;
         let now = headroom_store::now(&mut conn).await?;
         let hash = hash(&form, &body);
@@ -121,7 +122,7 @@ impl App {
             }
             Accepted::Conflict { last_seq } => Err(AppError::Conflict(format!(
                 "number {seq} of source {source:?} was used before with other content; its last number is {last_seq}, go on from {}",
-                last_seq + 1
+                last_seq.saturating_add(1)
             ))),
         }
     }
@@ -129,6 +130,7 @@ impl App {
     /// The highest number accepted from a source, and when.
     pub async fn last_seq(&self, source: &str) -> Result<Option<(i64, Option<Millis>)>> {
         self.require(Action::Ingest)?;
+        self.require_all_tenants(Action::Ingest)?;
         let found = ingest::last_seq(&mut *self.db.pages.acquire().await?, source).await?;
         Ok(found.map(|(seq, at)| (seq, at.map(|at| at.timestamp_millis()))))
     }

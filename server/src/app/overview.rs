@@ -132,7 +132,12 @@ impl App {
         let conn = &mut *conn;
         let keys = window.pool_keys();
         let pools = keys.as_deref();
-        let now = current::totals(conn, pools, window.now_ms - FRESH_MS).await?;
+        let since = window.now_ms - FRESH_MS;
+        let mut now = current::totals(conn, pools, since).await?;
+        // Beside a curve of some tenants stands what these tenants have now.
+        if let Some(tenants) = window.tenant_keys() {
+            now.occupied = current::occupied_by(conn, pools, &tenants, since).await?;
+        }
         let at_end = window.to_ms.min(window.now_ms);
         let named = |pools: Vec<pool::Pool>| pools.into_iter().map(|p| (p.fields.slug.to_string(), p.fields.name));
         let silent = named(pool::by_keys(conn, &now.silent).await?).map(|(slug, _)| slug).collect();

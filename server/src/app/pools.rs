@@ -276,6 +276,7 @@ impl App {
     /// Makes a pool with its first capacity step.
     pub async fn create_pool(&self, fields: &PoolFields, step: &CapacityStep) -> Result<Pool> {
         self.require(Action::Plan)?;
+        self.require_no_limits(Action::Plan)?;
         check(fields)?;
         check_step(step)?;
         let step = &CapacityStep { actor: self.caller.actor.name.clone(), ..step.clone() };
@@ -296,6 +297,7 @@ impl App {
     /// Replaces what is said about a pool, if it is still at `version`.
     pub async fn update_pool(&self, slug: &str, version: i32, fields: &PoolFields) -> Result<Pool> {
         self.require(Action::Plan)?;
+        self.require_all_tenants(Action::Plan)?;
         check(fields)?;
         let mut tx = self.db.pages.begin().await?;
         let before = find_for_update(&mut tx, &self.caller, slug).await?;
@@ -313,6 +315,7 @@ impl App {
     /// Sets a pool's capacity from an instant on; the step is drawn on its timelines.
     pub async fn set_capacity(&self, slug: &str, step: &CapacityStep) -> Result<()> {
         self.require(Action::Plan)?;
+        self.require_all_tenants(Action::Plan)?;
         check_step(step)?;
         let step = &CapacityStep { actor: self.caller.actor.name.clone(), ..step.clone() };
         let mut tx = self.db.pages.begin().await?;
@@ -348,6 +351,7 @@ impl App {
     /// Archives a pool, or brings it back. Its history stays either way.
     pub async fn archive_pool(&self, slug: &str, archived: bool) -> Result<()> {
         self.require(Action::Plan)?;
+        self.require_all_tenants(Action::Plan)?;
         let mut tx = self.db.pages.begin().await?;
         let found = find_for_update(&mut tx, &self.caller, slug).await?;
         if found.archived_ms.is_some() != archived {
@@ -362,6 +366,7 @@ impl App {
     /// Sets or removes a tenant's quota in a pool.
     pub async fn set_quota(&self, pool_slug: &str, tenant_slug: &str, slots: Option<i32>) -> Result<()> {
         self.require(Action::Plan)?;
+        self.require_all_tenants(Action::Plan)?;
         let mut tx = self.db.pages.begin().await?;
         let found = find(&mut tx, &self.caller, pool_slug).await?;
         let tenant = super::tenants::find(&mut tx, &self.caller, tenant_slug)

@@ -1,7 +1,7 @@
 //! Signing in, the first account, and passwords that were forgotten.
 
 use super::accounts::{Occasion, check_fields, check_password, note, password_code};
-use super::{App, AppError, Problem, Result};
+use super::{App, AppError, Result};
 use crate::auth::sso::{Identity, Sso};
 use crate::auth::{code, password, totp};
 use crate::clock;
@@ -46,23 +46,18 @@ fn about_address(address: &str) -> String {
     format!("address {address}")
 }
 
-async fn throttle(conn: &mut PgConnection, email: &str, address: &str) -> Result<()> {
-    wait_if(conn, &about_account(email), MOST_FOR_ACCOUNT, WINDOW_MS).await?;
-    wait_if(conn, &about_address(address), MOST_FROM_ADDRESS, WINDOW_MS).await
-}
-
-/// Refuses if `most` attempts were noted about a subject within a window, with the time until one leaves it.
-async fn wait_if(conn: &mut PgConnection, about: &str, most: i64, window: Millis) -> Result<()> {
-    let (count, wait_ms) = sign_in::failures(conn, about, window, most).await?;
-    if count < most {
-        return Ok(());
+/// Counts an attempt about a subject, or refuses it with the time until the next one.
+async fn count(conn: &mut PgConnection, about: &str, most: i64, window: Millis) -> Result<()> {
+    match sign_in::attempt(conn, about, window, most).await? {
+        None => Ok(()),
+        Some(wait_ms) => Err(AppError::TooMany { retry_after_s: (wait_ms as u64).div_ceil(1000).max(1) }),
     }
-    Err(AppError::TooMany { retry_after_s: (wait_ms as u64).div_ceil(1000).max(1) })
 }
 
-async fn failed(conn: &mut PgConnection, email: &str, address: &str) -> Result<()> {
-    tracing::info!(address, "a sign-in was refused");
-    sign_in::note_failure(conn, &[&about_account(email), &about_address(address)]).await?;
+/// Notes that an attempt was no failure.
+async fn succeeded(conn: &mut PgConnection, email: &str, address: &str) -> Result<()> {
+    sign_in::forget(conn, &about_account(email)).await?;
+    sign_in::forget_one(conn, &about_address(address)).await?;
     Ok(())
 }
 
@@ -78,6 +73,20 @@ fn page_actor(of: &Account, address: &str) -> Actor {
 }
 
 impl App {
+    /// Counts an attempt to prove who one is, before anything is compared: many at once are no way around the limit.
+    pub(super) async fn attempt(&self, email: &str, address: &str) -> Result<()> {
+        let mut tx = self.db.pages.begin().await?;
+        count(&mut tx, &about_account(email), MOST_FOR_ACCOUNT, WINDOW_MS).await?;
+        count(&mut tx, &about_address(address), MOST_FROM_ADDRESS, WINDOW_MS).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that somebody who is signed in proved it again.
+    pub(super) async fn proved(&self, conn: &mut PgConnection, email: &str) -> Result<()> {
+        succeeded(conn, email, &self.caller.actor.address).await
+    }
+
     /// Who signs people in elsewhere, if anybody does.
     pub fn provider(&self) -> Option<&Sso> {
         self.outward.sso.as_ref()
@@ -119,7 +128,7 @@ impl App {
         if !problems.is_empty() {
             return Err(AppError::Invalid(problems));
         }
-        throttle(&mut *self.db.pages.acquire().await?, "setup", address).await?;
+        self.attempt("setup", address).await?;
         let hash = password::hash(secret).await?;
         let mut conn = self.db.pages.acquire().await?;
         let mut tx = conn.begin().await?;
@@ -128,12 +137,11 @@ impl App {
             return Err(AppError::Conflict("the first account was made already: sign in with it".into()));
         }
         if !sign_in::use_code(&mut tx, None, &code::hash(&code::normal(typed))).await? {
-            tx.rollback().await?;
-            failed(&mut conn, "setup", address).await?;
             return Err(AppError::invalid("code", "", "the code that the server's console printed at its last start"));
         }
         let key = account::create(&mut tx, clock::uuid(), &fields).await?;
         account::set_password(&mut tx, key, &hash).await?;
+        succeeded(&mut tx, "setup", address).await?;
         let made = account::by_key(&mut tx, key).await?.ok_or_else(|| lost("account"))?;
         note(&mut tx, &page_actor(&made, address), "create", &made, None, Some(&fields), "first account").await?;
         tx.commit().await?;
@@ -143,8 +151,8 @@ impl App {
     /// Checks who somebody says to be. `typed_code` is the second factor's, if it was asked for.
     pub async fn sign_in(&self, mail: &str, secret: &str, typed_code: &str, address: &str) -> Result<SignedIn> {
         let mail = mail.trim().to_lowercase();
+        self.attempt(&mail, address).await?;
         let mut conn = self.db.pages.acquire().await?;
-        throttle(&mut conn, &mail, address).await?;
         let found = match email(&mail) {
             Ok(known) => account::by_email(&mut conn, &known).await?.filter(|found| found.disabled_ms.is_none()),
             Err(_) => None,
@@ -159,11 +167,13 @@ impl App {
         let right = password::matches(&secret, secrets.password_hash.as_deref()).await?;
         let mut conn = self.db.pages.acquire().await?;
         let Some(found) = found.filter(|_| right) else {
-            failed(&mut conn, &mail, address).await?;
+            tracing::info!(address, "a sign-in was refused");
             return Ok(SignedIn::Refused);
         };
         if let Some(totp_secret) = secrets.totp_secret.filter(|_| secrets.totp_on) {
             if typed_code.trim().is_empty() {
+                sign_in::forget_one(&mut conn, &about_account(&mail)).await?;
+                sign_in::forget_one(&mut conn, &about_address(address)).await?;
                 return Ok(SignedIn::NeedsCode);
             }
             let now = headroom_store::now(&mut conn).await?;
@@ -174,12 +184,17 @@ impl App {
                 None => false,
             };
             if !fresh {
-                failed(&mut conn, &mail, address).await?;
+                tracing::info!(address, "a second factor was refused");
                 return Ok(SignedIn::Refused);
             }
         }
         let mut tx = conn.begin().await?;
-        sign_in::forget_failures(&mut tx, &about_account(&mail)).await?;
+        // Whoever got a new password, or was disabled, while the old one was being checked is not signed in by that.
+        let now = account::by_key(&mut tx, found.key).await?;
+        if !now.is_some_and(|now| now.epoch == found.epoch && now.disabled_ms.is_none()) {
+            return Ok(SignedIn::Refused);
+        }
+        succeeded(&mut tx, &mail, address).await?;
         note(&mut tx, &page_actor(&found, address), "sign-in", &found, None, None, "").await?;
         tx.commit().await?;
         Ok(SignedIn::As(Box::new(found)))
@@ -191,11 +206,10 @@ impl App {
     pub async fn mail_code(&self, mail: &str, address: &str) -> Result<()> {
         let mail = email(mail).map_err(|expected| AppError::invalid("email", mail, expected))?;
         let (about, from) = (about_account(&format!("mail {mail}")), about_address(address));
-        let mut conn = self.db.pages.acquire().await?;
-        wait_if(&mut conn, &about, MOST_MAILS, HOUR_MS).await?;
-        wait_if(&mut conn, &from, MOST_FROM_ADDRESS, WINDOW_MS).await?;
-        sign_in::note_failure(&mut conn, &[&about, &from]).await?;
-        drop(conn);
+        let mut tx = self.db.pages.begin().await?;
+        count(&mut tx, &about, MOST_MAILS, HOUR_MS).await?;
+        count(&mut tx, &from, MOST_FROM_ADDRESS, WINDOW_MS).await?;
+        tx.commit().await?;
         let (app, address) = (self.clone(), address.to_owned());
         tokio::spawn(async move {
             if let Err(error) = app.mail_code_now(&mail, &address).await {
@@ -274,36 +288,29 @@ impl App {
     }
 
     /// Chooses a password with a one-time code. All sessions of the account end.
+    ///
+    /// What is said, and how long it takes, does not depend on whether the address has an account.
     pub async fn reset_password(&self, mail: &str, typed: &str, secret: &str, address: &str) -> Result<()> {
         let mail = mail.trim().to_lowercase();
-        let mut conn = self.db.pages.acquire().await?;
-        throttle(&mut conn, &mail, address).await?;
+        let judged = password::judge(secret, &[&mail, "headroom"]);
+        if let Err(expected) = judged {
+            return Err(AppError::invalid("password", "", expected));
+        }
+        self.attempt(&mail, address).await?;
+        let hash = password::hash(secret).await?;
+        let mut tx = self.db.pages.begin().await?;
         let found = match email(&mail) {
-            Ok(known) => account::by_email(&mut conn, &known).await?.filter(|found| found.disabled_ms.is_none()),
+            Ok(known) => account::by_email(&mut tx, &known).await?.filter(|found| found.disabled_ms.is_none()),
             Err(_) => None,
         };
-        let wrong = || Problem::new("code", "", "the code for this address; it works once and for 24 h");
-        let Some(found) = found else {
-            failed(&mut conn, &mail, address).await?;
-            return Err(AppError::Invalid(vec![wrong()]));
-        };
-        let problems = check_password(secret, &found.fields);
-        if !problems.is_empty() {
-            return Err(AppError::Invalid(problems));
-        }
-        // A connection is not kept while a password is hashed.
-        drop(conn);
-        let hash = password::hash(secret).await?;
-        let mut conn = self.db.pages.acquire().await?;
-        let mut tx = conn.begin().await?;
+        let wrong = || AppError::invalid("code", "", "the code for this address; it works once and for 24 h");
+        let Some(found) = found else { return Err(wrong()) };
         if !sign_in::use_code(&mut tx, Some(found.key), &code::hash(&code::normal(typed))).await? {
-            tx.rollback().await?;
-            failed(&mut conn, &mail, address).await?;
-            return Err(AppError::Invalid(vec![wrong()]));
+            return Err(wrong());
         }
         account::set_password(&mut tx, found.key, &hash).await?;
         headroom_store::session::end(&mut tx, found.key, headroom_store::session::Which::All).await?;
-        sign_in::forget_failures(&mut tx, &about_account(&mail)).await?;
+        succeeded(&mut tx, &mail, address).await?;
         note(&mut tx, &page_actor(&found, address), "reset-password", &found, None, None, "").await?;
         tx.commit().await?;
         Ok(())

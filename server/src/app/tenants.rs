@@ -183,6 +183,7 @@ impl App {
     /// Makes a tenant.
     pub async fn create_tenant(&self, fields: &TenantFields) -> Result<Tenant> {
         self.require(Action::Plan)?;
+        self.require_no_limits(Action::Plan)?;
         check(fields)?;
         let mut tx = self.db.pages.begin().await?;
         let id = clock::uuid();
@@ -196,6 +197,7 @@ impl App {
     /// Replaces what is said about a tenant, if it is still at `version`.
     pub async fn update_tenant(&self, slug: &str, version: i32, fields: &TenantFields) -> Result<Tenant> {
         self.require(Action::Plan)?;
+        self.require_no_limits(Action::Plan)?;
         check(fields)?;
         let mut tx = self.db.pages.begin().await?;
         let before = find_for_update(&mut tx, &self.caller, slug).await?;
@@ -209,6 +211,7 @@ impl App {
     /// Archives a tenant, or brings it back.
     pub async fn archive_tenant(&self, slug: &str, archived: bool) -> Result<()> {
         self.require(Action::Plan)?;
+        self.require_no_limits(Action::Plan)?;
         let mut tx = self.db.pages.begin().await?;
         let found = find_for_update(&mut tx, &self.caller, slug).await?;
         if found.archived_ms.is_some() != archived {

@@ -4,7 +4,7 @@ use super::sign_in::lost;
 use super::{App, AppError, Problem, Result};
 use crate::auth::code;
 use crate::clock;
-use headroom_domain::access::Action;
+use headroom_domain::access::{Action, Scope};
 use headroom_domain::slug::check_name;
 use headroom_domain::{DAY_MS, Millis};
 use headroom_store::audit::{self, Entry};
@@ -49,6 +49,18 @@ fn check(fields: &TokenFields) -> Vec<Problem> {
     }
     if fields.scopes.is_empty() {
         problems.push(Problem::new("scopes", "", "one scope at least"));
+    }
+    // Samples and plans of a tenant change what a pool has for everybody; the audit trail and people are everybody's.
+    let broad = |scope: &&Scope| {
+        let about_all = Action::ALL.into_iter().any(|action| scope.allows(action) && action.concerns_everything());
+        let changes = scope.allows(Action::Ingest) || scope.allows(Action::Plan);
+        (about_all && !(fields.pools.is_empty() && fields.tenants.is_empty()))
+            || (changes && !fields.tenants.is_empty())
+    };
+    if let Some(scope) = fields.scopes.iter().find(broad) {
+        let (field, named) =
+            if fields.tenants.is_empty() { ("pools", &fields.pools) } else { ("tenants", &fields.tenants) };
+        problems.push(Problem::new(field, named.join(", "), format!("none with the scope {scope}")));
     }
     for (field, named) in [("pools", &fields.pools), ("tenants", &fields.tenants)] {
         if named.len() > MAX_NAMED {

@@ -15,8 +15,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use headroom_frontend::routes::Policy;
+use headroom_store::account::{self, Account};
 use headroom_store::audit::{Actor, Receipt};
-use headroom_store::{account, token};
+use headroom_store::token;
 use std::convert::Infallible;
 use std::sync::Arc;
 use tower_sessions::Session;
@@ -137,7 +138,8 @@ async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
     let Some(signed_in) = signed_in else { return Ok(Caller::nobody()) };
     let mut conn = gate.state.app.db.pages.acquire().await?;
     let found = account::by_key(&mut conn, signed_in.account).await?;
-    let Some(account) = found.filter(|account| account.disabled_ms.is_none()) else { return Ok(Caller::nobody()) };
+    let lasts = |account: &Account| account.disabled_ms.is_none() && account.epoch == signed_in.epoch;
+    let Some(account) = found.filter(lasts) else { return Ok(Caller::nobody()) };
     // Only what changes something need be known to the minute; reads by the thousand write nothing.
     if account.seen_ms.is_none_or(|seen| crate::clock::now_ms() - seen > 60_000) {
         account::seen(&mut conn, account.key).await?;
@@ -150,6 +152,8 @@ async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
     } else {
         session::renew(session, account.version).await.map_err(session_error)?
     };
+    // After a renewal the new id is not known before the answer is sent; a long answer ends then, and is asked for again.
+    let session_hash = session.id().map(session::hash).unwrap_or_default();
     Ok(Caller {
         actor: Actor {
             name: account.fields.name.clone(),
@@ -160,7 +164,7 @@ async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
         },
         pools: None,
         tenants: Caller::tenants_of(&account),
-        who: Who::Person { account: Box::new(account), csrf },
+        who: Who::Person { account: Box::new(account), csrf, session: session_hash },
     })
 }
 

@@ -5,6 +5,8 @@
 use crate::clock;
 use crate::db::Db;
 use async_trait::async_trait;
+use headroom_domain::access::Role;
+use headroom_store::account::Account;
 use headroom_store::session as rows;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -34,6 +36,7 @@ mod key {
     pub(super) const IDLE: &str = "idle";
     pub(super) const NOTED: &str = "noted";
     pub(super) const VERSION: &str = "version";
+    pub(super) const EPOCH: &str = "epoch";
     pub(super) const ADDRESS: &str = "address";
     pub(super) const AGENT: &str = "agent";
     pub(super) const ELSEWHERE: &str = "elsewhere";
@@ -62,7 +65,7 @@ fn backend(error: impl std::fmt::Display) -> Error {
 }
 
 /// What is stored: all that is remembered, and apart from it what pages and statements ask for.
-fn account(record: &Record) -> Option<i32> {
+fn account_of(record: &Record) -> Option<i32> {
     record.data.get(key::ACCOUNT)?.as_i64().and_then(|key| i32::try_from(key).ok())
 }
 
@@ -76,7 +79,7 @@ async fn create(conn: &mut PgConnection, record: &Record) -> headroom_store::Res
     let row = rows::Session {
         hash: &hash(record.id),
         id: clock::uuid(),
-        account: account(record),
+        account: account_of(record),
         data: &data(record),
         address: &address,
         agent: &agent,
@@ -98,7 +101,7 @@ impl SessionStore for Sessions {
     async fn save(&self, record: &Record) -> Stored<()> {
         let mut conn = self.db.pages.acquire().await.map_err(backend)?;
         let end_ms = record.expiry_date.unix_timestamp() * 1000;
-        rows::save(&mut conn, &hash(record.id), account(record), &data(record), end_ms).await.map_err(backend)
+        rows::save(&mut conn, &hash(record.id), account_of(record), &data(record), end_ms).await.map_err(backend)
     }
 
     async fn load(&self, id: &Id) -> Stored<Option<Record>> {
@@ -126,6 +129,8 @@ pub struct SignedIn {
     pub account: i32,
     /// The account's version that the session's id was given for.
     pub version: i32,
+    /// The account's epoch in which it was begun.
+    pub epoch: i32,
     /// What its forms carry.
     pub csrf: String,
 }
@@ -140,21 +145,16 @@ fn expiry(idle_s: i64, ends_s: i64) -> Option<Expiry> {
 }
 
 /// Signs in: a new id, so that one planted before is worth nothing, and nothing carried over.
-pub async fn begin(
-    session: &Session,
-    account: i32,
-    version: i32,
-    on_call: bool,
-    address: &str,
-    agent: &str,
-) -> Result<(), SessionError> {
+pub async fn begin(session: &Session, account: &Account, address: &str, agent: &str) -> Result<(), SessionError> {
+    let on_call = account.fields.roles.contains(&Role::OnCall);
     let (idle, absolute) = if on_call { (ON_CALL_S, ON_CALL_S) } else { (IDLE_S, ABSOLUTE_S) };
     let now = seconds();
     session.clear().await;
     // Not `flush`: what is written after that comes under the old id again.
     session.cycle_id().await?;
-    session.insert(key::ACCOUNT, account).await?;
-    session.insert(key::VERSION, version).await?;
+    session.insert(key::ACCOUNT, account.key).await?;
+    session.insert(key::VERSION, account.version).await?;
+    session.insert(key::EPOCH, account.epoch).await?;
     session.insert(key::CSRF, clock::nonce()).await?;
     session.insert(key::ENDS, now + absolute).await?;
     session.insert(key::IDLE, idle).await?;
@@ -206,12 +206,13 @@ pub async fn current(session: &Session) -> Result<Option<SignedIn>, SessionError
     let account: Option<i32> = session.get(key::ACCOUNT).await?;
     let csrf: Option<String> = session.get(key::CSRF).await?;
     let version: i32 = session.get(key::VERSION).await?.unwrap_or_default();
+    let epoch: i32 = session.get(key::EPOCH).await?.unwrap_or_default();
     let Some((account, csrf)) = account.zip(csrf) else { return Ok(None) };
     let noted: i64 = session.get(key::NOTED).await?.unwrap_or_default();
     if seconds() - noted >= NOTED_EVERY_S {
         note(session).await?;
     }
-    Ok(Some(SignedIn { account, version, csrf }))
+    Ok(Some(SignedIn { account, version, epoch, csrf }))
 }
 
 /// Notes a use, which moves the end. Whoever changes a session calls it, because what is saved without it has another end.
@@ -233,6 +234,12 @@ pub async fn renew(session: &Session, version: i32) -> Result<String, SessionErr
     session.insert(key::CSRF, &csrf).await?;
     note(session).await?;
     Ok(csrf)
+}
+
+/// Goes on in a new epoch: this session ended all others.
+pub async fn go_on(session: &Session, epoch: i32) -> Result<(), SessionError> {
+    session.insert(key::EPOCH, epoch).await?;
+    note(session).await
 }
 
 /// Signs out: the session is gone from the table.

@@ -47,6 +47,11 @@ pub(super) enum User {
         /// E-mail address
         email: String,
     },
+    /// Take the second factor of an account away
+    ResetSecondFactor {
+        /// E-mail address
+        email: String,
+    },
     /// End all sessions of an account
     SignOut {
         /// E-mail address
@@ -108,6 +113,11 @@ impl User {
             Self::Reset { email } => {
                 let code = app.password_code(find(app, &email).await?.id).await.map_err(plain)?;
                 say(code);
+                Ok(())
+            }
+            Self::ResetSecondFactor { email } => {
+                app.reset_second_factor(find(app, &email).await?.id).await.map_err(plain)?;
+                println!("{email} signs in without a second factor");
                 Ok(())
             }
             Self::SignOut { email } => {

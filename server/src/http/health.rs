@@ -45,6 +45,7 @@ async fn sqlx_ready(app: &App) -> bool {
 
 /// Counters in Prometheus text exposition.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "Prometheus text exposition", content_type = "text/plain")))]
-pub async fn metrics(State(state): State<AppState>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render()).into_response()
+pub async fn metrics(State(state): State<AppState>, app: App) -> Result<Response, ApiError> {
+    app.require_whole_view()?;
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render()).into_response())
 }

@@ -78,6 +78,7 @@ pub fn routes() -> Vec<ApiRoute> {
         route("PATCH", "/api/v1/users/{user}", Needs(Administer), patch(people::update_user)),
         route("POST", "/api/v1/users/{user}/password-code", Needs(Administer), post(people::password_code)),
         route("DELETE", "/api/v1/users/{user}/sessions", Needs(Administer), delete(people::sign_out)),
+        route("DELETE", "/api/v1/users/{user}/second-factor", Needs(Administer), delete(people::reset_second_factor)),
         route("GET", "/api/v1/tokens", Needs(Administer), get(people::tokens)),
         route("POST", "/api/v1/tokens", Needs(Administer), post(people::create_token)),
         route("DELETE", "/api/v1/tokens/{token}", Needs(Administer), delete(people::revoke_token)),

@@ -49,6 +49,7 @@ use utoipa::{Modify, OpenApi};
         people::update_user,
         people::password_code,
         people::sign_out,
+        people::reset_second_factor,
         people::tokens,
         people::create_token,
         people::revoke_token,

@@ -207,6 +207,14 @@ pub async fn sign_out(app: App, Path(user): Path<String>) -> Result<StatusCode, 
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Takes an account's second factor away, for somebody who lost the device.
+#[utoipa::path(delete, path = "/api/v1/users/{user}/second-factor", tag = "people", params(("user" = String, Path, description = "id")),
+    responses((status = 204), (status = 404, body = ProblemBody)))]
+pub async fn reset_second_factor(app: App, Path(user): Path<String>) -> Result<StatusCode, ApiError> {
+    app.reset_second_factor(id("account", &user)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// A token, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenOut {
@@ -480,6 +488,10 @@ async fn follow(app: App, mut wanted: Wanted) -> Result<Response, ApiError> {
     let entries = stream::unfold((app, wanted, true), |(app, mut wanted, at_once)| async move {
         if !at_once {
             tokio::time::sleep(FOLLOW_EVERY).await;
+        }
+        // A token may have been revoked, a session ended, since the stream began.
+        if !app.is_still_in().await.ok()? {
+            return None;
         }
         let entries = app.audit(&wanted, MOST).await.ok()?;
         let more = entries.len() as i64 == MOST;

@@ -6,6 +6,7 @@ use super::me;
 use super::users::role_allows;
 use super::visit::Visit;
 use crate::app::{App, AppError, Problem, Result};
+use crate::auth::gate::session_error;
 use crate::auth::{session, totp};
 use axum::Extension;
 use axum::http::StatusCode;
@@ -53,7 +54,7 @@ pub(super) async fn model(app: &App, browser: &Session, refused: &Refused) -> Re
                 code: refused.field("totp", "totp"),
             }
         }
-        (None, false) => TotpModel::Off,
+        (None, false) => TotpModel::Off { current: refused.field("totp", "current") },
     };
     let roles = account.fields.roles.iter();
     Ok(Some(AccountModel {
@@ -88,7 +89,11 @@ pub(crate) async fn password(
 ) -> Response {
     let own = browser.id().map(session::hash).unwrap_or_default();
     // The next request finds the account changed and gives this session a new id.
-    match app.change_password(posted.raw("current"), posted.raw("password"), &own).await {
+    let changed = async {
+        let epoch = app.change_password(posted.raw("current"), posted.raw("password"), &own).await?;
+        session::go_on(&browser, epoch).await.map_err(session_error)
+    };
+    match changed.await {
         Ok(()) => done("/me", "The password was changed. All other sessions were ended."),
         Err(error) => refuse(&app, &visit, &browser, "password", error).await,
     }
@@ -102,7 +107,9 @@ pub(crate) async fn second_factor(
     posted: Posted,
 ) -> Response {
     let outcome = if posted.has("begin") {
-        app.begin_totp().await.map(|()| "Scan the code with an app, then type the digits that it shows.")
+        app.begin_totp(posted.raw("current"))
+            .await
+            .map(|()| "Scan the code with an app, then type the digits that it shows.")
     } else if posted.has("cancel") {
         app.cancel_totp().await.map(|()| "No second factor is in use.")
     } else if posted.has("off") {
@@ -128,11 +135,13 @@ pub(crate) async fn sessions(
     let own = browser.id().map(session::hash).unwrap_or_default();
     let ended = async {
         if posted.has("all") {
-            return app.end_own_sessions(Which::AllBut(&own)).await;
+            let (ended, epoch) = app.end_own_sessions(Which::AllBut(&own)).await?;
+            session::go_on(&browser, epoch).await.map_err(session_error)?;
+            return Ok(ended);
         }
         let wrong = || AppError::invalid("session", posted.get("session"), "a session from the list");
         let id: Uuid = posted.get("session").parse().map_err(|_| wrong())?;
-        app.end_own_sessions(Which::One(id)).await
+        Ok(app.end_own_sessions(Which::One(id)).await?.0)
     };
     match ended.await {
         Ok(1) => done("/me", "1 session was ended."),

@@ -7,7 +7,8 @@ use crate::net::Peer;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{COOKIE, HOST, ORIGIN};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use headroom_domain::Millis;
 use headroom_domain::localtime::ZoneSlice;
@@ -71,7 +72,7 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         // A browser states where a form came from; a form of another site is not ours to take.
-        if !is_from_here(request.headers()) {
+        if !is_from_here(request.headers(), request.uri()) {
             return Err((StatusCode::FORBIDDEN, "this form was sent from another site").into_response());
         }
         let proof = expected_proof(&request);
@@ -107,10 +108,12 @@ fn expected_proof(request: &Request) -> String {
 }
 
 /// A browser names the site a form came from; other programs name none.
-fn is_from_here(headers: &HeaderMap) -> bool {
+fn is_from_here(headers: &HeaderMap, uri: &Uri) -> bool {
     let header = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-    let Some((origin, host)) = header(ORIGIN).zip(header(HOST)) else { return true };
-    origin.split_once("://").map_or(origin, |(_, host)| host) == host
+    let Some(origin) = header(ORIGIN) else { return !headers.contains_key(ORIGIN) };
+    // HTTP/2 names the host in the address.
+    let host = uri.authority().map(Authority::as_str).or_else(|| header(HOST));
+    host == Some(origin.split_once("://").map_or(origin, |(_, host)| host))
 }
 
 /// Reads a whole number with optional grouping; empty is `None`.
@@ -154,6 +157,35 @@ pub(crate) fn wall_time(posted: &Posted, field: &str, zone: &ZoneSlice, problems
             );
             problems.push(Problem::new(field, text, expected));
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_of_another_site_is_told_by_its_origin() {
+        let from = |origin: Option<&'static str>, host: Option<&'static str>, uri: &'static str| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(ORIGIN, origin), (HOST, host)] {
+                if let Some(value) = value {
+                    headers.insert(name, HeaderValue::from_static(value));
+                }
+            }
+            is_from_here(&headers, &Uri::from_static(uri))
+        };
+        assert!(from(None, Some("a.example"), "/x"), "a program names no origin");
+        assert!(from(Some("https://a.example"), Some("a.example"), "/x"));
+        assert!(from(Some("https://a.example"), None, "https://a.example/x"), "HTTP/2 has the host in the address");
+        for (origin, host, uri) in [
+            (Some("https://b.example"), Some("a.example"), "/x"),
+            (Some("null"), Some("a.example"), "/x"),
+            (Some("https://b.example"), None, "https://a.example/x"),
+            (Some("https://a.example"), None, "/x"),
+        ] {
+            assert!(!from(origin, host, uri), "{origin:?} {host:?} {uri}");
         }
     }
 }

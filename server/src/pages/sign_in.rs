@@ -15,7 +15,6 @@ use axum::Extension;
 use axum::http::header::{RETRY_AFTER, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use headroom_domain::access::Role;
 use headroom_frontend::model::{DemoAccount, Field, FilterSet, LoginModel, ResetModel, SetupModel};
 use headroom_frontend::pages;
 use headroom_frontend::url::tenant_path;
@@ -161,8 +160,7 @@ pub(super) async fn begin(
     address: &str,
     headers: &HeaderMap,
 ) -> Result<(), AppError> {
-    let on_call = account.fields.roles.contains(&Role::OnCall);
-    session::begin(browser, account.key, account.version, on_call, address, agent(headers)).await.map_err(session_error)
+    session::begin(browser, account, address, agent(headers)).await.map_err(session_error)
 }
 
 /// POST `/logout`.

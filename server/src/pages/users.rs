@@ -143,6 +143,7 @@ fn blank() -> UserFormModel {
         version: String::new(),
         error: None,
         disabled: false,
+        totp: false,
         sessions: 0,
         seen_ms: None,
         code: None,
@@ -160,6 +161,7 @@ fn filled(account: &Account) -> UserFormModel {
         tenants: Field::of(account.fields.tenants.join("\n")),
         version: account.version.to_string(),
         disabled: account.disabled_ms.is_some(),
+        totp: account.totp,
         sessions: account.sessions,
         seen_ms: account.seen_ms,
         ..blank()
@@ -304,6 +306,9 @@ pub(crate) async fn update(app: App, InPath(user): InPath, visit: Visit, posted:
         "disable" => app.disable_account(before.id, true).await.map(|()| format!("{name} may not sign in any more.")),
         "enable" => app.disable_account(before.id, false).await.map(|()| format!("{name} may sign in again.")),
         "sign-out" => app.sign_out_account(before.id).await.map(|n| format!("{n} sessions of {name} were ended.")),
+        "reset-totp" => {
+            app.reset_second_factor(before.id).await.map(|()| format!("{name} signs in without a second factor."))
+        }
         "reset" => match app.password_code(before.id).await {
             Ok(code) => return handed(&app, &visit, StatusCode::OK, &before, code).await,
             Err(error) => Err(error),

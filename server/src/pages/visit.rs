@@ -114,8 +114,9 @@ impl<S: Sync> FromRequestParts<S> for Visit {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let query = parts.uri.query().unwrap_or_default();
         let header = |name| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let cookies = header(COOKIE)
-            .split(';')
+        let lines = parts.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let cookies = lines
+            .flat_map(|line| line.split(';'))
             .filter_map(|pair| pair.trim().split_once('='))
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .collect();
@@ -124,7 +125,7 @@ impl<S: Sync> FromRequestParts<S> for Visit {
             address: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             reads: parts.method.is_safe(),
             is_private: parts.extensions.get::<Peer>().is_some_and(|peer| peer.is_private),
-            host: header(HOST).to_owned(),
+            host: parts.uri.authority().map_or_else(|| header(HOST).to_owned(), ToString::to_string),
             pairs: url::form_urlencoded::parse(query.as_bytes()).into_owned().take(MAX_PAIRS).collect(),
             cookies,
             accepts_csv: header(ACCEPT).starts_with("text/csv"),

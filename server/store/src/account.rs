@@ -49,6 +49,8 @@ pub struct Account {
     pub sessions: i64,
     /// Counts changes.
     pub version: i32,
+    /// Sessions begun under an earlier one are over.
+    pub epoch: i32,
 }
 
 impl Account {
@@ -93,6 +95,7 @@ struct AccountRow {
     disabled_at: Option<DateTime<Utc>>,
     sessions: i64,
     version: i32,
+    epoch: i32,
 }
 
 impl TryFrom<AccountRow> for Account {
@@ -114,6 +117,7 @@ impl TryFrom<AccountRow> for Account {
             disabled_ms: row.disabled_at.map(|at| at.timestamp_millis()),
             sessions: row.sessions,
             version: row.version,
+            epoch: row.epoch,
         })
     }
 }
@@ -128,7 +132,7 @@ macro_rules! select_account {
                  ARRAY(SELECT x.tenant_id FROM account_tenant x WHERE x.account_id = a.account_id) AS tenant_keys,
                  a.password_hash IS NOT NULL AS has_password, a.totp_on, a.created_at, a.seen_at, a.disabled_at,
                  (SELECT count(*) FROM session s WHERE s.account_id = a.account_id AND s.expires_at > hr_now()) AS sessions,
-                 a.version
+                 a.version, a.epoch
              FROM account a ",
             $rest
         )
@@ -244,13 +248,21 @@ async fn set_rights(conn: &mut PgConnection, key: i32, fields: &AccountFields) -
 /// Bars an account from signing in, or lets it again.
 pub async fn set_disabled(conn: &mut PgConnection, key: i32, disabled: bool) -> Result<()> {
     sqlx::query(
-        "UPDATE account SET disabled_at = CASE WHEN $2 THEN hr_now() END, version = version + 1 WHERE account_id = $1",
+        "UPDATE account SET disabled_at = CASE WHEN $2 THEN hr_now() END, version = version + 1,
+             epoch = epoch + CASE WHEN $2 THEN 1 ELSE 0 END
+         WHERE account_id = $1",
     )
     .bind(key)
     .bind(disabled)
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Ends all sessions of an account that were begun so far, also those that are just being begun. Returns the new epoch.
+pub async fn end_epoch(conn: &mut PgConnection, key: i32) -> Result<i32> {
+    let epoch = "UPDATE account SET epoch = epoch + 1 WHERE account_id = $1 RETURNING epoch";
+    Ok(sqlx::query_scalar(epoch).bind(key).fetch_one(conn).await?)
 }
 
 /// Notes that somebody was here, at most once a minute.
@@ -278,11 +290,13 @@ pub async fn secrets(conn: &mut PgConnection, key: i32) -> Result<Secrets> {
 
 /// Sets the password.
 pub async fn set_password(conn: &mut PgConnection, key: i32, hash: &str) -> Result<()> {
-    sqlx::query("UPDATE account SET password_hash = $2, version = version + 1 WHERE account_id = $1")
-        .bind(key)
-        .bind(hash)
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "UPDATE account SET password_hash = $2, version = version + 1, epoch = epoch + 1 WHERE account_id = $1",
+    )
+    .bind(key)
+    .bind(hash)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -152,6 +152,24 @@ pub async fn totals(conn: &mut PgConnection, pools: Option<&[i32]>, since: Milli
     .await?)
 }
 
+/// Slots that some tenants occupy now in some pools (or all): `since` tells fresh from stale.
+pub async fn occupied_by(
+    conn: &mut PgConnection,
+    pools: Option<&[i32]>,
+    tenants: &[i32],
+    since: Millis,
+) -> Result<i64> {
+    Ok(sqlx::query_scalar(
+        "SELECT COALESCE(sum(occupied), 0)::bigint FROM occ_current
+         WHERE tenant_id = ANY($2) AND at >= $3 AND ($1::int[] IS NULL OR pool_id = ANY($1))",
+    )
+    .bind(pools)
+    .bind(tenants)
+    .bind(timestamp(since))
+    .fetch_one(conn)
+    .await?)
+}
+
 /// End of the newest sample of some pools (or all).
 pub async fn newest(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Option<Millis>> {
     let newest: Option<DateTime<Utc>> = sqlx::query_scalar(

@@ -4,15 +4,13 @@ use crate::{Result, timestamp};
 use headroom_domain::Millis;
 use sqlx::PgConnection;
 
-/// Notes a failed attempt about each of some subjects: the hash of an e-mail address, a network address.
-pub async fn note_failure(conn: &mut PgConnection, about: &[&str]) -> Result<()> {
-    sqlx::query("INSERT INTO sign_in_failure (about) SELECT unnest($1::text[])").bind(about).execute(conn).await?;
-    Ok(())
-}
-
-/// Failures about a subject within the last `within_ms`, and in how many milliseconds the oldest of the newest `most`
-/// leaves that window.
-pub async fn failures(conn: &mut PgConnection, about: &str, within_ms: Millis, most: i64) -> Result<(i64, Millis)> {
+/// Counts an attempt about a subject. If `most` were made within the last `within_ms` it is not counted, and the answer is
+/// in how many milliseconds the oldest of these leaves that window.
+///
+/// Attempts about one subject are counted one after the other: many at once are no way around the limit. Holds until the
+/// caller's transaction ends.
+pub async fn attempt(conn: &mut PgConnection, about: &str, within_ms: Millis, most: i64) -> Result<Option<Millis>> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(about).execute(&mut *conn).await?;
     let (count, wait): (i64, Option<i64>) = sqlx::query_as(
         "SELECT count(*), (EXTRACT(epoch FROM min(at) - hr_now()) * 1000)::bigint + $2
          FROM (SELECT at FROM sign_in_failure WHERE about = $1 AND at > hr_now() - $2 * interval '1 millisecond'
@@ -21,14 +19,30 @@ pub async fn failures(conn: &mut PgConnection, about: &str, within_ms: Millis, m
     .bind(about)
     .bind(within_ms)
     .bind(most)
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await?;
-    Ok((count, wait.unwrap_or_default().max(0)))
+    if count >= most {
+        return Ok(Some(wait.unwrap_or_default().max(0)));
+    }
+    sqlx::query("INSERT INTO sign_in_failure (about) VALUES ($1)").bind(about).execute(conn).await?;
+    Ok(None)
 }
 
-/// Forgets failures about a subject, after it succeeded.
-pub async fn forget_failures(conn: &mut PgConnection, about: &str) -> Result<()> {
+/// Forgets all attempts about a subject, after one succeeded.
+pub async fn forget(conn: &mut PgConnection, about: &str) -> Result<()> {
     sqlx::query("DELETE FROM sign_in_failure WHERE about = $1").bind(about).execute(conn).await?;
+    Ok(())
+}
+
+/// Forgets the newest attempt about a subject: it was no failure.
+pub async fn forget_one(conn: &mut PgConnection, about: &str) -> Result<()> {
+    sqlx::query(
+        "DELETE FROM sign_in_failure
+         WHERE ctid = (SELECT ctid FROM sign_in_failure WHERE about = $1 ORDER BY at DESC LIMIT 1)",
+    )
+    .bind(about)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -147,7 +147,18 @@ pub async fn working(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Toke
     row.map(Token::try_from).transpose()
 }
 
-/// Makes a token; pools and tenants that do not exist are left out, so the caller checks them before.
+/// Whether a token works now.
+pub async fn works(conn: &mut PgConnection, key: i32) -> Result<bool> {
+    let found: Option<bool> = sqlx::query_scalar(
+        "SELECT revoked_at IS NULL AND (expires_at IS NULL OR expires_at > hr_now()) FROM api_token WHERE token_id = $1",
+    )
+    .bind(key)
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Makes a token. A pool or tenant that is not there fails it: a limit that is lost would be no limit.
 pub async fn create(
     conn: &mut PgConnection,
     id: Uuid,
@@ -170,18 +181,29 @@ pub async fn create(
     .bind(fields.expires_ms.map(timestamp))
     .fetch_one(&mut *conn)
     .await?;
-    sqlx::query("INSERT INTO api_token_pool (token_id, pool_id) SELECT $1, pool_id FROM pool WHERE slug = ANY($2)")
-        .bind(key)
-        .bind(&fields.pools)
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query(
+    let pools =
+        sqlx::query("INSERT INTO api_token_pool (token_id, pool_id) SELECT $1, pool_id FROM pool WHERE slug = ANY($2)")
+            .bind(key)
+            .bind(&fields.pools)
+            .execute(&mut *conn)
+            .await?;
+    let tenants = sqlx::query(
         "INSERT INTO api_token_tenant (token_id, tenant_id) SELECT $1, tenant_id FROM tenant WHERE slug = ANY($2)",
     )
     .bind(key)
     .bind(&fields.tenants)
     .execute(conn)
     .await?;
+    for (field, asked, found) in
+        [("pools", &fields.pools, pools.rows_affected()), ("tenants", &fields.tenants, tenants.rows_affected())]
+    {
+        let mut distinct = asked.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if distinct.len() as u64 != found {
+            return Err(StoreError::Invalid { field, problem: "expected names that exist".into() });
+        }
+    }
     Ok(key)
 }
 
