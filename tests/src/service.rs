@@ -83,10 +83,15 @@ impl Service {
     }
 
     /// The same with a command that the caller has prepared.
-    pub fn spawn(mut command: Command) -> Result<Self> {
+    pub fn spawn(command: Command) -> Result<Self> {
+        Self::spawn_on(command, "127.0.0.1:0")
+    }
+
+    /// The same on an address that has to be known before.
+    pub fn spawn_on(mut command: Command, listen: &str) -> Result<Self> {
         let log = tempfile::tempdir()?;
         let stderr = log.path().join("stderr");
-        command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(File::create(&stderr)?);
+        command.args(["--listen", listen]).stdout(Stdio::piped()).stderr(File::create(&stderr)?);
         let mut child = command.spawn().context("cannot start headroom")?;
         let stdout = child.stdout.take().context("its output is piped")?;
 

@@ -41,7 +41,10 @@ impl Suite {
         let browser = Browser::start().await?;
         browser.sign_in(service.url()).await?;
         let (pool, tenant) = (first_link(&service, "/pools").await?, first_link(&service, "/tenants").await?);
-        let paths = ROUTES.iter().flat_map(|route| sample_paths(route, &pool, &tenant)).collect();
+        let mut paths: Vec<String> = ROUTES.iter().flat_map(|route| sample_paths(route, &pool, &tenant)).collect();
+        // Pages about one person and one token: their ids are known only now.
+        paths.push(format!("/admin/users/{}", first_id(&service, "/api/v1/users").await?));
+        paths.push(format!("/admin/tokens/{}/revoke", first_id(&service, "/api/v1/tokens").await?));
         Ok(Self { service, browser, paths, database })
     }
 
@@ -84,6 +87,12 @@ impl Suite {
     }
 }
 
+/// The id of the first thing in a list of the API.
+async fn first_id(service: &Service, list: &str) -> Result<String> {
+    let all = Client::new(service.url())?.get(list).await?.expect(200)?.json()?;
+    Ok(all[0]["id"].as_str().with_context(|| format!("{list} is empty"))?.to_owned())
+}
+
 /// The slug of the first pool or tenant that a list links to.
 async fn first_link(service: &Service, list: &str) -> Result<String> {
     let html = Client::new(service.url())?.page(list).await?.expect(200)?.body;
@@ -101,7 +110,9 @@ fn rfc3339(at_ms: i64) -> String {
 
 /// A name for a screenshot.
 fn file_name(path: &str, width: u32, scheme: Scheme) -> String {
-    let page: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    // Ids differ from run to run; the picture's name does not.
+    let steps = path.split('/').map(|step| if step.len() == 36 { "id" } else { step }).collect::<Vec<_>>().join("/");
+    let page: String = steps.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let page = page.trim_matches('-');
     format!("{}-{width}-{}", if page.is_empty() { "home" } else { page }, scheme.name())
 }

@@ -445,6 +445,12 @@ async fn what_was_changed_is_told_with_who_did_it() -> Result<()> {
     assert_eq!((&newest[0]["number"], &newest[0]["subject"]), (&json!(number), &json!("release 7")));
     let refused = admin.json(Method::POST, "/api/v1/tenants", &json!({ "slug": "acme" })).await?.expect(409)?;
     assert_eq!(refused.header("audit-entry"), "", "what was refused was not recorded");
+    let users = admin.get("/api/v1/users").await?.expect(200)?.json()?;
+    let user = users.as_array().context("a list")?.iter().find(|u| u["name"] == "Person 3").context("it is listed")?;
+    let page = format!("/admin/users/{}", user["id"].as_str().context("an id")?);
+    admin.form(&page, &[("do", "disable")]).await?.expect(303)?;
+    let beside = admin.page(&page).await?.expect(200)?.body;
+    assert!(beside.contains("All in the audit trail") && beside.contains("disable"), "changes stand beside the form");
     let csv = admin.page("/audit?format=csv").await?.expect(200)?.csv()?;
     assert!(csv.len() > 4 && csv[0][0] == "number");
     let lines = admin
@@ -695,5 +701,30 @@ async fn two_roles_do_not_add_up_to_the_money_of_all() -> Result<()> {
     let both = world.person(1, &[Role::OnCall, Role::TenantViewer], &["tenant-one"]).await?;
     let body = both.page("/pools/priced?tab=policy").await?.expect(200)?.body;
     assert!(!body.contains("7.654"), "neither role shows what everybody pays");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_source_belongs_to_its_token_while_that_works() -> Result<()> {
+    let world = World::new().await?;
+    let first = world.program(1, &[Scope::Ingest], &[], &[]).await?;
+    let second = world.program(2, &[Scope::Ingest], &[], &[]).await?;
+    let send = async |client: &Client, seq: i64| {
+        let batch = json!({ "source": "agent", "seq": seq, "rows": [
+            { "pool": "one", "ts": "2026-11-21T08:00:00Z", "capacity": 10, "occupied": seq }] });
+        client.json(Method::POST, "/api/v1/ingest/occupancy", &batch).await
+    };
+    send(&first, 0).await?.expect(200)?;
+    let refused = send(&second, 1).await?.problem(409)?;
+    assert!(refused["detail"].as_str().unwrap_or_default().contains("another token"), "{refused}");
+    second.get("/api/v1/ingest/sources/agent").await?.problem(404)?;
+    send(&first, 1).await?.expect(200)?;
+    sqlx::query("update api_token set revoked_at = now() where token_hash = $1")
+        .bind(code::hash(&format!("hr_{:0>40}", 1)))
+        .execute(&mut world.conn().await?)
+        .await?;
+    let state = second.get("/api/v1/ingest/sources/agent").await?.expect(200)?.json()?;
+    assert_eq!(state["last_seq"], 1, "who comes after goes on from there");
+    send(&second, 2).await?.expect(200)?;
     Ok(())
 }

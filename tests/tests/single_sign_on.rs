@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use headroom_domain::access::Role;
+use headroom_tests::browser::Browser;
 use headroom_tests::client::{Answer, Client};
 use headroom_tests::database::Database;
 use headroom_tests::people;
@@ -27,14 +28,19 @@ fn somebody() -> Person {
 
 impl World {
     async fn new(more: &[&str]) -> Result<Self> {
+        Self::at("127.0.0.1:0", PUBLIC, more).await
+    }
+
+    /// On an address, and known to browsers by another.
+    async fn at(listen: &str, public: &str, more: &[&str]) -> Result<Self> {
         let (database, provider) = (Database::create().await?, Provider::start(somebody()).await?);
         let mut arguments = vec!["serve", "--no-jobs", "--database-url", database.url()];
-        arguments.extend(["--public-url", PUBLIC, "--oidc-issuer", provider.issuer(), "--oidc-client-id", CLIENT_ID]);
+        arguments.extend(["--public-url", public, "--oidc-issuer", provider.issuer(), "--oidc-client-id", CLIENT_ID]);
         arguments.extend(["--oidc-name", "Example Login"]);
         arguments.extend(more);
         let mut command = service::command(&arguments)?;
         command.env("HEADROOM_OIDC_CLIENT_SECRET", CLIENT_SECRET);
-        Ok(Self { service: Service::spawn(command)?, database, provider })
+        Ok(Self { service: Service::spawn_on(command, listen)?, database, provider })
     }
 
     fn nobody(&self) -> Result<Client> {
@@ -175,4 +181,28 @@ async fn a_provider_may_change_its_key_and_may_be_away() -> Result<()> {
     let answer = browser.form("/login/sso", &[]).await?.expect(502)?;
     assert!(answer.body.contains("did not answer") && answer.body.contains("Password"), "{}", answer.body);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_browser_goes_there_and_comes_back() -> Result<()> {
+    // The provider has to know the way back before the server listens.
+    let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let public = format!("http://{free}");
+    let world = World::at(&free, &public, &[]).await?;
+    world.invite_mika(&[Role::Viewer]).await?;
+    let browser = Browser::start().await?;
+    browser.window(390, 844).await?;
+    browser.open(&world.service.at("/pools?q=x")).await?;
+    browser.screenshot("login-sso-390").await?;
+    let button = fantoccini::Locator::Css("form[action='/login/sso'] button");
+    browser.client().find(button).await?.click().await?;
+    browser.wait_for("location.pathname === '/pools'", "the way there and back").await?;
+    let seen: String = browser.evaluate("return location.search + ' ' + document.body.innerText").await?;
+    assert!(seen.starts_with("?q=x "), "{seen}");
+    let said = browser.console().await?;
+    assert!(said.is_empty(), "{said:?}");
+    let cookies = browser.client().get_all_cookies().await?;
+    let session = cookies.iter().find(|cookie| cookie.name() == "headroom").context("a session")?;
+    assert_eq!(session.http_only(), Some(true));
+    browser.close().await
 }

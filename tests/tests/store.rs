@@ -456,9 +456,9 @@ async fn an_audit_trail_that_was_tampered_with_is_found() -> Result<()> {
 async fn a_batch_is_accepted_once_and_rolled_up_once() -> Result<()> {
     let mut conn = Database::create().await?.connect().await?;
     partition::ensure(&mut conn, Cut::Raw, MONDAY_MS, MONDAY_MS + 2 * DAY_MS).await?;
-    let source = ingest::source(&mut conn, "agent").await?;
-    assert_eq!(ingest::source(&mut conn, "agent").await?, source);
-    assert_eq!(ingest::last_seq(&mut conn, "nobody").await?, None);
+    let source = ingest::source(&mut conn, "agent", None).await?.context("a source")?;
+    assert_eq!(ingest::source(&mut conn, "agent", None).await?, Some(source));
+    assert_eq!(ingest::last_seq(&mut conn, "nobody", None).await?, None);
     let batch = |seq, hash: u8, ts_min| Batch {
         source,
         seq,
@@ -484,7 +484,7 @@ async fn a_batch_is_accepted_once_and_rolled_up_once() -> Result<()> {
         "also on another day"
     );
     assert_eq!(accept(&mut conn, batch(2, 2, MONDAY_MS + DAY_MS)).await?, Accepted::Fresh);
-    assert_eq!(ingest::last_seq(&mut conn, "agent").await?.map(|(seq, _)| seq), Some(2));
+    assert_eq!(ingest::last_seq(&mut conn, "agent", None).await?.map(|(seq, _)| seq), Some(2));
     assert_eq!(ingest::pending(&mut conn).await?, 2);
 
     let raw = partition::list(&mut conn, Cut::Raw).await?;

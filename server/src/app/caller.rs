@@ -97,6 +97,14 @@ impl Caller {
         }
     }
 
+    /// The token's key, if it is one.
+    pub fn token(&self) -> Option<i32> {
+        match &self.who {
+            Who::Token { key, .. } => Some(*key),
+            _ => None,
+        }
+    }
+
     /// Whether it may see a tenant.
     pub fn sees_tenant(&self, key: i32) -> bool {
         self.tenants.as_ref().is_none_or(|own| own.contains(&key))

@@ -83,7 +83,10 @@ impl App {
         let numbers = number_signals(&mut conn, &catalog, &mut judged).await?;
 
         let mut tx = sqlx::Connection::begin(&mut *conn).await?;
-        let source_id = ingest::source(&mut tx, &source).await?;
+        let Some(source_id) = ingest::source(&mut tx, &source, self.caller.token()).await? else {
+            let text = "belongs to another token; send under another name, or revoke that token";
+            return Err(AppError::Conflict(format!("the source {source:?} {text}")));
+        };
         let verdict = serde_json::to_value((judged.rows.len(), judged.rejected, &judged.verdicts)).ok();
         let signals: Vec<(i32, i16, Millis, i64)> = judged
             .signals
@@ -131,7 +134,7 @@ impl App {
     pub async fn last_seq(&self, source: &str) -> Result<Option<(i64, Option<Millis>)>> {
         self.require(Action::Ingest)?;
         self.require_all_tenants(Action::Ingest)?;
-        let found = ingest::last_seq(&mut *self.db.pages.acquire().await?, source).await?;
+        let found = ingest::last_seq(&mut *self.db.pages.acquire().await?, source, self.caller.token()).await?;
         Ok(found.map(|(seq, at)| (seq, at.map(|at| at.timestamp_millis()))))
     }
 

@@ -43,28 +43,53 @@ pub enum Accepted {
     },
 }
 
-/// The key of a source, made on first sight.
-pub async fn source(conn: &mut PgConnection, name: &str) -> Result<i32> {
-    if let Some(id) = sqlx::query_scalar("SELECT source_id FROM ingest_source WHERE name = $1")
-        .bind(name)
-        .fetch_optional(&mut *conn)
-        .await?
-    {
-        return Ok(id);
-    }
-    Ok(sqlx::query_scalar(
-        "INSERT INTO ingest_source (name) VALUES ($1)
-         ON CONFLICT (name) DO UPDATE SET name = EXCLUDED.name RETURNING source_id",
-    )
-    .bind(name)
-    .fetch_one(conn)
-    .await?)
+/// Whether a source is free for the token `$2`: it is its own, or nobody's, or of one that does not work any more. Who has no
+/// token (the command line, people) may send under any name.
+macro_rules! is_free {
+    () => {
+        "($2::int IS NULL OR s.token_id IS NULL OR s.token_id = $2 OR NOT EXISTS (
+             SELECT FROM api_token t WHERE t.token_id = s.token_id AND t.revoked_at IS NULL
+                 AND (t.expires_at IS NULL OR t.expires_at > hr_now())))"
+    };
 }
 
-/// The highest number accepted from a source, and when. `None` if it never sent.
-pub async fn last_seq(conn: &mut PgConnection, name: &str) -> Result<Option<(i64, Option<DateTime<Utc>>)>> {
-    Ok(sqlx::query_as("SELECT last_seq, last_at FROM ingest_source WHERE name = $1")
+/// The key of a source, made on first sight. From then on it belongs to the token; `None` if it belongs to another.
+pub async fn source(conn: &mut PgConnection, name: &str, token: Option<i32>) -> Result<Option<i32>> {
+    let found: Option<(i32, Option<i32>, bool)> = sqlx::query_as(concat!(
+        "SELECT s.source_id, s.token_id, ",
+        is_free!(),
+        " FROM ingest_source s WHERE s.name = $1"
+    ))
+    .bind(name)
+    .bind(token)
+    .fetch_optional(&mut *conn)
+    .await?;
+    match found {
+        Some((_, _, false)) => Ok(None),
+        Some((id, owner, true)) if token.is_none() || owner == token => Ok(Some(id)),
+        // On first sight, or after the owner ended. Of two who come at once the second one finds it taken.
+        _ => Ok(sqlx::query_scalar(concat!(
+            "INSERT INTO ingest_source AS s (name, token_id) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET token_id = coalesce(EXCLUDED.token_id, s.token_id) WHERE ",
+            is_free!(),
+            " RETURNING s.source_id"
+        ))
         .bind(name)
+        .bind(token)
+        .fetch_optional(conn)
+        .await?),
+    }
+}
+
+/// The highest number accepted from a source, and when. `None` if it never sent, or belongs to another token.
+pub async fn last_seq(
+    conn: &mut PgConnection,
+    name: &str,
+    token: Option<i32>,
+) -> Result<Option<(i64, Option<DateTime<Utc>>)>> {
+    Ok(sqlx::query_as(concat!("SELECT s.last_seq, s.last_at FROM ingest_source s WHERE s.name = $1 AND ", is_free!()))
+        .bind(name)
+        .bind(token)
         .fetch_optional(conn)
         .await?)
 }
