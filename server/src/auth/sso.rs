@@ -8,9 +8,9 @@ use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims, CoreProviderMetadata, CoreTokenResponse,
 };
 use openidconnect::{
-    AccessTokenHash, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
-    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, SignatureVerificationError,
-    TokenResponse,
+    AccessTokenHash, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, DiscoveryError,
+    IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    SignatureVerificationError, TokenResponse,
 };
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -21,7 +21,9 @@ const REMEMBERED: Duration = Duration::from_hours(1);
 /// It is asked again for its keys at most this often, so that forged tokens cause no flood.
 const ASKED_AGAIN: Duration = Duration::from_mins(1);
 /// A provider answers within this, or is away.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(6);
+/// A provider that was away is not asked again for this long: those who wait for it would wait one after the other.
+const LEFT_ALONE: Duration = Duration::from_secs(5);
 /// Where the provider sends people back to.
 pub const RETURN_PATH: &str = "/login/sso/return";
 
@@ -85,7 +87,16 @@ pub struct Identity {
 pub struct Sso {
     settings: SsoSettings,
     http: openidconnect::reqwest::Client,
-    known: Mutex<Option<(Instant, CoreProviderMetadata)>>,
+    known: Mutex<Known>,
+}
+
+/// What is known of the provider.
+#[derive(Default)]
+struct Known {
+    /// What it says of itself, and since when.
+    metadata: Option<(Instant, CoreProviderMetadata)>,
+    /// When it was away last.
+    away: Option<Instant>,
 }
 
 impl std::fmt::Debug for Sso {
@@ -129,7 +140,7 @@ impl Sso {
             .timeout(PATIENCE)
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { settings, http, known: Mutex::new(None) })
+        Ok(Self { settings, http, known: Mutex::default() })
     }
 
     /// The role of an account that is made at the first sign-in.
@@ -145,25 +156,39 @@ impl Sso {
     /// What the provider says of itself; what is older than `age` is asked again.
     async fn metadata(&self, age: Duration) -> Result<CoreProviderMetadata, SsoError> {
         let mut known = self.known.lock().await;
-        if let Some((at, metadata)) = known.as_ref()
+        if let Some((at, metadata)) = known.metadata.as_ref()
             && at.elapsed() < age
         {
             return Ok(metadata.clone());
         }
-        // The address is compared letter by letter with what the provider says, and most say it without a slash.
+        if known.away.is_some_and(|at| at.elapsed() < LEFT_ALONE) {
+            return Err(away("it was away a moment ago"));
+        }
+        // The address is compared letter by letter with what the provider says; most say it without a slash at the end.
         let issuer = self.settings.issuer.as_str().trim_end_matches('/').to_owned();
         let with_slash = format!("{issuer}/");
         let ask = async |issuer: String| {
-            CoreProviderMetadata::discover_async(IssuerUrl::new(issuer).map_err(away)?, &self.http)
-                .await
-                .map_err(|error| away(whole(&error)))
+            let issuer = IssuerUrl::new(issuer).map_err(away)?;
+            let found = CoreProviderMetadata::discover_async(issuer, &self.http).await;
+            found.map_err(|error| match error {
+                DiscoveryError::Validation(said) => SsoError::Refused(said),
+                other => away(whole(&other)),
+            })
         };
-        let metadata = match ask(issuer).await {
-            Ok(found) => found,
-            Err(first) => ask(with_slash).await.map_err(|_| first)?,
+        let asked = match ask(issuer).await {
+            Err(SsoError::Refused(_)) => ask(with_slash).await.map_err(|error| away(whole(&error))),
+            other => other,
         };
-        *known = Some((Instant::now(), metadata.clone()));
-        Ok(metadata)
+        match asked {
+            Ok(metadata) => {
+                *known = Known { metadata: Some((Instant::now(), metadata.clone())), away: None };
+                Ok(metadata)
+            }
+            Err(error) => {
+                known.away = Some(Instant::now());
+                Err(error)
+            }
+        }
     }
 
     fn redirect(&self) -> Result<RedirectUrl, SsoError> {

@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(differences(Some(&before), Some(&after)), told);
         let times = json!({ "expires_ms": 1_829_846_183_104_i64, "feed_period_ms": 10_000 });
         let told: Vec<_> = differences(None, Some(&times)).into_iter().map(|(name, _, after)| (name, after)).collect();
-        let expected = [("expires", "2027-12-26T18:36:23Z"), ("feed_period_ms", "10000")];
+        let expected = [("expires", "2027-12-26T18:36:23.104Z"), ("feed_period_ms", "10000")];
         assert_eq!(told, expected.map(|(name, after)| (name.to_owned(), after.to_owned())));
         assert!(differences(Some(&before), Some(&before)).is_empty() && differences(None, None).is_empty());
     }
