@@ -21,6 +21,7 @@ pub mod sketch;
 pub mod slug;
 pub mod swf;
 pub mod tenant;
+pub mod throttle;
 
 /// Milliseconds since the Unix epoch, UTC. The unit of every instant inside the product.
 pub type Millis = i64;
