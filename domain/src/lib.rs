@@ -6,9 +6,11 @@
 
 pub mod access;
 pub mod accumulate;
+pub mod breaker;
 pub mod change;
 pub mod fairness;
 pub mod format;
+pub mod heartbeat;
 pub mod localtime;
 pub mod occupancy;
 pub mod packed;

@@ -281,10 +281,16 @@ mod tests {
         let number = 1_u32..20;
         let time = 1_u32..2_000;
         prop_oneof![
-            (number.clone(), number.clone(), time.clone())
-                .prop_map(|(burst, rate, period_ms)| Limit::TokenBucket { burst, rate, period_ms }),
-            (0_u32..20, number.clone(), time.clone())
-                .prop_map(|(depth, rate, period_ms)| Limit::LeakyBucket { depth, rate, period_ms }),
+            (number.clone(), number.clone(), time.clone()).prop_map(|(burst, rate, period_ms)| Limit::TokenBucket {
+                burst,
+                rate,
+                period_ms
+            }),
+            (0_u32..20, number.clone(), time.clone()).prop_map(|(depth, rate, period_ms)| Limit::LeakyBucket {
+                depth,
+                rate,
+                period_ms
+            }),
             (number.clone(), time.clone()).prop_map(|(most, window_ms)| Limit::FixedWindow { most, window_ms }),
             (number.clone(), time.clone()).prop_map(|(most, window_ms)| Limit::SlidingLog { most, window_ms }),
             (number, time, 1_u32..12).prop_map(|(most, window_ms, buckets)| Limit::SlidingBuckets {
