@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod accumulate;
+pub mod admission;
 pub mod breaker;
 pub mod change;
 pub mod fairness;
