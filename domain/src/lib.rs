@@ -6,9 +6,12 @@
 
 pub mod access;
 pub mod accumulate;
+pub mod admission;
+pub mod breaker;
 pub mod change;
 pub mod fairness;
 pub mod format;
+pub mod heartbeat;
 pub mod localtime;
 pub mod occupancy;
 pub mod packed;
@@ -21,6 +24,7 @@ pub mod sketch;
 pub mod slug;
 pub mod swf;
 pub mod tenant;
+pub mod throttle;
 
 /// Milliseconds since the Unix epoch, UTC. The unit of every instant inside the product.
 pub type Millis = i64;

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod browser;
+pub mod checker;
 pub mod client;
 pub mod database;
 pub mod mailbox;
