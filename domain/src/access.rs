@@ -62,11 +62,17 @@ pub enum Action {
     Ingest,
     /// Manage people, tokens and settings.
     Administer,
+    /// Claim slots, renew and release them.
+    Allocate,
+    /// Act on live slots: hold, drain, reclaim, resize, cut a quota for a while.
+    Operate,
+    /// See traces, events and single slots.
+    Debug,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::See,
         Self::SeeMoney,
         Self::SeeJobs,
@@ -76,6 +82,9 @@ impl Action {
         Self::RecordChanges,
         Self::Ingest,
         Self::Administer,
+        Self::Allocate,
+        Self::Operate,
+        Self::Debug,
     ];
 
     /// Whether it is about the whole organisation: a token that is limited to some pools or tenants may not.
@@ -94,6 +103,9 @@ impl Action {
             Self::RecordChanges => "record changes",
             Self::Ingest => "send samples",
             Self::Administer => "manage people, tokens and settings",
+            Self::Allocate => "claim slots",
+            Self::Operate => "act on live slots",
+            Self::Debug => "see traces and single slots",
         }
     }
 
@@ -111,11 +123,11 @@ impl Action {
 impl Role {
     /// Whether a person with this role may do something.
     pub fn allows(self, action: Action) -> bool {
-        use Action::{Plan, RecordChanges, See, SeeJobs, SeeMoney, SeeOwnChanges};
+        use Action::{Debug, Operate, Plan, RecordChanges, See, SeeJobs, SeeMoney, SeeOwnChanges};
         match self {
             Self::Viewer | Self::TenantViewer => matches!(action, See | SeeMoney),
-            Self::OnCall => action == See,
-            Self::Planner => matches!(action, See | SeeMoney | SeeJobs | SeeOwnChanges | Plan | RecordChanges),
+            Self::OnCall => matches!(action, See | Operate | Debug),
+            Self::Planner => matches!(action, See | SeeMoney | SeeJobs | SeeOwnChanges | Plan | RecordChanges | Debug),
             Self::Admin => true,
         }
     }
@@ -124,14 +136,18 @@ impl Role {
 impl Scope {
     /// Whether a token with this scope may do something.
     pub fn allows(self, action: Action) -> bool {
-        use Action::{Administer, Ingest, Plan, RecordChanges, See, SeeAllChanges, SeeJobs, SeeMoney, SeeOwnChanges};
+        use Action::{
+            Administer, Allocate, Debug, Ingest, Operate, Plan, RecordChanges, See, SeeAllChanges, SeeJobs, SeeMoney,
+            SeeOwnChanges,
+        };
         match self {
-            Self::Read => matches!(action, See | SeeMoney),
+            Self::Read => matches!(action, See | SeeMoney | Debug),
             Self::Ingest => matches!(action, Ingest | RecordChanges),
-            Self::Plan => matches!(action, See | Plan | RecordChanges),
+            Self::Plan => matches!(action, See | Plan | RecordChanges | Operate),
+            Self::Allocate => action == Allocate,
             Self::Admin => matches!(action, Administer | SeeJobs | SeeOwnChanges | SeeAllChanges),
-            // Their routes say what they allow when they come.
-            Self::Allocate | Self::Alert => false,
+            // Its routes say what it allows when they come.
+            Self::Alert => false,
         }
     }
 }
@@ -166,7 +182,7 @@ mod tests {
     use super::*;
 
     /// One row per action, in the order of `Role::ALL` and `Scope::ALL`.
-    const TABLE: [(Action, [bool; 5], [bool; 6]); 9] = [
+    const TABLE: [(Action, [bool; 5], [bool; 6]); 12] = [
         //                     viewer oncall planner admin tenant    read ingest alloc plan alert admin
         (Action::See, [true, true, true, true, true], [true, false, false, true, false, false]),
         (Action::SeeMoney, [true, false, true, true, true], [true, false, false, false, false, false]),
@@ -177,6 +193,9 @@ mod tests {
         (Action::RecordChanges, [false, false, true, true, false], [false, true, false, true, false, false]),
         (Action::Ingest, [false, false, false, true, false], [false, true, false, false, false, false]),
         (Action::Administer, [false, false, false, true, false], [false, false, false, false, false, true]),
+        (Action::Allocate, [false, false, false, true, false], [false, false, true, false, false, false]),
+        (Action::Operate, [false, true, false, true, false], [false, false, false, true, false, false]),
+        (Action::Debug, [false, true, true, true, false], [true, false, false, false, false, false]),
     ];
 
     #[test]

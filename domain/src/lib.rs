@@ -7,11 +7,13 @@
 pub mod access;
 pub mod accumulate;
 pub mod admission;
+pub mod allocation;
 pub mod breaker;
 pub mod change;
 pub mod fairness;
 pub mod format;
 pub mod heartbeat;
+pub mod lease;
 pub mod localtime;
 pub mod occupancy;
 pub mod packed;

@@ -12,10 +12,12 @@
 //! | sliding buckets | `most` in any window, sometimes fewer | nearly exact; remembers a few counts |
 
 use crate::Millis;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// A limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "algorithm", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Limit {
     /// A bucket of `burst` tokens into which `rate` tokens flow every `period_ms`.
     TokenBucket {

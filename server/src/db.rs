@@ -14,6 +14,8 @@ pub struct Db {
     pub ingest: PgPool,
     /// Jobs, imports and other long work.
     pub jobs: PgPool,
+    /// Claims of slots: one connection for each committer, and one that keeps this server alive.
+    pub slots: PgPool,
 }
 
 /// Bounds of one class.
@@ -48,10 +50,23 @@ const JOBS: Class = Class {
     lock_timeout: "30s",
 };
 
+const SLOTS: Class = Class {
+    name: "headroom slots",
+    connections: 5,
+    wait: Duration::from_secs(1),
+    statement_timeout: "2s",
+    lock_timeout: "1s",
+};
+
 impl Db {
     /// Pools that connect when first used.
     pub fn connect(options: &PgConnectOptions) -> Self {
-        Self { pages: pool(options, &PAGES), ingest: pool(options, &INGEST), jobs: pool(options, &JOBS) }
+        Self {
+            pages: pool(options, &PAGES),
+            ingest: pool(options, &INGEST),
+            jobs: pool(options, &JOBS),
+            slots: pool(options, &SLOTS),
+        }
     }
 
     /// Brings the schema up to date. Several servers may start at once: the migrator takes a lock.
@@ -64,6 +79,7 @@ impl Db {
         self.pages.close().await;
         self.ingest.close().await;
         self.jobs.close().await;
+        self.slots.close().await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! The running server: one router over all doors, jobs beside it, an orderly end.
 
+use crate::allocator::Allocator;
 use crate::app::App;
 use crate::auth::session::Sessions;
 use crate::connections::{self, Tls};
@@ -118,6 +119,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Services outside.
     pub outward: Outward,
+    /// Where other servers reach this one; the address it listens on if it is left out.
+    pub peer_url: Option<String>,
 }
 
 /// Starts jobs and the listener.
@@ -125,7 +128,10 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
     let address = listener.local_addr()?;
     let cancel = CancellationToken::new();
     let samples = Arc::new(Notify::new());
-    let app = App::new(db.clone()).reaching(options.outward);
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let peer_url = options.peer_url.unwrap_or_else(|| format!("{scheme}://{address}"));
+    let (allocator, committers) = Allocator::start(&db, peer_url, &cancel);
+    let app = App::new(db.clone()).reaching(options.outward).allocating(allocator);
     let state = AppState { app, metrics: telemetry::counters(), samples: samples.clone() };
     let around = Surroundings { tls: options.tls.is_some(), proxies: options.proxies };
     let (with_jobs, tls) = (!options.no_jobs, options.tls);
@@ -146,6 +152,7 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
         }
         stop.cancel();
         let _ = jobs.await;
+        let _ = committers.await;
     });
     Ok(Server { address, cancel, task, db })
 }

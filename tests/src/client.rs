@@ -138,6 +138,22 @@ impl Client {
         self.send(method, path, &[("content-type", "application/json")], Some(body.to_string().into_bytes())).await
     }
 
+    /// Sends JSON by POST.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.json(Method::POST, path, body).await
+    }
+
+    /// Sends JSON by PUT.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.json(Method::PUT, path, body).await
+    }
+
+    /// Sends JSON by POST under a key, so that it is done once however often it is sent.
+    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> Result<Answer> {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        self.send(Method::POST, path, &headers, Some(body.to_string().into_bytes())).await
+    }
+
     /// Sends a form as a browser does from a page of the service.
     pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Result<Answer> {
         let mut body = url::form_urlencoded::Serializer::new(String::new());

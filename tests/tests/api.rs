@@ -673,6 +673,7 @@ async fn every_route_of_the_description_answers() -> Result<()> {
         let nobody = "00000000-0000-0000-0000-000000000000";
         let filled = path.replace("{pool}", "render").replace("{tenant}", "acme").replace("{source}", "nobody");
         let filled = filled.replace("{user}", nobody).replace("{token}", nobody);
+        let filled = filled.replace("{claim}", nobody).replace("{slot}", "1");
         assert!(!filled.contains('{'), "{path} has a parameter that this test does not know");
         for (word, operation) in item.as_object().context("operations")? {
             let method: Method = word.to_uppercase().parse()?;
@@ -698,7 +699,7 @@ async fn every_route_of_the_description_answers() -> Result<()> {
             );
             if answer.status == 404 {
                 // Only what nobody is called may be missing.
-                let is_nobody = ["{source}", "{user}", "{token}"].iter().any(|name| path.contains(name));
+                let is_nobody = ["{source}", "{user}", "{token}", "{claim}", "{slot}"].iter().any(|name| path.contains(name));
                 assert!(is_nobody, "{method} {filled}: {}", answer.body);
             }
             asked += 1;

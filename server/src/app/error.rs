@@ -1,6 +1,8 @@
 //! What can go wrong in a use case. No status codes: each door has its own table.
 
 use headroom_domain::access::Action;
+use headroom_domain::allocation::End;
+use headroom_domain::lease::Reason;
 use headroom_domain::range::RangeError;
 use headroom_store::StoreError;
 
@@ -105,6 +107,23 @@ pub enum AppError {
     /// The change does not fit what is there now.
     #[error("{0}")]
     Conflict(String),
+    /// A claim that was not granted.
+    #[error("not granted: {}", .reason.label().to_lowercase())]
+    NotGranted {
+        /// Why.
+        reason: Reason,
+        /// When it might be worth asking again; never, if it is left out.
+        retry_after_ms: Option<i64>,
+    },
+    /// A claim that holds nothing, and how it ended if that is known.
+    #[error("this claim holds no slot: {}", ended(*.0))]
+    NotHeld(Option<End>),
+    /// Whether something was changed is not known.
+    #[error("the database did not answer in time: whether the change was made is not known")]
+    OutcomeUnknown,
+    /// Another server decides about this, at this address.
+    #[error("another server decides about this pool")]
+    Elsewhere(String),
     /// The database is out of reach.
     #[error("the database does not answer: {0}")]
     Unavailable(String),
@@ -114,6 +133,16 @@ pub enum AppError {
     /// Anything else; the text is for the log, not for the person.
     #[error("{0}")]
     Internal(String),
+}
+
+fn ended(end: Option<End>) -> String {
+    match end {
+        None => "it is not known here; it was never granted, or ended before this server took over".to_owned(),
+        Some(End::Released) => "it was released".to_owned(),
+        Some(End::Expired) => "its lease ran out; a lease that is over cannot be renewed, claim again".to_owned(),
+        Some(End::Taken) => "it was taken back".to_owned(),
+        Some(End::Refused(reason)) => format!("it was refused ({reason})"),
+    }
 }
 
 impl AppError {

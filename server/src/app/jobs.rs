@@ -39,8 +39,15 @@ pub const SESSIONS: Scheduled = Scheduled {
     period_ms: 3_600_000,
 };
 
+/// Claims become history.
+pub const FEED: Scheduled = Scheduled {
+    name: "feed",
+    purpose: "Turns claims and releases of slots into history, and ends cuts of quotas whose time is over.",
+    period_ms: 5_000,
+};
+
 /// Everything that runs by itself.
-pub const SCHEDULE: [Scheduled; 3] = [ROLLUP, PARTITIONS, SESSIONS];
+pub const SCHEDULE: [Scheduled; 4] = [ROLLUP, FEED, PARTITIONS, SESSIONS];
 
 impl App {
     /// The newest runs of all jobs.

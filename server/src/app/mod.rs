@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod audit;
 pub mod caller;
 pub mod changes;
+pub mod claims;
 pub mod demo;
 mod error;
 pub mod import;
@@ -16,6 +17,7 @@ pub mod search;
 pub mod settings;
 pub mod shell;
 pub mod sign_in;
+pub mod slots;
 pub mod tenants;
 pub mod tokens;
 pub mod trend;
@@ -24,6 +26,7 @@ pub mod window;
 
 pub use error::{AppError, Problem, Result};
 
+use crate::allocator::Allocator;
 use crate::db::Db;
 use crate::outward::Outward;
 use caller::Caller;
@@ -42,6 +45,10 @@ pub struct App {
     pub(crate) catalog: Arc<ingest::CatalogCache>,
     /// Services outside.
     pub(crate) outward: Arc<Outward>,
+    /// Pools and tenants as claims name them.
+    pub(crate) claim_names: Arc<claims::NamesOfClaims>,
+    /// Gives out slots; only a running server has one.
+    pub(crate) allocator: Option<Allocator>,
     /// On whose behalf they run.
     caller: Arc<Caller>,
 }
@@ -55,8 +62,16 @@ impl App {
             names: Arc::default(),
             catalog: Arc::default(),
             outward: Arc::default(),
+            claim_names: Arc::default(),
+            allocator: None,
             caller: Arc::new(Caller::nobody()),
         }
+    }
+
+    /// The same use cases with slots to give out.
+    #[must_use]
+    pub fn allocating(self, allocator: Allocator) -> Self {
+        Self { allocator: Some(allocator), ..self }
     }
 
     /// The same use cases with services outside.

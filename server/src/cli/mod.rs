@@ -62,7 +62,7 @@ struct Place {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Serve the dashboard and the API
-    Serve(serve::ServeVerb),
+    Serve(Box<serve::ServeVerb>),
     /// Serve a made-up world: 8 pools, 12 tenants, 100 days, live samples
     Demo(demo::Demo),
     /// Bring history in: SWF logs, occupancy samples, intervals, changes

@@ -44,6 +44,9 @@ pub(super) struct Serve {
     /// Let tests move the database's clock; a release build refuses it
     #[arg(long, env = "HEADROOM_TEST_CLOCK")]
     pub(super) test_clock: bool,
+    /// Address at which other servers on the same database reach this one, such as http://10.0.0.5:8080; the one it listens on if it is left out
+    #[arg(long, env = "HEADROOM_PEER_URL", value_name = "URL")]
+    pub(super) peer_url: Option<String>,
     /// Do not run background jobs in this process
     #[arg(long, env = "HEADROOM_NO_JOBS")]
     pub(super) no_jobs: bool,
@@ -102,7 +105,13 @@ impl Serve {
         outward: Outward,
     ) -> Result<Server> {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let options = Options { no_jobs: self.no_jobs, proxies: self.trusted_proxies.clone(), tls, outward };
+        let options = Options {
+            no_jobs: self.no_jobs,
+            proxies: self.trusted_proxies.clone(),
+            tls,
+            outward,
+            peer_url: self.peer_url.clone(),
+        };
         let server = serve::start(open.app.db.clone(), listener, options)?;
         println!("headroom listening on {scheme}://{}", server.address);
         Ok(server)

@@ -40,7 +40,17 @@ pub struct ProblemBody {
     /// The nearest name there is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
+    /// Why a claim was refused, from a closed list (`full`, `quota`, ...).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// `unknown` if it is not known whether anything was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
 }
+
+/// Put into an answer whose question belongs to another server: where to ask.
+#[derive(Debug, Clone)]
+pub struct AskedElsewhere(pub String);
 
 /// An error of the API.
 #[derive(Debug)]
@@ -49,6 +59,7 @@ pub struct ApiError {
     body: Box<ProblemBody>,
     location: Option<String>,
     retry_after_s: u64,
+    elsewhere: Option<AskedElsewhere>,
 }
 
 impl ApiError {
@@ -63,9 +74,12 @@ impl ApiError {
                 detail: detail.into(),
                 errors: Vec::new(),
                 suggestion: None,
+                reason: None,
+                outcome: None,
             }),
             location: None,
             retry_after_s: RETRY_AFTER_S,
+            elsewhere: None,
         }
     }
 
@@ -81,6 +95,11 @@ impl ApiError {
             .map(|p| FieldProblem { field: p.field.clone(), found: p.found.clone(), expected: p.expected.clone() })
             .collect();
         error
+    }
+
+    /// The body alone, for an answer about several things.
+    pub fn into_body(self) -> ProblemBody {
+        *self.body
     }
 
     /// The status.
@@ -117,6 +136,30 @@ impl From<AppError> for ApiError {
             AppError::TooMany { retry_after_s } => {
                 Self { retry_after_s, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", error.to_string()) }
             }
+            AppError::NotGranted { reason, retry_after_ms } => {
+                let detail = match retry_after_ms {
+                    Some(_) => format!("{}; nothing was claimed", reason.label()),
+                    None => format!("{}, now and later; nothing was claimed", reason.label()),
+                };
+                let mut api = Self::new(StatusCode::TOO_MANY_REQUESTS, "not-granted", detail);
+                api.body.reason = Some(reason.to_string());
+                // What never helps is not worth asking for soon.
+                let wait_ms = retry_after_ms.unwrap_or(3_600_000).max(1).unsigned_abs();
+                Self { retry_after_s: wait_ms.div_ceil(1_000), ..api }
+            }
+            AppError::NotHeld(_) => Self::new(StatusCode::CONFLICT, "not-held", error.to_string()),
+            AppError::OutcomeUnknown => {
+                let detail = "whether the change was made is not known; ask again with the same idempotency key, or look at the claim";
+                let mut api = Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", detail);
+                api.body.outcome = Some("unknown".to_owned());
+                Self { retry_after_s: 1, ..api }
+            }
+            AppError::Elsewhere(url) => {
+                let detail =
+                    "another server decides about this pool and is not reached; nothing was changed, try again shortly";
+                let api = Self::new(StatusCode::SERVICE_UNAVAILABLE, "elsewhere", detail);
+                Self { elsewhere: Some(AskedElsewhere(url)), retry_after_s: 1, ..api }
+            }
             AppError::Conflict(text) => Self::new(StatusCode::CONFLICT, "conflict", text),
             AppError::Unavailable(text) => {
                 tracing::warn!(error = %text, "the database does not answer");
@@ -149,6 +192,10 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(elsewhere) = self.elsewhere {
+            response.extensions_mut().insert(elsewhere);
+        }
+        let headers = response.headers_mut();
         if let Some(location) = self.location.and_then(|l| HeaderValue::try_from(l).ok()) {
             headers.insert(LOCATION, location);
         }

@@ -1,8 +1,10 @@
 //! The JSON API: one file per group of verbs, problems for errors, OpenAPI from the code.
 
+pub mod claims;
 pub mod error;
 pub mod extract;
 pub mod filters;
+pub mod forward;
 pub mod health;
 pub mod history;
 pub mod ingest;
@@ -10,6 +12,7 @@ pub mod jobs;
 pub mod openapi;
 pub mod people;
 pub mod pools;
+pub mod slots;
 pub mod tenants;
 
 use crate::auth::gate::{Door, Gate, gate};
@@ -22,7 +25,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use error::ApiError;
-use headroom_domain::access::Action::{Administer, Ingest, Plan, RecordChanges, See, SeeJobs, SeeOwnChanges};
+use headroom_domain::access::Action::{
+    Administer, Allocate, Debug, Ingest, Operate, Plan, RecordChanges, See, SeeJobs, SeeOwnChanges,
+};
 use headroom_frontend::routes::Policy::{self, Needs, Open, SignedIn};
 
 /// One method of one route: path, who may pass, handler.
@@ -34,11 +39,20 @@ pub struct ApiRoute {
     pub path: &'static str,
     /// Who may pass.
     pub policy: Policy,
+    /// Whether the server that owns the pool answers.
+    at_owner: bool,
     handler: MethodRouter<AppState>,
 }
 
+impl ApiRoute {
+    /// Only the owner of the pool can answer: others pass the request on.
+    fn at_owner(self) -> Self {
+        Self { at_owner: true, ..self }
+    }
+}
+
 fn route(method: &'static str, path: &'static str, policy: Policy, handler: MethodRouter<AppState>) -> ApiRoute {
-    ApiRoute { method, path, policy, handler }
+    ApiRoute { method, path, policy, at_owner: false, handler }
 }
 
 /// All routes of the API. The router is built from this table, so none can be without a policy.
@@ -63,6 +77,22 @@ pub fn routes() -> Vec<ApiRoute> {
         route("POST", "/api/v1/pools/{pool}/capacity", Needs(Plan), post(pools::set_capacity)),
         route("PUT", "/api/v1/pools/{pool}/quotas", Needs(Plan), put(pools::set_quota)),
         route("GET", "/api/v1/pools/{pool}/trend", Needs(See), get(history::pool_trend)),
+        route("POST", "/api/v1/pools/{pool}/claims", Needs(Allocate), post(claims::create)).at_owner(),
+        route("POST", "/api/v1/pools/{pool}/claims/batch", Needs(Allocate), post(claims::batch)).at_owner(),
+        route("GET", "/api/v1/pools/{pool}/claims/{claim}", Needs(Allocate), get(claims::get)).at_owner(),
+        route("POST", "/api/v1/pools/{pool}/claims/{claim}/renew", Needs(Allocate), post(claims::renew)).at_owner(),
+        route("POST", "/api/v1/pools/{pool}/claims/{claim}/release", Needs(Allocate), post(claims::release)).at_owner(),
+        route("POST", "/api/v1/pools/{pool}/claims/{claim}/checkpoint", Needs(Allocate), post(claims::checkpoint))
+            .at_owner(),
+        route("POST", "/api/v1/pools/{pool}/heartbeats", Needs(Allocate), post(claims::heartbeats)).at_owner(),
+        route("GET", "/api/v1/pools/{pool}/policy", Needs(See), get(slots::policy)),
+        route("PUT", "/api/v1/pools/{pool}/policy", Needs(Plan), put(slots::set_policy)),
+        route("GET", "/api/v1/pools/{pool}/slots", Needs(See), get(slots::list)),
+        route("GET", "/api/v1/pools/{pool}/slots/{slot}", Needs(See), get(slots::get)),
+        route("GET", "/api/v1/pools/{pool}/live", Needs(See), get(slots::live)),
+        route("POST", "/api/v1/pools/{pool}/actions", Needs(Operate), post(slots::act)).at_owner(),
+        route("GET", "/api/v1/slot-events", Needs(Debug), get(slots::events)),
+        route("POST", "/api/v1/fences/verify", SignedIn, post(claims::verify)),
         route("GET", "/api/v1/tenants", Needs(See), get(tenants::list)),
         route("POST", "/api/v1/tenants", Needs(Plan), post(tenants::create)),
         route("GET", "/api/v1/tenants/top", Needs(See), get(history::top)),
@@ -90,9 +120,15 @@ pub fn routes() -> Vec<ApiRoute> {
 
 /// The router of the API, each method behind its gate.
 pub fn router(state: &AppState) -> Router<AppState> {
+    let peers = forward::Peers::default();
     let gated = routes().into_iter().fold(Router::new(), |router, route| {
         let gate_of = Gate { state: state.clone(), door: Door::Api, policy: route.policy };
-        router.route(route.path, route.handler.route_layer(from_fn_with_state(gate_of, gate)))
+        let handler = if route.at_owner {
+            route.handler.route_layer(from_fn_with_state(peers.clone(), forward::to_owner))
+        } else {
+            route.handler
+        };
+        router.route(route.path, handler.route_layer(from_fn_with_state(gate_of, gate)))
     });
     gated.route("/api/{*rest}", axum::routing::any(no_such_route)).method_not_allowed_fallback(wrong_method)
 }

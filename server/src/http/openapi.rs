@@ -1,6 +1,6 @@
 //! The description of the API, generated from the code.
 
-use super::{error, health, history, ingest, jobs, people, pools, tenants};
+use super::{claims, error, health, history, ingest, jobs, people, pools, slots, tenants};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use headroom_frontend::routes::Policy;
@@ -35,6 +35,21 @@ use utoipa::{Modify, OpenApi};
         pools::capacity,
         pools::set_capacity,
         pools::set_quota,
+        claims::create,
+        claims::get,
+        claims::renew,
+        claims::release,
+        claims::checkpoint,
+        claims::batch,
+        claims::heartbeats,
+        claims::verify,
+        slots::policy,
+        slots::set_policy,
+        slots::list,
+        slots::get,
+        slots::live,
+        slots::act,
+        slots::events,
         tenants::list,
         tenants::get,
         tenants::create,

@@ -7,12 +7,13 @@
 //! To add a job: a file here with an async function `(&Db) -> Result<Outcome>`, a line in
 //! [`JOBS`], its name and period in `app::jobs`.
 
+pub mod feed;
 pub mod partitions;
 pub mod rollup;
 pub mod sessions;
 
 use crate::app::AppError;
-use crate::app::jobs::{PARTITIONS, ROLLUP, SESSIONS, Scheduled};
+use crate::app::jobs::{FEED, PARTITIONS, ROLLUP, SESSIONS, Scheduled};
 use crate::clock;
 use crate::db::Db;
 use futures::future::BoxFuture;
@@ -48,8 +49,9 @@ impl std::fmt::Debug for Job {
 }
 
 /// Every job there is.
-pub const JOBS: [Job; 3] = [
+pub const JOBS: [Job; 4] = [
     Job { schedule: ROLLUP, run: |db| Box::pin(rollup::outcome(db)) },
+    Job { schedule: FEED, run: |db| Box::pin(feed::outcome(db)) },
     Job { schedule: PARTITIONS, run: |db| Box::pin(partitions::run(db)) },
     Job { schedule: SESSIONS, run: |db| Box::pin(sessions::run(db)) },
 ];

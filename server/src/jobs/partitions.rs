@@ -6,7 +6,7 @@ use crate::db::Db;
 use headroom_domain::retention::may_drop;
 use headroom_domain::{DAY_MS, Millis};
 use headroom_store::partition::{self, Cut};
-use headroom_store::{catalog, job};
+use headroom_store::{catalog, feed, job, owner, slot};
 use serde_json::json;
 
 /// Partitions exist this far ahead, so that a job that is late by days does no harm.
@@ -20,6 +20,10 @@ const RAW_KEPT_MS: Millis = 3 * DAY_MS;
 const FIVE_MINUTES_KEPT_DAYS: i32 = 400;
 /// Runs of jobs are kept this long.
 const RUNS_KEPT_MS: Millis = 30 * DAY_MS;
+/// Events of slots are kept this long, and until they are part of the history.
+const EVENTS_KEPT_MS: Millis = 30 * DAY_MS;
+/// Keys of claims are remembered this long.
+const KEYS_KEPT_MS: Millis = DAY_MS;
 
 /// One run.
 pub async fn run(db: &Db) -> Result<Outcome, AppError> {
@@ -44,6 +48,7 @@ pub async fn run(db: &Db) -> Result<Outcome, AppError> {
                     old.to_ms < now
                         && may_drop(old.to_ms, &partition::holders(&mut tx, cut, &old).await?, FIVE_MINUTES_KEPT_DAYS)
                 }
+                Cut::SlotEvents => old.to_ms <= now - EVENTS_KEPT_MS && feed::is_past(&mut tx, old.to_ms).await?,
             };
             if goes {
                 partition::drop(&mut tx, &old).await?;
@@ -53,6 +58,8 @@ pub async fn run(db: &Db) -> Result<Outcome, AppError> {
         }
     }
     let forgotten = job::forget(&mut *db.jobs.acquire().await?, now - RUNS_KEPT_MS).await?;
+    slot::forget_keys(&mut *db.jobs.acquire().await?, now - KEYS_KEPT_MS).await?;
+    owner::forget(&mut *db.jobs.acquire().await?, now - DAY_MS).await?;
     catalog::forget_changes(&mut *db.jobs.acquire().await?).await?;
     Ok(Outcome {
         acted: made > 0 || !dropped.is_empty() || forgotten > 0,

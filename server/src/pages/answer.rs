@@ -156,6 +156,16 @@ pub(crate) async fn failure(app: &App, visit: &Visit, error: AppError) -> Respon
             (StatusCode::UNPROCESSABLE_ENTITY, blank(StatusCode::UNPROCESSABLE_ENTITY, what))
         }
         AppError::Conflict(text) => (StatusCode::CONFLICT, blank(StatusCode::CONFLICT, text)),
+        AppError::NotHeld(_) | AppError::NotGranted { .. } => {
+            (StatusCode::CONFLICT, blank(StatusCode::CONFLICT, sentence(&error)))
+        }
+        AppError::OutcomeUnknown | AppError::Elsewhere(_) => {
+            let model = ErrorModel {
+                retry_after_s: Some(RETRY_AFTER_S),
+                ..blank(StatusCode::SERVICE_UNAVAILABLE, sentence(&error))
+            };
+            return status_page(visit, StatusCode::SERVICE_UNAVAILABLE, &model);
+        }
         AppError::SignIn | AppError::BadToken => return sign_in_first(visit),
         AppError::Unproven => (StatusCode::FORBIDDEN, blank(StatusCode::FORBIDDEN, error.to_string())),
         AppError::Forbidden { .. } => {

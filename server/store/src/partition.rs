@@ -18,11 +18,13 @@ pub enum Cut {
     Minutes,
     /// Five minutes, by month.
     FiveMinutes,
+    /// Events of slots, by day.
+    SlotEvents,
 }
 
 impl Cut {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Raw, Self::Minutes, Self::FiveMinutes];
+    pub const ALL: [Self; 4] = [Self::Raw, Self::Minutes, Self::FiveMinutes, Self::SlotEvents];
 
     /// The partitioned table.
     pub const fn table(self) -> &'static str {
@@ -30,12 +32,13 @@ impl Cut {
             Self::Raw => "occ_raw",
             Self::Minutes => "occ_1m_live",
             Self::FiveMinutes => "occ_5m_live",
+            Self::SlotEvents => "slot_event",
         }
     }
 
     fn start_of(self, day: NaiveDate) -> NaiveDate {
         match self {
-            Self::Raw => day,
+            Self::Raw | Self::SlotEvents => day,
             Self::Minutes => day - Days::new(u64::from(day.weekday().num_days_from_monday())),
             Self::FiveMinutes => day.with_day(1).unwrap_or(day),
         }
@@ -43,7 +46,7 @@ impl Cut {
 
     fn next(self, start: NaiveDate) -> NaiveDate {
         match self {
-            Self::Raw => start + Days::new(1),
+            Self::Raw | Self::SlotEvents => start + Days::new(1),
             Self::Minutes => start + Days::new(7),
             Self::FiveMinutes => start + Months::new(1),
         }
@@ -91,7 +94,9 @@ fn name(cut: Cut, start: NaiveDate) -> String {
 fn bound(cut: Cut, day: NaiveDate) -> String {
     match cut {
         Cut::Raw => day.to_string(),
-        Cut::Minutes | Cut::FiveMinutes => day.and_time(chrono::NaiveTime::MIN).and_utc().to_rfc3339(),
+        Cut::Minutes | Cut::FiveMinutes | Cut::SlotEvents => {
+            day.and_time(chrono::NaiveTime::MIN).and_utc().to_rfc3339()
+        }
     }
 }
 
@@ -155,7 +160,7 @@ pub async fn holders(conn: &mut PgConnection, cut: Cut, partition: &Partition) -
             "SELECT n.at, p.retention_days FROM pool p JOIN pool_newest n USING (pool_id)
              WHERE EXISTS (SELECT FROM occ_1m_live h WHERE h.pool_id = p.pool_id AND h.tenant_id = 0 AND h.start_at >= $1 AND h.start_at < $2)"
         }
-        Cut::Raw | Cut::FiveMinutes => {
+        Cut::Raw | Cut::FiveMinutes | Cut::SlotEvents => {
             "SELECT n.at, p.retention_days FROM pool p JOIN pool_newest n USING (pool_id)
              WHERE EXISTS (SELECT FROM occ_5m_live h WHERE h.pool_id = p.pool_id AND h.tenant_id = 0 AND h.start_at >= $1 AND h.start_at < $2)"
         }

@@ -1,0 +1,1379 @@
+//! A tracked pool as its owner sees it: who holds which slot, who waits, and what happens next.
+//!
+//! A state machine over a clock that is passed in. What it decides it assumes to be done, and tells as [`Write`]s that the
+//! database must accept before anybody is answered; if the database does not, the owner's memory is wrong, and it reads the pool
+//! again. A slot is written at most once between two calls of [`Pool::begin`], because the writes in between go out together.
+//!
+//! Waiting claims are served by priority, then in order of arrival, and nobody overtakes a claim that only lacks room: so a
+//! claim of many slots does not wait for ever behind claims of one. Who asks for what is reserved for it goes first.
+
+use crate::admission::{Decision, Share, Shares};
+use crate::breaker::Breaker;
+use crate::heartbeat::{self, Health};
+use crate::lease::{By, EventKind, Mode, Outcome, Policy, Reason};
+use crate::throttle::{State, admit_all};
+use crate::{HOUR_MS, Millis};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use uuid::Uuid;
+
+/// Ended claims that are remembered, so that a second release is told apart from a late one.
+const REMEMBERED_ENDS: usize = 10_000;
+/// Keys of rate limits that are remembered; above it those that nothing was asked of for longest are forgotten.
+const REMEMBERED_KEYS: usize = 100_000;
+/// Waiting claims that are looked at in one round.
+const ROUND: usize = 512;
+/// Free slots that are looked at for one that was last used on the same node.
+const NODE_LOOK: usize = 64;
+/// A lease is taken for over so long after its end by our reckoning: the database's clock decides.
+const EXPIRY_MARGIN_MS: Millis = 20;
+/// Leases that one round of the reconciler ends: more are left to the next.
+pub const REAP_BATCH: usize = 2_000;
+
+/// Whether a slot is in service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// It can be claimed.
+    In,
+    /// The pool shrinks: out of service when it is given back.
+    Leaving,
+    /// The pool is smaller than its number.
+    Out,
+    /// An operator takes it out: out of service when it is given back.
+    Cordoned,
+    /// An operator took it out.
+    Closed,
+}
+
+impl Service {
+    /// All, by their stored number.
+    pub const ALL: [Self; 5] = [Self::In, Self::Leaving, Self::Out, Self::Cordoned, Self::Closed];
+
+    /// What it becomes when its holder is gone.
+    fn when_free(self) -> Self {
+        match self {
+            Self::Leaving => Self::Out,
+            Self::Cordoned => Self::Closed,
+            other => other,
+        }
+    }
+}
+
+/// A lease on a slot as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The claim.
+    pub claim: Uuid,
+    /// For whom.
+    pub tenant: i32,
+    /// 0 to 9.
+    pub priority: u8,
+    /// Who holds it.
+    pub holder: String,
+    /// Since when.
+    pub claimed_at: Millis,
+    /// Until when.
+    pub expires_at: Millis,
+    /// No renewal reaches beyond.
+    pub ends_at: Option<Millis>,
+}
+
+/// A slot as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its fence.
+    pub fence: i64,
+    /// In service or not.
+    pub service: Service,
+    /// The node on which it was last used.
+    pub node: Option<String>,
+    /// Who holds it.
+    pub held: Option<Held>,
+}
+
+/// A claim that asks for slots.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// The claim's id, new.
+    pub claim: Uuid,
+    /// The tenant's key.
+    pub tenant: i32,
+    /// Slots, from 1.
+    pub slots: u32,
+    /// Time to live, within the policy's bounds.
+    pub ttl_ms: Millis,
+    /// How long it may wait; 0 is not at all.
+    pub wait_ms: Millis,
+    /// Who will hold them.
+    pub holder: String,
+    /// The holder's generation.
+    pub generation: u64,
+    /// 0 to 9, higher first.
+    pub priority: u8,
+    /// A preference for the slot that was last claimed with the same word.
+    pub affinity: Option<String>,
+    /// Where the work runs.
+    pub node: Option<String>,
+    /// Only slots of this shard.
+    pub shard: Option<u32>,
+    /// Keys of the rate limits: token, user, address, region, endpoint.
+    pub keys: LimitKeys,
+    /// Who acts, for the events.
+    pub actor: String,
+    /// A key under which the same claim may be asked for again.
+    pub key: Option<(String, Vec<u8>)>,
+    /// The trace that it belongs to.
+    pub trace: Option<[u8; 16]>,
+}
+
+/// What rate limits count by, beside pool and tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LimitKeys {
+    /// API token or account.
+    pub token: String,
+    /// User.
+    pub user: String,
+    /// Address.
+    pub address: String,
+    /// Region.
+    pub region: String,
+    /// Endpoint.
+    pub endpoint: String,
+}
+
+/// A slot with its fence, as its holder knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fenced {
+    /// Number in the pool.
+    pub slot: u32,
+    /// The fence of this lease.
+    pub fence: i64,
+}
+
+/// Why a holder is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// Somebody more important waits, or an owner wants back what it lent.
+    Preempt,
+    /// The pool or the slot is being drained.
+    Drain,
+}
+
+/// A lease that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The claim.
+    pub claim: Uuid,
+    /// For whom.
+    pub tenant: i32,
+    /// Who holds it.
+    pub holder: String,
+    /// The holder's generation.
+    pub generation: u64,
+    /// 0 to 9.
+    pub priority: u8,
+    /// The slots.
+    pub slots: Vec<Fenced>,
+    /// Since when.
+    pub claimed_at: Millis,
+    /// Until when.
+    pub expires_at: Millis,
+    /// No renewal reaches beyond.
+    pub ends_at: Option<Millis>,
+    /// How long the claim waited.
+    pub waited_ms: Millis,
+    /// What it is asked to do, and until when.
+    pub notice: Option<(NoticeKind, Millis)>,
+    /// Its rank among probes of a half-open breaker: whether its outcome is waited for.
+    probes: bool,
+}
+
+/// What becomes of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It has its slots, once the writes are accepted.
+    Granted(Lease),
+    /// It is refused; the soonest that it might be worth asking again.
+    Refused(Reason, Option<Millis>),
+}
+
+/// How a claim ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Its holder gave it back.
+    Released,
+    /// It ran out.
+    Expired,
+    /// It was taken away.
+    Taken,
+    /// It was never granted.
+    Refused(Reason),
+}
+
+/// What is known of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known<'a> {
+    /// It holds slots.
+    Granted(&'a Lease),
+    /// It waits: its place from 1, and how long it may wait yet.
+    Queued(usize, Millis),
+    /// It ended.
+    Ended(End),
+    /// Nothing, or nothing any more.
+    Unknown,
+}
+
+/// What a holder says about its work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Milliseconds of work.
+    pub work_ms: Option<i64>,
+    /// Where.
+    pub node: Option<String>,
+    /// On which shard.
+    pub shard: Option<i32>,
+    /// For which cohort.
+    pub cohort: Option<String>,
+}
+
+/// What a write does to a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Gives it to a claim.
+    Claim,
+    /// Extends a lease that is not over.
+    Renew,
+    /// Ends a lease.
+    End,
+    /// Ends a lease that is over.
+    Expire,
+    /// Changes its service.
+    Serve,
+}
+
+/// A change of a slot that the database must accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The slot's number.
+    pub slot: u32,
+    /// The fence that it must have.
+    pub expect: i64,
+    /// What is done.
+    pub change: Change,
+    /// In service or not, afterwards.
+    pub service: Service,
+    /// The claim.
+    pub claim: Uuid,
+    /// For whom.
+    pub tenant: i32,
+    /// 0 to 9.
+    pub priority: u8,
+    /// Who holds it.
+    pub holder: String,
+    /// Time to live, of claims and renewals.
+    pub ttl_ms: Millis,
+    /// The longest hold, of claims.
+    pub hold_ms: Option<Millis>,
+    /// Time between claim and end, of ends.
+    pub held_ms: Option<Millis>,
+    /// For how long the lease had been over, or its holder silent, when it was ended by the reconciler.
+    pub over_ms: Millis,
+    /// Its event.
+    pub event: Event,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// Who did it.
+    pub actor: String,
+    /// Why.
+    pub reason: Option<&'static str>,
+    /// From the claim to its answer.
+    pub wait_ms: Option<Millis>,
+    /// What the holder reports.
+    pub report: Report,
+    /// The trace that it belongs to.
+    pub trace: Option<[u8; 16]>,
+}
+
+impl Event {
+    fn new(kind: EventKind, actor: &str) -> Self {
+        Self { kind, actor: actor.to_owned(), reason: None, wait_ms: None, report: Report::default(), trace: None }
+    }
+
+    fn because(self, reason: &'static str) -> Self {
+        Self { reason: Some(reason), ..self }
+    }
+}
+
+/// An event about no slot in particular.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The claim.
+    pub claim: Option<Uuid>,
+    /// For whom.
+    pub tenant: Option<i32>,
+    /// 0 to 9.
+    pub priority: Option<u8>,
+    /// Who.
+    pub holder: String,
+    /// What it says.
+    pub event: Event,
+}
+
+/// What decisions come to, for one statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Changes of slots.
+    pub writes: Vec<Write>,
+    /// Other events.
+    pub notes: Vec<Note>,
+    /// Keys of granted claims: key, claim, hash of what was asked.
+    pub keys: Vec<(String, Uuid, Vec<u8>)>,
+    /// Claims that are decided.
+    pub answers: Vec<(Uuid, Answer)>,
+}
+
+#[derive(Debug, Clone)]
+struct Slot {
+    fence: i64,
+    service: Service,
+    node: Option<String>,
+    claim: Option<Uuid>,
+}
+
+#[derive(Debug, Clone)]
+struct Waiting {
+    ask: Ask,
+    since: Millis,
+    until: Millis,
+    /// Why it was not granted last time.
+    reason: Reason,
+    probes: bool,
+}
+
+/// Place in the queue: priority first, then arrival.
+type Rank = (Reverse<u8>, u64);
+
+/// What limits a tenant, without what it holds.
+pub type Limits = BTreeMap<i32, Share>;
+
+/// What the reconciler did in a round.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// Leases that had run out.
+    pub expired: usize,
+    /// Leases of dead holders.
+    pub dead: usize,
+    /// Leases whose grace was over.
+    pub taken: usize,
+    /// Whether more are left.
+    pub more: bool,
+}
+
+/// A tracked pool.
+#[derive(Debug)]
+pub struct Pool {
+    policy: Policy,
+    mode: Mode,
+    slots: Vec<Slot>,
+    in_service: u32,
+    free: BTreeSet<u32>,
+    resting: BTreeSet<(Millis, u32)>,
+    leases: HashMap<Uuid, Lease>,
+    by_end: BTreeSet<(Millis, Uuid)>,
+    by_grace: BTreeSet<(Millis, Uuid)>,
+    by_holder: HashMap<String, Vec<Uuid>>,
+    shares: Shares,
+    queue: BTreeMap<Rank, Waiting>,
+    ranks: HashMap<Uuid, Rank>,
+    arrivals: u64,
+    breaker: Option<Breaker>,
+    throttles: HashMap<(usize, String), (State, Millis)>,
+    affinity: HashMap<String, u32>,
+    holders: HashMap<String, heartbeat::Beats>,
+    suspected: HashSet<String>,
+    silent_together: bool,
+    ended: HashMap<Uuid, End>,
+    ends: VecDeque<Uuid>,
+    /// Slots written, and claims touched, since the writes before went out.
+    written: HashSet<u32>,
+    touched: HashSet<Uuid>,
+}
+
+impl Pool {
+    /// A pool from what is stored. What tenants hold is counted from the slots.
+    pub fn new(policy: Policy, mode: Mode, limits: Limits, stored: Vec<Stored>) -> Self {
+        let breaker = policy.breaker.map(|rule| Breaker::new(rule.policy()));
+        let mut pool = Self {
+            policy,
+            mode,
+            slots: Vec::with_capacity(stored.len()),
+            in_service: 0,
+            free: BTreeSet::new(),
+            resting: BTreeSet::new(),
+            leases: HashMap::new(),
+            by_end: BTreeSet::new(),
+            by_grace: BTreeSet::new(),
+            by_holder: HashMap::new(),
+            shares: Shares { capacity: 0, tenants: limits },
+            queue: BTreeMap::new(),
+            ranks: HashMap::new(),
+            arrivals: 0,
+            breaker,
+            throttles: HashMap::new(),
+            affinity: HashMap::new(),
+            holders: HashMap::new(),
+            suspected: HashSet::new(),
+            silent_together: false,
+            ended: HashMap::new(),
+            ends: VecDeque::new(),
+            written: HashSet::new(),
+            touched: HashSet::new(),
+        };
+        pool.load(stored);
+        pool
+    }
+
+    /// Takes up what is stored in place of what was remembered of slots; queue, limits and heartbeats stay.
+    pub fn load(&mut self, stored: Vec<Stored>) {
+        self.slots.clear();
+        self.free.clear();
+        self.resting.clear();
+        self.by_end.clear();
+        self.by_grace.clear();
+        self.by_holder.clear();
+        let before = std::mem::take(&mut self.leases);
+        self.shares.tenants.values_mut().for_each(|share| share.held = 0);
+        for slot in stored {
+            if let Some(held) = slot.held.as_ref() {
+                self.shares.tenants.entry(held.tenant).or_default().held += 1;
+                let known = before.get(&held.claim);
+                let lease = self.leases.entry(held.claim).or_insert_with(|| Lease {
+                    claim: held.claim,
+                    tenant: held.tenant,
+                    holder: held.holder.clone(),
+                    generation: known.map_or(0, |lease| lease.generation),
+                    priority: held.priority,
+                    slots: Vec::new(),
+                    claimed_at: held.claimed_at,
+                    expires_at: held.expires_at,
+                    ends_at: held.ends_at,
+                    waited_ms: known.map_or(0, |lease| lease.waited_ms),
+                    notice: known.and_then(|lease| lease.notice),
+                    probes: false,
+                });
+                lease.slots.push(Fenced { slot: slot.number, fence: slot.fence });
+                lease.expires_at = lease.expires_at.min(held.expires_at);
+            } else if slot.service == Service::In {
+                self.free.insert(slot.number);
+            }
+            self.slots.push(Slot {
+                fence: slot.fence,
+                service: slot.service,
+                node: slot.node,
+                claim: slot.held.map(|held| held.claim),
+            });
+        }
+        for lease in self.leases.values() {
+            self.by_end.insert((lease.expires_at, lease.claim));
+            if let Some((_, at)) = lease.notice {
+                self.by_grace.insert((at, lease.claim));
+            }
+            self.by_holder.entry(lease.holder.clone()).or_default().push(lease.claim);
+        }
+        self.count_service();
+        self.begin();
+    }
+
+    fn count_service(&mut self) {
+        self.in_service = self.slots.iter().filter(|slot| slot.service == Service::In).count() as u32;
+        self.shares.capacity = self.in_service;
+    }
+
+    /// The writes before have gone out: slots may be written again.
+    pub fn begin(&mut self) {
+        self.written.clear();
+        self.touched.clear();
+    }
+
+    /// Whether a claim has a write that has not gone out: what else is asked of it must wait for the next statement.
+    pub fn is_touched(&self, claim: Uuid) -> bool {
+        self.touched.contains(&claim)
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What an operator said.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Slots in service.
+    pub fn in_service(&self) -> u32 {
+        self.in_service
+    }
+
+    /// Slots held.
+    pub fn held(&self) -> u64 {
+        self.shares.held()
+    }
+
+    /// Claims that wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Claims that wait by priority, highest first.
+    pub fn waiting_by_priority(&self) -> BTreeMap<u8, usize> {
+        let mut counts = BTreeMap::new();
+        for waiting in self.queue.values() {
+            *counts.entry(waiting.ask.priority).or_default() += 1;
+        }
+        counts
+    }
+
+    /// All leases in force.
+    pub fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.values()
+    }
+
+    /// Whether so many holders are silent together that a network is the likelier cause.
+    pub fn is_silent_together(&self) -> bool {
+        self.silent_together
+    }
+
+    /// Holders that are suspected.
+    pub fn suspected(&self) -> usize {
+        self.suspected.len()
+    }
+
+    /// The breaker's position, if there is a breaker.
+    pub fn breaker(&self, now: Millis) -> Option<crate::breaker::Position> {
+        self.breaker.as_ref().map(|breaker| breaker.position(now))
+    }
+
+    /// The next instant at which something happens by itself.
+    pub fn next_due(&self) -> Option<Millis> {
+        let waits = self.queue.values().next().map(|_| 0).and_then(|_| self.queue.values().map(|w| w.until).min());
+        let ends = self.by_end.first().map(|(at, _)| at + EXPIRY_MARGIN_MS);
+        let graces = self.by_grace.first().map(|(at, _)| *at);
+        let rests = self.resting.first().map(|(at, _)| *at);
+        [waits, ends, graces, rests].into_iter().flatten().min()
+    }
+
+    /// Other rules. What is held stays held; rate limits and the breaker begin anew only if they changed.
+    pub fn set_policy(&mut self, policy: Policy, mode: Mode) {
+        if policy.breaker != self.policy.breaker {
+            self.breaker = policy.breaker.map(|rule| Breaker::new(rule.policy()));
+        }
+        if policy.limits != self.policy.limits {
+            self.throttles.clear();
+        }
+        self.policy = policy;
+        self.mode = mode;
+    }
+
+    /// Other quotas and reservations.
+    pub fn set_limits(&mut self, limits: Limits) {
+        let held: Vec<(i32, u32)> = self.shares.tenants.iter().map(|(tenant, share)| (*tenant, share.held)).collect();
+        self.shares.tenants = limits;
+        for (tenant, held) in held.into_iter().filter(|(_, held)| *held > 0) {
+            self.shares.tenants.entry(tenant).or_default().held = held;
+        }
+    }
+
+    /// Another size: slots up to it are in service, those beyond leave when they are free. Slots that are not stored yet must
+    /// be stored and loaded first.
+    pub fn resize(&mut self, capacity: u32, actor: &str, fx: &mut Effects) {
+        for number in 1..=self.slots.len() as u32 {
+            let slot = &self.slots[number as usize - 1];
+            let wanted = match (number <= capacity, slot.service, slot.claim.is_some()) {
+                (true, Service::Leaving | Service::Out, _) => Service::In,
+                (false, Service::In, true) => Service::Leaving,
+                (false, Service::In, false) => Service::Out,
+                _ => continue,
+            };
+            self.serve_slot(number, wanted, EventKind::Scale, actor, fx);
+        }
+    }
+
+    /// Takes a slot out of service (when it is free), or back into it. False if it cannot be done in this statement.
+    pub fn cordon(&mut self, number: u32, out: bool, actor: &str, fx: &mut Effects) -> bool {
+        let Some(slot) = number.checked_sub(1).and_then(|place| self.slots.get(place as usize)) else { return false };
+        let wanted = match (out, slot.service, slot.claim.is_some()) {
+            (true, Service::In, true) => Service::Cordoned,
+            (true, Service::In, false) => Service::Closed,
+            (false, Service::Cordoned | Service::Closed, _) => Service::In,
+            _ => return true,
+        };
+        self.serve_slot(number, wanted, EventKind::Drain, actor, fx)
+    }
+
+    fn serve_slot(&mut self, number: u32, service: Service, kind: EventKind, actor: &str, fx: &mut Effects) -> bool {
+        if !self.written.insert(number) {
+            return false;
+        }
+        let slot = &mut self.slots[number as usize - 1];
+        slot.service = service;
+        let lease = slot.claim.and_then(|claim| self.leases.get(&claim));
+        fx.writes.push(Write {
+            slot: number,
+            expect: slot.fence,
+            change: Change::Serve,
+            service,
+            claim: lease.map(|lease| lease.claim).unwrap_or_default(),
+            tenant: lease.map(|lease| lease.tenant).unwrap_or_default(),
+            priority: 0,
+            holder: String::new(),
+            ttl_ms: 0,
+            hold_ms: None,
+            held_ms: None,
+            over_ms: 0,
+            event: Event::new(kind, actor),
+        });
+        if service == Service::In && slot.claim.is_none() {
+            self.free.insert(number);
+        } else {
+            self.free.remove(&number);
+        }
+        self.count_service();
+        true
+    }
+
+    // ------------------------------------------------------------ claims
+
+    /// Takes up a claim. Its answer is in the effects, now or after a later call.
+    pub fn claim(&mut self, ask: Ask, now: Millis, fx: &mut Effects) {
+        if let Some((reason, retry)) = self.refused_at_the_door(&ask, now) {
+            self.refuse(&ask, reason, retry, 0, fx);
+            return;
+        }
+        let probes = match self.breaker.as_mut().map(|breaker| breaker.ask(now)) {
+            Some(Err(retry)) => {
+                self.refuse(&ask, Reason::BreakerOpen, Some(retry), 0, fx);
+                return;
+            }
+            Some(Ok(())) => true,
+            None => false,
+        };
+        let wait_ms = ask.wait_ms;
+        if wait_ms > 0 && self.queue.len() >= self.policy.queue_limit as usize {
+            self.no_work(probes, now);
+            self.refuse(&ask, Reason::QueueFull, Some(1_000), 0, fx);
+            return;
+        }
+        let rank = (Reverse(ask.priority), self.arrivals);
+        self.arrivals += 1;
+        self.ranks.insert(ask.claim, rank);
+        let waiting = Waiting { since: now, until: now + wait_ms, reason: Reason::Full, probes, ask };
+        self.queue.insert(rank, waiting);
+        self.serve(now, fx);
+        let Some(waiting) = self.queue.get(&rank) else { return };
+        if wait_ms == 0 {
+            let (ask, reason, probes) = (waiting.ask.clone(), waiting.reason, waiting.probes);
+            self.forget(rank);
+            self.no_work(probes, now);
+            let retry = self.retry_after(reason, now);
+            self.refuse(&ask, reason, retry, 0, fx);
+        } else {
+            let ask = &waiting.ask;
+            fx.notes.push(Note {
+                claim: Some(ask.claim),
+                tenant: Some(ask.tenant),
+                priority: Some(ask.priority),
+                holder: ask.holder.clone(),
+                event: Event {
+                    trace: ask.trace,
+                    ..Event::new(EventKind::Enqueue, &ask.actor).because(waiting.reason.as_str())
+                },
+            });
+        }
+    }
+
+    /// What refuses a claim whatever room there is.
+    fn refused_at_the_door(&mut self, ask: &Ask, now: Millis) -> Option<(Reason, Option<Millis>)> {
+        match self.mode {
+            Mode::Held => return Some((Reason::Held, Some(10_000))),
+            Mode::Draining => return Some((Reason::Draining, Some(10_000))),
+            Mode::Open => {}
+        }
+        if ask.slots > self.in_service {
+            return Some((Reason::MoreThanPool, None));
+        }
+        if self.policy.limits.is_empty() {
+            return None;
+        }
+        let pool_wide = |by: By| match by {
+            By::Pool => String::new(),
+            By::Tenant => ask.tenant.to_string(),
+            By::Token => ask.keys.token.clone(),
+            By::User => ask.keys.user.clone(),
+            By::Address => ask.keys.address.clone(),
+            By::Region => ask.keys.region.clone(),
+            By::Endpoint => ask.keys.endpoint.clone(),
+        };
+        let keys: Vec<(usize, String)> =
+            self.policy.limits.iter().enumerate().map(|(place, keyed)| (place, pool_wide(keyed.by))).collect();
+        let mut states: Vec<State> = keys
+            .iter()
+            .map(|key| self.throttles.get(key).map(|(state, _)| state.clone()).unwrap_or_default())
+            .collect();
+        let mut asked: Vec<_> = self.policy.limits.iter().map(|keyed| keyed.limit).zip(states.iter_mut()).collect();
+        let verdict = admit_all(&mut asked, now, ask.slots);
+        if let crate::throttle::Verdict::Refuse { retry_after_ms } = verdict {
+            return Some((Reason::RateLimit, retry_after_ms));
+        }
+        if self.throttles.len() > REMEMBERED_KEYS {
+            self.throttles.retain(|_, (_, at)| *at > now - HOUR_MS / 60);
+        }
+        for (key, state) in keys.into_iter().zip(states) {
+            self.throttles.insert(key, (state, now));
+        }
+        None
+    }
+
+    fn no_work(&mut self, probes: bool, now: Millis) {
+        if let Some(breaker) = self.breaker.as_mut().filter(|_| probes) {
+            breaker.nothing(now);
+        }
+    }
+
+    /// When room may come, by what is known.
+    fn retry_after(&self, reason: Reason, now: Millis) -> Option<Millis> {
+        match reason {
+            Reason::MoreThanPool => None,
+            Reason::Reclaiming => self.by_grace.first().map(|(at, _)| (at - now).max(1)),
+            _ => Some(1_000),
+        }
+    }
+
+    fn refuse(&mut self, ask: &Ask, reason: Reason, retry: Option<Millis>, waited: Millis, fx: &mut Effects) {
+        self.remember(ask.claim, End::Refused(reason));
+        fx.notes.push(Note {
+            claim: Some(ask.claim),
+            tenant: Some(ask.tenant),
+            priority: Some(ask.priority),
+            holder: ask.holder.clone(),
+            event: Event {
+                wait_ms: Some(waited),
+                trace: ask.trace,
+                ..Event::new(EventKind::Reject, &ask.actor).because(reason.as_str())
+            },
+        });
+        fx.answers.push((ask.claim, Answer::Refused(reason, retry)));
+    }
+
+    fn remember(&mut self, claim: Uuid, end: End) {
+        if self.ended.insert(claim, end).is_none() {
+            self.ends.push_back(claim);
+        }
+        while self.ends.len() > REMEMBERED_ENDS {
+            if let Some(oldest) = self.ends.pop_front() {
+                self.ended.remove(&oldest);
+            }
+        }
+    }
+
+    fn forget(&mut self, rank: Rank) -> Option<Waiting> {
+        let waiting = self.queue.remove(&rank)?;
+        self.ranks.remove(&waiting.ask.claim);
+        Some(waiting)
+    }
+
+    /// Serves waiting claims as far as there is room.
+    pub fn serve(&mut self, now: Millis, fx: &mut Effects) {
+        while let Some((at, number)) = self.resting.first().copied().filter(|(at, _)| *at <= now) {
+            self.resting.remove(&(at, number));
+            let slot = &self.slots[number as usize - 1];
+            if slot.claim.is_none() && slot.service == Service::In {
+                self.free.insert(number);
+            }
+        }
+        if self.mode != Mode::Open || self.queue.is_empty() {
+            return;
+        }
+        let ranks: Vec<Rank> = self.queue.keys().take(ROUND).copied().collect();
+        // Whoever lacks room is not overtaken, but by those who ask for what is theirs.
+        let mut blocked = false;
+        for rank in ranks {
+            let Some(waiting) = self.queue.get(&rank) else { continue };
+            let (tenant, slots, shard) = (waiting.ask.tenant, waiting.ask.slots, waiting.ask.shard);
+            let own = self.shares.tenants.get(&tenant).copied().unwrap_or_default();
+            if blocked && u64::from(own.held) + u64::from(slots) > u64::from(own.floor) {
+                continue;
+            }
+            let reason = match self.shares.decide(tenant, slots) {
+                Decision::Grant => match self.choose(rank, slots, shard) {
+                    Some(numbers) => {
+                        self.grant(rank, &numbers, now, fx);
+                        continue;
+                    }
+                    None => Reason::Full,
+                },
+                Decision::Reclaim(from) => {
+                    self.ask_back(&from, now, fx);
+                    Reason::Reclaiming
+                }
+                Decision::Refuse(reason) => {
+                    let reason = Reason::from(reason);
+                    if reason == Reason::Full && self.policy.preempt {
+                        let priority = self.queue.get(&rank).map_or(0, |waiting| waiting.ask.priority);
+                        self.ask_the_less_important(priority, slots, now, fx);
+                    }
+                    reason
+                }
+            };
+            blocked |= reason.is_saturation() && shard.is_none();
+            if let Some(waiting) = self.queue.get_mut(&rank) {
+                waiting.reason = reason;
+            }
+        }
+    }
+
+    /// Free slots for a claim: of its shard if it names one, where it was before if it can be, else the lowest numbers.
+    fn choose(&self, rank: Rank, slots: u32, shard: Option<u32>) -> Option<Vec<u32>> {
+        let ask = &self.queue.get(&rank)?.ask;
+        let open = |number: &u32| !self.written.contains(number);
+        let mut chosen: Vec<u32> = Vec::with_capacity(slots as usize);
+        if let Some(shard) = shard {
+            let shards = self.policy.shards?;
+            let numbers = (shard + 1..=self.slots.len() as u32).step_by(shards as usize);
+            chosen.extend(numbers.filter(|number| self.free.contains(number)).filter(open).take(slots as usize));
+            return (chosen.len() == slots as usize).then_some(chosen);
+        }
+        let before = ask.affinity.as_ref().and_then(|word| self.affinity.get(word)).copied();
+        chosen.extend(before.filter(|number| self.free.contains(number)).filter(open));
+        if let Some(node) = &ask.node {
+            let same_node = |number: &&u32| self.slots[**number as usize - 1].node.as_ref() == Some(node);
+            let near: Vec<u32> = self
+                .free
+                .iter()
+                .take(NODE_LOOK)
+                .filter(same_node)
+                .copied()
+                .filter(|n| open(n) && Some(*n) != before)
+                .collect();
+            chosen.extend(near);
+        }
+        chosen.truncate(slots as usize);
+        let wanted = slots as usize;
+        for number in &self.free {
+            if chosen.len() == wanted {
+                break;
+            }
+            if open(number) && !chosen.contains(number) {
+                chosen.push(*number);
+            }
+        }
+        (chosen.len() == wanted).then_some(chosen)
+    }
+
+    fn grant(&mut self, rank: Rank, numbers: &[u32], now: Millis, fx: &mut Effects) {
+        let Some(Waiting { ask, since, probes, .. }) = self.forget(rank) else { return };
+        let waited_ms = now - since;
+        let mut slots = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            self.free.remove(number);
+            self.written.insert(*number);
+            let slot = &mut self.slots[*number as usize - 1];
+            let moved =
+                self.policy.shards.is_some() && slot.node.is_some() && ask.node.is_some() && slot.node != ask.node;
+            fx.writes.push(Write {
+                slot: *number,
+                expect: slot.fence,
+                change: Change::Claim,
+                service: slot.service,
+                claim: ask.claim,
+                tenant: ask.tenant,
+                priority: ask.priority,
+                holder: ask.holder.clone(),
+                ttl_ms: ask.ttl_ms,
+                hold_ms: self.policy.longest_hold_ms,
+                held_ms: None,
+                over_ms: 0,
+                event: Event {
+                    wait_ms: Some(waited_ms),
+                    report: Report { node: ask.node.clone(), ..Report::default() },
+                    trace: ask.trace,
+                    ..Event::new(if moved { EventKind::Reassign } else { EventKind::Claim }, &ask.actor)
+                },
+            });
+            slot.fence += 1;
+            slot.claim = Some(ask.claim);
+            if ask.node.is_some() {
+                slot.node.clone_from(&ask.node);
+            }
+            slots.push(Fenced { slot: *number, fence: slot.fence });
+        }
+        self.shares.tenants.entry(ask.tenant).or_default().held += numbers.len() as u32;
+        if let (Some(word), Some(first)) = (&ask.affinity, numbers.first()) {
+            if self.affinity.len() >= REMEMBERED_KEYS {
+                self.affinity.clear();
+            }
+            self.affinity.insert(word.clone(), *first);
+        }
+        let ends_at = self.policy.longest_hold_ms.map(|hold| now + hold);
+        let expires_at = ends_at.map_or(now + ask.ttl_ms, |end| end.min(now + ask.ttl_ms));
+        let lease = Lease {
+            claim: ask.claim,
+            tenant: ask.tenant,
+            holder: ask.holder.clone(),
+            generation: ask.generation,
+            priority: ask.priority,
+            slots,
+            claimed_at: now,
+            expires_at,
+            ends_at,
+            waited_ms,
+            notice: None,
+            probes,
+        };
+        self.by_end.insert((expires_at, ask.claim));
+        self.by_holder.entry(ask.holder).or_default().push(ask.claim);
+        self.touched.insert(ask.claim);
+        if let Some((key, hash)) = ask.key {
+            fx.keys.push((key, ask.claim, hash));
+        }
+        fx.answers.push((ask.claim, Answer::Granted(lease.clone())));
+        self.leases.insert(ask.claim, lease);
+    }
+
+    /// What is known of a claim.
+    pub fn known(&self, claim: Uuid, now: Millis) -> Known<'_> {
+        if let Some(lease) = self.leases.get(&claim) {
+            return Known::Granted(lease);
+        }
+        if let Some(rank) = self.ranks.get(&claim) {
+            let left = self.queue.get(rank).map_or(0, |waiting| (waiting.until - now).max(0));
+            return Known::Queued(self.queue.range(..=*rank).count(), left);
+        }
+        self.ended.get(&claim).map_or(Known::Unknown, |end| Known::Ended(*end))
+    }
+
+    /// A waiting claim is not wanted any more.
+    pub fn withdraw(&mut self, claim: Uuid, now: Millis) {
+        if let Some(waiting) = self.ranks.get(&claim).copied().and_then(|rank| self.forget(rank)) {
+            self.no_work(waiting.probes, now);
+            self.remember(claim, End::Released);
+        }
+    }
+
+    /// Refuses claims whose time to wait is over, and serves the others.
+    pub fn tick(&mut self, now: Millis, fx: &mut Effects) {
+        self.serve(now, fx);
+        let late: Vec<Rank> = self.queue.iter().filter(|(_, w)| w.until <= now).map(|(rank, _)| *rank).collect();
+        for rank in late {
+            if let Some(waiting) = self.forget(rank) {
+                self.no_work(waiting.probes, now);
+                let reason = match waiting.reason {
+                    reason if reason.is_saturation() => Reason::WaitedTooLong,
+                    other => other,
+                };
+                self.refuse(&waiting.ask, reason, Some(1_000), now - waiting.since, fx);
+            }
+        }
+    }
+
+    // ------------------------------------------------------------ leases
+
+    /// Extends a lease. `None` if the claim holds nothing.
+    pub fn renew(
+        &mut self,
+        claim: Uuid,
+        ttl_ms: Millis,
+        report: Report,
+        actor: &str,
+        now: Millis,
+        fx: &mut Effects,
+    ) -> Option<Lease> {
+        let lease = self.leases.get_mut(&claim).filter(|lease| lease.expires_at > now)?;
+        self.by_end.remove(&(lease.expires_at, claim));
+        lease.expires_at = lease.ends_at.map_or(now + ttl_ms, |end| end.min(now + ttl_ms));
+        self.by_end.insert((lease.expires_at, claim));
+        for fenced in &lease.slots {
+            self.written.insert(fenced.slot);
+            fx.writes.push(Write {
+                slot: fenced.slot,
+                expect: fenced.fence,
+                change: Change::Renew,
+                service: self.slots[fenced.slot as usize - 1].service,
+                claim,
+                tenant: lease.tenant,
+                priority: lease.priority,
+                holder: lease.holder.clone(),
+                ttl_ms,
+                hold_ms: None,
+                held_ms: None,
+                over_ms: 0,
+                event: Event { report: report.clone(), ..Event::new(EventKind::Renew, actor) },
+            });
+        }
+        self.touched.insert(claim);
+        let lease = lease.clone();
+        self.note_outcome(&report, now);
+        Some(lease)
+    }
+
+    /// Tells the breaker how work ended.
+    fn note_outcome(&mut self, report: &Report, now: Millis) {
+        let Some(breaker) = self.breaker.as_mut() else { return };
+        match report.outcome {
+            Some(Outcome::Ok) => breaker.outcome(now, true),
+            Some(Outcome::Failed) => breaker.outcome(now, false),
+            Some(Outcome::Cancelled) | None => {}
+        }
+    }
+
+    /// Ends a lease because its holder says so. `None` if the claim holds nothing.
+    pub fn release(
+        &mut self,
+        claim: Uuid,
+        report: Report,
+        actor: &str,
+        now: Millis,
+        fx: &mut Effects,
+    ) -> Option<Lease> {
+        let lease = self.leases.get(&claim)?;
+        let event = Event { report: report.clone(), ..Event::new(EventKind::Release, actor) };
+        let (probes, notice) = (lease.probes, lease.notice);
+        let event = if notice.is_some() { event.because("after notice") } else { event };
+        let ended = self.end(claim, End::Released, &event, now, fx);
+        match report.outcome {
+            None | Some(Outcome::Cancelled) => self.no_work(probes, now),
+            Some(_) => self.note_outcome(&report, now),
+        }
+        self.serve(now, fx);
+        ended
+    }
+
+    /// Takes a lease away.
+    pub fn take(
+        &mut self,
+        claim: Uuid,
+        kind: EventKind,
+        reason: &'static str,
+        actor: &str,
+        now: Millis,
+        fx: &mut Effects,
+    ) -> Option<Lease> {
+        let event = Event::new(kind, actor).because(reason);
+        let ended = self.end(claim, End::Taken, &event, now, fx);
+        if let Some(lease) = &ended {
+            self.no_work(lease.probes, now);
+        }
+        ended
+    }
+
+    fn end(&mut self, claim: Uuid, how: End, event: &Event, now: Millis, fx: &mut Effects) -> Option<Lease> {
+        let (change, rest_ms) = match how {
+            End::Expired => (Change::Expire, self.policy.lock_delay_ms),
+            End::Taken => (Change::End, self.policy.lock_delay_ms),
+            End::Released | End::Refused(_) => (Change::End, 0),
+        };
+        let lease = self.leases.remove(&claim)?;
+        self.by_end.remove(&(lease.expires_at, claim));
+        if let Some((_, at)) = lease.notice {
+            self.by_grace.remove(&(at, claim));
+        }
+        if let Some(claims) = self.by_holder.get_mut(&lease.holder) {
+            claims.retain(|other| *other != claim);
+            if claims.is_empty() {
+                self.by_holder.remove(&lease.holder);
+            }
+        }
+        for fenced in &lease.slots {
+            self.written.insert(fenced.slot);
+            let slot = &mut self.slots[fenced.slot as usize - 1];
+            let left = slot.service != slot.service.when_free();
+            slot.service = slot.service.when_free();
+            slot.fence = fenced.fence + 1;
+            slot.claim = None;
+            if event.report.node.is_some() {
+                slot.node.clone_from(&event.report.node);
+            }
+            fx.writes.push(Write {
+                slot: fenced.slot,
+                expect: fenced.fence,
+                change,
+                service: slot.service,
+                claim,
+                tenant: lease.tenant,
+                priority: lease.priority,
+                holder: lease.holder.clone(),
+                ttl_ms: 0,
+                hold_ms: None,
+                held_ms: Some((now - lease.claimed_at).max(0)),
+                over_ms: (now - lease.expires_at).max(0),
+                event: event.clone(),
+            });
+            if !left && slot.service == Service::In {
+                if rest_ms > 0 {
+                    self.resting.insert((now + rest_ms, fenced.slot));
+                } else {
+                    self.free.insert(fenced.slot);
+                }
+            }
+        }
+        if let Some(share) = self.shares.tenants.get_mut(&lease.tenant) {
+            share.held = share.held.saturating_sub(lease.slots.len() as u32);
+        }
+        self.touched.insert(claim);
+        self.remember(claim, how);
+        Some(lease)
+    }
+
+    /// The database's own reckoning of a lease's end.
+    pub fn set_expiry(&mut self, claim: Uuid, expires_at: Millis) {
+        if let Some(lease) = self.leases.get_mut(&claim) {
+            self.by_end.remove(&(lease.expires_at, claim));
+            lease.expires_at = expires_at;
+            self.by_end.insert((expires_at, claim));
+        }
+    }
+
+    // ------------------------------------------------------------ notices
+
+    /// Asks a holder to end within the policy's grace. Asked again, nothing changes.
+    fn notify(&mut self, claim: Uuid, kind: NoticeKind, now: Millis, fx: &mut Effects) {
+        let grace = now + self.policy.grace_ms;
+        let Some(lease) = self.leases.get_mut(&claim).filter(|lease| lease.notice.is_none()) else { return };
+        lease.notice = Some((kind, grace));
+        self.by_grace.insert((grace, claim));
+        fx.notes.push(Note {
+            claim: Some(claim),
+            tenant: Some(lease.tenant),
+            priority: Some(lease.priority),
+            holder: lease.holder.clone(),
+            event: Event::new(EventKind::Drain, "allocator").because(match kind {
+                NoticeKind::Preempt => "preempt",
+                NoticeKind::Drain => "drain",
+            }),
+        });
+    }
+
+    /// Asks every holder to end, or only those who hold one of some slots.
+    pub fn drain(&mut self, only: Option<&[u32]>, now: Millis, fx: &mut Effects) -> usize {
+        let holds = |lease: &&Lease| only.is_none_or(|slots| lease.slots.iter().any(|held| slots.contains(&held.slot)));
+        let claims: Vec<Uuid> = self.leases.values().filter(holds).map(|lease| lease.claim).collect();
+        for claim in &claims {
+            self.notify(*claim, NoticeKind::Drain, now, fx);
+        }
+        claims.len()
+    }
+
+    /// Takes back what was lent: from each tenant so many slots, the newest leases first.
+    fn ask_back(&mut self, from: &[(i32, u32)], now: Millis, fx: &mut Effects) {
+        for (tenant, slots) in from {
+            let mut theirs: Vec<(Millis, Uuid, u32, bool)> = self
+                .leases
+                .values()
+                .filter(|lease| lease.tenant == *tenant)
+                .map(|lease| (lease.claimed_at, lease.claim, lease.slots.len() as u32, lease.notice.is_some()))
+                .collect();
+            let asked: u32 = theirs.iter().filter(|(.., noticed)| *noticed).map(|(_, _, count, _)| count).sum();
+            theirs.sort_unstable_by_key(|(at, claim, ..)| (Reverse(*at), *claim));
+            let mut short = slots.saturating_sub(asked);
+            for (_, claim, count, noticed) in theirs {
+                if short == 0 {
+                    break;
+                }
+                if !noticed {
+                    self.notify(claim, NoticeKind::Preempt, now, fx);
+                    short = short.saturating_sub(count);
+                }
+            }
+        }
+    }
+
+    /// Asks holders of lower priority to end, the least important and newest first, as far as one claim needs.
+    fn ask_the_less_important(&mut self, priority: u8, slots: u32, now: Millis, fx: &mut Effects) {
+        let free = u64::from(self.in_service).saturating_sub(self.held());
+        let asked: u64 =
+            self.leases.values().filter(|l| l.notice.is_some()).map(|lease| lease.slots.len() as u64).sum();
+        let mut short = u64::from(slots).saturating_sub(free + asked);
+        if short == 0 {
+            return;
+        }
+        let mut lower: Vec<(u8, Reverse<Millis>, Uuid, u64)> = self
+            .leases
+            .values()
+            .filter(|lease| lease.priority < priority && lease.notice.is_none())
+            .map(|lease| (lease.priority, Reverse(lease.claimed_at), lease.claim, lease.slots.len() as u64))
+            .collect();
+        if lower.iter().map(|(.., count)| count).sum::<u64>() < short {
+            return;
+        }
+        lower.sort_unstable();
+        for (_, _, claim, count) in lower {
+            if short == 0 {
+                break;
+            }
+            self.notify(claim, NoticeKind::Preempt, now, fx);
+            short = short.saturating_sub(count);
+        }
+    }
+
+    /// The holder acknowledges a notice: its work is safe, the slots may go. `None` if the claim holds nothing, `Some(None)` if
+    /// it was not asked to end.
+    pub fn checkpoint(&mut self, claim: Uuid, actor: &str, now: Millis, fx: &mut Effects) -> Option<Option<Lease>> {
+        let lease = self.leases.get(&claim)?;
+        if lease.notice.is_none() {
+            return Some(None);
+        }
+        let taken = self.take(claim, EventKind::Preempt, "checkpoint", actor, now, fx);
+        self.serve(now, fx);
+        Some(taken)
+    }
+
+    // ------------------------------------------------------------ the reconciler
+
+    /// A beat of a holder. A new generation ends what the one before held.
+    ///
+    /// # Errors
+    /// The present generation, if the beat is of an earlier one.
+    pub fn beat(&mut self, holder: &str, generation: u64, now: Millis, fx: &mut Effects) -> Result<(), u64> {
+        let Some(policy) = self.policy.heartbeats.map(crate::lease::Beats::policy) else { return Ok(()) };
+        let Some(beats) = self.holders.get_mut(holder) else {
+            self.holders.insert(holder.to_owned(), heartbeat::Beats::first(policy, now, generation));
+            return Ok(());
+        };
+        let before = beats.generation();
+        beats.beat(policy, now, generation).map_err(|superseded| superseded.generation)?;
+        if generation > before {
+            let old: Vec<Uuid> = self.by_holder.get(holder).cloned().unwrap_or_default();
+            for claim in old {
+                let is_old = self.leases.get(&claim).is_some_and(|lease| lease.generation < generation);
+                if is_old && !self.touched.contains(&claim) {
+                    self.take(claim, EventKind::Reconcile, "new generation", "reconciler", now, fx);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a holder of this generation may act: it has not been replaced by a later one.
+    pub fn may_act(&self, holder: &str, generation: u64) -> bool {
+        self.holders.get(holder).is_none_or(|beats| generation >= beats.generation())
+    }
+
+    /// Frees what ran out, what dead holders held, and what was to be given back by now.
+    pub fn reap(&mut self, now: Millis, fx: &mut Effects) -> Reaped {
+        let mut reaped = Reaped::default();
+        let over: Vec<Uuid> = self
+            .by_end
+            .iter()
+            .take_while(|(at, _)| at + EXPIRY_MARGIN_MS <= now)
+            .map(|(_, claim)| *claim)
+            .filter(|claim| !self.touched.contains(claim))
+            .take(REAP_BATCH + 1)
+            .collect();
+        reaped.more = over.len() > REAP_BATCH;
+        for claim in over.into_iter().take(REAP_BATCH) {
+            let probes = self.leases.get(&claim).is_some_and(|lease| lease.probes);
+            let event = Event::new(EventKind::Expire, "reconciler");
+            self.end(claim, End::Expired, &event, now, fx);
+            self.no_work(probes, now);
+            reaped.expired += 1;
+        }
+        let graces: Vec<Uuid> = self
+            .by_grace
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, claim)| *claim)
+            .filter(|claim| !self.touched.contains(claim))
+            .take(REAP_BATCH)
+            .collect();
+        for claim in graces {
+            self.take(claim, EventKind::Preempt, "grace over", "allocator", now, fx);
+            reaped.taken += 1;
+        }
+        reaped.dead = self.bury(now, fx);
+        self.serve(now, fx);
+        reaped
+    }
+
+    /// Ends the leases of dead holders, unless too many are silent for that.
+    fn bury(&mut self, now: Millis, fx: &mut Effects) -> usize {
+        let Some(policy) = self.policy.heartbeats.map(crate::lease::Beats::policy) else { return 0 };
+        let mut silent = Vec::new();
+        let mut gone = Vec::new();
+        let mut holding = 0_u64;
+        for (holder, beats) in &self.holders {
+            let holds = self.by_holder.contains_key(holder);
+            holding += u64::from(holds);
+            match beats.health(policy, now) {
+                Health::Alive => {
+                    self.suspected.remove(holder);
+                }
+                Health::Suspected => {
+                    if holds && self.suspected.insert(holder.clone()) {
+                        fx.notes.push(Note {
+                            claim: None,
+                            tenant: None,
+                            priority: None,
+                            holder: holder.clone(),
+                            event: Event::new(EventKind::Suspect, "reconciler"),
+                        });
+                    }
+                }
+                Health::Dead if holds => silent.push(holder.clone()),
+                Health::Dead => gone.push(holder.clone()),
+            }
+        }
+        for holder in gone {
+            self.holders.remove(&holder);
+            self.suspected.remove(&holder);
+        }
+        self.silent_together = !heartbeat::silence_counts(policy, silent.len() as u64, holding);
+        if self.silent_together {
+            return 0;
+        }
+        let mut buried = 0;
+        for holder in silent {
+            let claims = self.by_holder.get(&holder).cloned().unwrap_or_default();
+            for claim in claims {
+                if !self.touched.contains(&claim) {
+                    self.take(claim, EventKind::Dead, "holder is silent", "reconciler", now, fx);
+                    buried += 1;
+                }
+            }
+            self.suspected.remove(&holder);
+        }
+        buried
+    }
+
+    // ------------------------------------------------------------ pictures
+
+    /// One letter for each slot: `.` free, `o` occupied, `d` draining, `l` leaked (its lease is over), `x` out of service.
+    pub fn picture(&self, now: Millis) -> String {
+        self.slots
+            .iter()
+            .map(|slot| match (slot.claim.and_then(|claim| self.leases.get(&claim)), slot.service) {
+                (Some(lease), _) if lease.expires_at <= now => 'l',
+                (Some(lease), service) if lease.notice.is_some() || service != Service::In => 'd',
+                (Some(_), _) => 'o',
+                (None, Service::In) => '.',
+                (None, _) => 'x',
+            })
+            .collect()
+    }
+
+    /// Slots held by tenant.
+    pub fn held_by_tenant(&self) -> impl Iterator<Item = (i32, u32)> {
+        self.shares.tenants.iter().filter(|(_, share)| share.held > 0).map(|(tenant, share)| (*tenant, share.held))
+    }
+}
+
+#[cfg(test)]
+mod tests;

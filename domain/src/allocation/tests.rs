@@ -1,0 +1,409 @@
+use super::*;
+use crate::lease::{Beats, BreakerRule, KeyedLimit};
+use crate::throttle::Limit;
+use proptest::prelude::*;
+
+fn empty(slots: u32) -> Vec<Stored> {
+    (1..=slots).map(|number| Stored { number, fence: 0, service: Service::In, node: None, held: None }).collect()
+}
+
+fn pool(slots: u32, policy: Policy, limits: Limits) -> Pool {
+    Pool::new(policy, Mode::Open, limits, empty(slots))
+}
+
+fn ask(id: u128, tenant: i32, slots: u32) -> Ask {
+    Ask {
+        claim: Uuid::from_u128(id),
+        tenant,
+        slots,
+        ttl_ms: 10_000,
+        holder: format!("holder-{id}"),
+        priority: 5,
+        actor: "test".to_owned(),
+        ..Ask::default()
+    }
+}
+
+fn waits(id: u128, tenant: i32, slots: u32) -> Ask {
+    Ask { wait_ms: 60_000, ..ask(id, tenant, slots) }
+}
+
+/// Asks, and gives the answer if there is one.
+fn asked(pool: &mut Pool, ask: Ask, now: Millis) -> Option<Answer> {
+    let mut fx = Effects::default();
+    pool.begin();
+    let claim = ask.claim;
+    pool.claim(ask, now, &mut fx);
+    fx.answers.into_iter().find(|(other, _)| *other == claim).map(|(_, answer)| answer)
+}
+
+fn granted(answer: Option<Answer>) -> Lease {
+    match answer {
+        Some(Answer::Granted(lease)) => lease,
+        other => panic!("not granted: {other:?}"),
+    }
+}
+
+fn refused(answer: Option<Answer>) -> Reason {
+    match answer {
+        Some(Answer::Refused(reason, _)) => reason,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn release(pool: &mut Pool, id: u128, now: Millis) -> Vec<(Uuid, Answer)> {
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.release(Uuid::from_u128(id), Report::default(), "test", now, &mut fx).expect("it is held");
+    pool.begin();
+    pool.tick(now, &mut fx);
+    fx.answers
+}
+
+#[test]
+fn a_claim_gets_all_its_slots_or_none() {
+    let mut pool = pool(5, Policy::default(), Limits::new());
+    assert_eq!(granted(asked(&mut pool, ask(1, 1, 3), 0)).slots.len(), 3);
+    assert_eq!(refused(asked(&mut pool, ask(2, 1, 3), 0)), Reason::Full);
+    assert_eq!(refused(asked(&mut pool, ask(3, 1, 6), 0)), Reason::MoreThanPool);
+    assert_eq!(granted(asked(&mut pool, ask(4, 1, 2), 0)).slots[0], Fenced { slot: 4, fence: 1 });
+    assert_eq!((pool.held(), pool.picture(0).as_str()), (5, "ooooo"));
+}
+
+#[test]
+fn who_waits_is_served_by_priority_and_then_by_arrival_and_not_overtaken() {
+    let mut pool = pool(4, Policy::default(), Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 2), 0));
+    granted(asked(&mut pool, ask(2, 1, 2), 0));
+    for wanted in [waits(3, 1, 3), waits(4, 1, 1), Ask { priority: 9, ..waits(5, 1, 1) }] {
+        assert_eq!(asked(&mut pool, wanted, 0), None);
+    }
+    assert_eq!(pool.known(Uuid::from_u128(4), 1_000), Known::Queued(3, 59_000));
+    let served: Vec<Uuid> = release(&mut pool, 1, 1_000).into_iter().map(|(claim, _)| claim).collect();
+    assert_eq!(served, [Uuid::from_u128(5)], "three slots come first, one may not slip by");
+    assert_eq!(refused(asked(&mut pool, ask(6, 1, 1), 1_000)), Reason::Full, "nor may a new claim");
+    let served: Vec<Uuid> = release(&mut pool, 2, 2_000).into_iter().map(|(claim, _)| claim).collect();
+    assert_eq!(served, [Uuid::from_u128(3)]);
+    let waited = pool.leases().find(|lease| lease.claim == Uuid::from_u128(3)).expect("served").waited_ms;
+    assert_eq!(waited, 2_000);
+}
+
+#[test]
+fn a_wait_ends_and_the_queue_is_bounded() {
+    let mut pool = pool(1, Policy { queue_limit: 2, ..Policy::default() }, Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 1), 0));
+    asked(&mut pool, waits(2, 1, 1), 0);
+    asked(&mut pool, waits(3, 1, 1), 0);
+    assert_eq!(refused(asked(&mut pool, waits(4, 1, 1), 0)), Reason::QueueFull);
+    let mut fx = Effects::default();
+    pool.tick(59_999, &mut fx);
+    assert_eq!(fx.answers, []);
+    pool.tick(60_000, &mut fx);
+    assert!(fx.answers.iter().all(|(_, answer)| matches!(answer, Answer::Refused(Reason::WaitedTooLong, _))));
+    assert_eq!((fx.answers.len(), pool.waiting()), (2, 0));
+    assert_eq!(pool.known(Uuid::from_u128(2), 0), Known::Ended(End::Refused(Reason::WaitedTooLong)));
+}
+
+#[test]
+fn a_lease_ends_and_is_not_raised_from_the_dead() {
+    let policy = Policy { lock_delay_ms: 5_000, longest_hold_ms: Some(15_000), ..Policy::default() };
+    let mut pool = pool(1, policy, Limits::new());
+    let claim = granted(asked(&mut pool, ask(1, 1, 1), 0)).claim;
+    let mut fx = Effects::default();
+    pool.begin();
+    let lease = pool.renew(claim, 10_000, Report::default(), "test", 8_000, &mut fx).expect("it is held");
+    assert_eq!(lease.expires_at, 15_000, "not beyond the longest hold");
+    pool.begin();
+    assert!(pool.renew(claim, 10_000, Report::default(), "test", 15_000, &mut fx).is_none());
+    assert_eq!(pool.picture(15_000), "l", "leaked until it is taken back");
+    assert_eq!(pool.reap(15_000 + EXPIRY_MARGIN_MS, &mut fx).expired, 1);
+    assert_eq!(pool.known(claim, 16_000), Known::Ended(End::Expired));
+    assert_eq!(refused(asked(&mut pool, ask(2, 1, 1), 19_000)), Reason::Full, "it rests");
+    assert_eq!(granted(asked(&mut pool, ask(3, 1, 1), 21_000)).slots, [Fenced { slot: 1, fence: 3 }]);
+}
+
+#[test]
+fn an_owner_gets_back_what_it_lent_after_the_grace() {
+    let floor = Share { floor: 2, ..Share::default() };
+    let mut pool = pool(3, Policy::default(), Limits::from([(1, floor)]));
+    let long = |id| Ask { ttl_ms: 600_000, ..ask(id, 2, 1) };
+    let first = granted(asked(&mut pool, long(1), 0)).claim;
+    granted(asked(&mut pool, long(2), 1));
+    granted(asked(&mut pool, long(3), 2));
+    assert_eq!(refused(asked(&mut pool, ask(4, 1, 1), 10)), Reason::Reclaiming);
+    let noticed = || pool.leases().filter(|lease| lease.notice.is_some()).map(|lease| lease.claim).collect::<Vec<_>>();
+    assert_eq!(noticed(), [Uuid::from_u128(3)], "the newest, and no more than is needed");
+    assert_eq!(asked(&mut pool, waits(5, 1, 1), 20), None);
+    let mut fx = Effects::default();
+    assert_eq!(pool.checkpoint(first, "test", 30, &mut fx), Some(None), "nobody asked it");
+    pool.begin();
+    assert!(pool.checkpoint(Uuid::from_u128(3), "test", 30, &mut fx).flatten().is_some());
+    assert!(pool.checkpoint(Uuid::from_u128(3), "test", 30, &mut fx).is_none(), "once");
+    pool.begin();
+    let mut fx = Effects::default();
+    pool.tick(31, &mut fx);
+    assert!(matches!(&fx.answers[..], [(claim, Answer::Granted(_))] if *claim == Uuid::from_u128(5)));
+    // The second slot of the floor: nobody acknowledges, so the grace decides.
+    assert_eq!(asked(&mut pool, waits(6, 1, 1), 40), None);
+    pool.begin();
+    let mut fx = Effects::default();
+    assert_eq!(pool.reap(30_039, &mut fx).taken, 0);
+    assert_eq!(pool.reap(30_040, &mut fx).taken, 1);
+    assert_eq!(pool.known(Uuid::from_u128(2), 30_040), Known::Ended(End::Taken));
+}
+
+#[test]
+fn the_more_important_take_slots_only_if_the_policy_says_so() {
+    for preempt in [false, true] {
+        let mut pool = pool(2, Policy { preempt, grace_ms: 1_000, ..Policy::default() }, Limits::new());
+        granted(asked(&mut pool, Ask { priority: 1, ..ask(1, 1, 1) }, 0));
+        granted(asked(&mut pool, Ask { priority: 3, ..ask(2, 1, 1) }, 1));
+        asked(&mut pool, Ask { priority: 7, ..waits(3, 2, 1) }, 10);
+        let mut fx = Effects::default();
+        pool.begin();
+        let reaped = pool.reap(1_010, &mut fx);
+        assert_eq!(reaped.taken, usize::from(preempt));
+        pool.begin();
+        pool.tick(1_011, &mut fx);
+        let served = fx.answers.iter().any(|(claim, _)| *claim == Uuid::from_u128(3));
+        assert_eq!(served, preempt);
+        assert_eq!(
+            pool.known(Uuid::from_u128(2), 1_011),
+            Known::Granted(pool.leases.get(&Uuid::from_u128(2)).expect("held"))
+        );
+    }
+}
+
+#[test]
+fn all_rate_limits_must_admit() {
+    let limit = |by, most| KeyedLimit { by, limit: Limit::FixedWindow { most, window_ms: 1_000 } };
+    let policy = Policy { limits: vec![limit(By::Pool, 3), limit(By::Tenant, 2)], ..Policy::default() };
+    let mut pool = pool(100, policy, Limits::new());
+    for (id, tenant, expected) in [(1, 1, true), (2, 1, true), (3, 1, false), (4, 2, true), (5, 2, false)] {
+        let answer = asked(&mut pool, ask(id, tenant, 1), 0);
+        assert_eq!(matches!(answer, Some(Answer::Granted(_))), expected, "claim {id}");
+    }
+    assert_eq!(asked(&mut pool, ask(6, 1, 1), 400), Some(Answer::Refused(Reason::RateLimit, Some(600))));
+    granted(asked(&mut pool, ask(7, 1, 1), 1_000));
+}
+
+#[test]
+fn failing_work_opens_the_breaker_and_a_probe_closes_it() {
+    let rule = BreakerRule { least: 3, probes: 1, cooldown_ms: 1_000, ..BreakerRule::default() };
+    let mut pool = pool(10, Policy { breaker: Some(rule), ..Policy::default() }, Limits::new());
+    for id in 1..=3 {
+        granted(asked(&mut pool, ask(id, 1, 1), 0));
+        let mut fx = Effects::default();
+        let report = Report { outcome: Some(Outcome::Failed), ..Report::default() };
+        pool.begin();
+        pool.release(Uuid::from_u128(id), report, "test", 0, &mut fx).expect("it is held");
+    }
+    assert_eq!(asked(&mut pool, ask(4, 1, 1), 400), Some(Answer::Refused(Reason::BreakerOpen, Some(600))));
+    granted(asked(&mut pool, ask(5, 1, 1), 1_000));
+    assert_eq!(refused(asked(&mut pool, ask(6, 1, 1), 1_000)), Reason::BreakerOpen, "one probe at a time");
+    let mut fx = Effects::default();
+    pool.begin();
+    let report = Report { outcome: Some(Outcome::Ok), ..Report::default() };
+    pool.release(Uuid::from_u128(5), report, "test", 1_100, &mut fx).expect("it is held");
+    granted(asked(&mut pool, ask(7, 1, 1), 1_200));
+}
+
+#[test]
+fn an_operator_holds_drains_shrinks_and_cordons() {
+    let mut pool = pool(4, Policy { grace_ms: 1_000, ..Policy::default() }, Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 2), 0));
+    pool.set_policy(pool.policy().clone(), Mode::Held);
+    assert_eq!(refused(asked(&mut pool, ask(2, 1, 1), 0)), Reason::Held);
+    pool.set_policy(pool.policy().clone(), Mode::Open);
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.resize(1, "test", &mut fx);
+    assert_eq!((pool.picture(0).as_str(), pool.in_service()), ("odxx", 1));
+    pool.begin();
+    assert!(pool.cordon(1, true, "test", &mut fx));
+    pool.begin();
+    pool.release(Uuid::from_u128(1), Report::default(), "test", 5, &mut fx).expect("it is held");
+    assert_eq!(pool.picture(5), "xxxx");
+    pool.begin();
+    pool.resize(4, "test", &mut fx);
+    pool.begin();
+    assert_eq!((pool.picture(5).as_str(), pool.in_service()), ("x...", 3));
+    assert!(pool.cordon(1, false, "test", &mut fx));
+    assert_eq!(pool.picture(5), "....");
+}
+
+#[test]
+fn dead_holders_lose_their_slots_unless_all_are_silent() {
+    let beats = Beats { interval_ms: 1_000, intervals: 3, margin_ms: 0, suspected_phi: 8.0 };
+    let mut pool = pool(10, Policy { heartbeats: Some(beats), ..Policy::default() }, Limits::new());
+    let mut fx = Effects::default();
+    for id in 1..=10 {
+        granted(asked(&mut pool, Ask { ttl_ms: 600_000, ..ask(id, 1, 1) }, 0));
+        pool.beat(&format!("holder-{id}"), 0, 0, &mut fx).expect("its own generation");
+    }
+    for now in (1_000..=9_000).step_by(1_000) {
+        for id in 2..=10 {
+            pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+        }
+    }
+    pool.begin();
+    assert_eq!((pool.reap(9_500, &mut fx).dead, pool.held()), (1, 9), "one of ten is dead");
+    pool.begin();
+    assert_eq!((pool.reap(13_000, &mut fx).dead, pool.is_silent_together()), (0, true), "nine of nine is a network");
+    pool.begin();
+    pool.beat("holder-2", 1, 13_100, &mut fx).expect("a later generation");
+    assert_eq!(pool.held(), 8, "who starts again has given up what it held");
+    assert_eq!(pool.beat("holder-2", 0, 13_200, &mut fx), Err(1));
+    assert!(!pool.may_act("holder-2", 0) && pool.may_act("holder-2", 1));
+}
+
+#[test]
+fn shards_and_places_are_kept() {
+    let mut pool = pool(6, Policy { shards: Some(3), ..Policy::default() }, Limits::new());
+    let at = |id, shard, node: &str| Ask { shard: Some(shard), node: Some(node.to_owned()), ..ask(id, 1, 1) };
+    assert_eq!(granted(asked(&mut pool, at(1, 2, "a"), 0)).slots[0].slot, 3);
+    assert_eq!(granted(asked(&mut pool, at(2, 2, "a"), 0)).slots[0].slot, 6);
+    assert_eq!(refused(asked(&mut pool, at(3, 2, "a"), 0)), Reason::Full);
+    release(&mut pool, 1, 1);
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.claim(at(4, 2, "b"), 2, &mut fx);
+    assert_eq!(fx.writes[0].event.kind, EventKind::Reassign, "shard 2 moved from a to b");
+    let word = |id| Ask { affinity: Some("cache".to_owned()), ..ask(id, 1, 1) };
+    let first = granted(asked(&mut pool, word(5), 3)).slots[0].slot;
+    release(&mut pool, 5, 4);
+    granted(asked(&mut pool, Ask { node: Some("a".to_owned()), ..ask(6, 1, 1) }, 5));
+    release(&mut pool, 6, 6);
+    assert_eq!(granted(asked(&mut pool, word(7), 7)).slots[0].slot, first);
+}
+
+/// The database's side of the writes: each must find the fence that it expects.
+fn accept(stored: &mut [Stored], fx: &Effects) {
+    let mut written = HashSet::new();
+    for write in &fx.writes {
+        assert!(written.insert(write.slot), "a slot is written once a statement: {write:?}");
+        let slot = &mut stored[write.slot as usize - 1];
+        assert_eq!(slot.fence, write.expect, "{write:?}");
+        slot.service = write.service;
+        match write.change {
+            Change::Claim => {
+                assert!(slot.held.is_none(), "{write:?}");
+                slot.fence += 1;
+                slot.held = Some(Held {
+                    claim: write.claim,
+                    tenant: write.tenant,
+                    priority: write.priority,
+                    holder: write.holder.clone(),
+                    claimed_at: 0,
+                    expires_at: 0,
+                    ends_at: None,
+                });
+            }
+            Change::Renew => assert_eq!(slot.held.as_ref().map(|held| held.claim), Some(write.claim)),
+            Change::End | Change::Expire => {
+                assert_eq!(slot.held.take().map(|held| held.claim), Some(write.claim));
+                slot.fence += 1;
+            }
+            Change::Serve => {}
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Claim { tenant: i32, slots: u32, wait: bool, priority: u8 },
+    Release(usize),
+    Renew(usize),
+    Pass(Millis),
+    Resize(u32),
+    Checkpoint(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (1..4_i32, 1..5_u32, any::<bool>(), 0..10_u8)
+            .prop_map(|(tenant, slots, wait, priority)| Step::Claim { tenant, slots, wait, priority }),
+        4 => any::<usize>().prop_map(Step::Release),
+        2 => any::<usize>().prop_map(Step::Renew),
+        3 => (1..9_000_i64).prop_map(Step::Pass),
+        1 => (0..13_u32).prop_map(Step::Resize),
+        1 => any::<usize>().prop_map(Step::Checkpoint),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_memory_and_store_agree_and_no_limit_is_passed(
+        steps in steps(),
+        quota in prop::option::of(1..8_u32),
+        floor in 0..5_u32,
+        preempt in any::<bool>(),
+        lock_delay_ms in prop_oneof![Just(0), Just(2_000)],
+    ) {
+        let limits = Limits::from([
+            (1, Share { quota, ..Share::default() }),
+            (2, Share { floor, ..Share::default() }),
+        ]);
+        let mut stored = empty(12);
+        let policy = Policy { preempt, lock_delay_ms, grace_ms: 3_000, ..Policy::default() };
+        let mut pool = Pool::new(policy, Mode::Open, limits, stored.clone());
+        let (mut now, mut next, mut answered) = (0, 0_u128, HashMap::new());
+        for step in steps {
+            pool.begin();
+            let mut fx = Effects::default();
+            let mut held: Vec<Uuid> = pool.leases().map(|lease| lease.claim).collect();
+            held.sort_unstable();
+            let pick = |at: usize| (!held.is_empty()).then(|| held[at % held.len()]);
+            match step {
+                Step::Claim { tenant, slots, wait, priority } => {
+                    next += 1;
+                    let wait_ms = if wait { 20_000 } else { 0 };
+                    pool.claim(Ask { wait_ms, priority, ..ask(next, tenant, slots) }, now, &mut fx);
+                }
+                Step::Release(at) => {
+                    if let Some(claim) = pick(at) {
+                        prop_assert!(pool.release(claim, Report::default(), "test", now, &mut fx).is_some());
+                    }
+                }
+                Step::Renew(at) => {
+                    if let Some(claim) = pick(at) {
+                        pool.renew(claim, 10_000, Report::default(), "test", now, &mut fx);
+                    }
+                }
+                Step::Pass(time) => {
+                    now += time;
+                    pool.reap(now, &mut fx);
+                    pool.tick(now, &mut fx);
+                }
+                Step::Resize(capacity) => pool.resize(capacity, "test", &mut fx),
+                Step::Checkpoint(at) => {
+                    if let Some(claim) = pick(at) {
+                        pool.checkpoint(claim, "test", now, &mut fx);
+                    }
+                }
+            }
+            accept(&mut stored, &fx);
+            for (claim, answer) in fx.answers {
+                if let Answer::Granted(lease) = &answer {
+                    prop_assert!(lease.slots.iter().all(|held| stored[held.slot as usize - 1].fence == held.fence));
+                }
+                prop_assert!(answered.insert(claim, answer).is_none(), "answered once");
+            }
+            for (slot, mine) in stored.iter().zip(&pool.slots) {
+                prop_assert_eq!((slot.fence, slot.service), (mine.fence, mine.service));
+                prop_assert_eq!(slot.held.as_ref().map(|held| held.claim), mine.claim);
+                prop_assert!(!(slot.held.is_some() && pool.free.contains(&slot.number)));
+            }
+            let by_tenant = |tenant: i32| stored.iter().flat_map(|s| &s.held).filter(|h| h.tenant == tenant).count();
+            for (tenant, held) in pool.held_by_tenant() {
+                prop_assert_eq!(by_tenant(tenant), held as usize);
+            }
+            prop_assert!(quota.is_none_or(|quota| by_tenant(1) <= quota as usize));
+        }
+        // Loading what is stored gives the same pool.
+        let again = Pool::new(pool.policy.clone(), Mode::Open, pool.shares.tenants.clone(), stored);
+        prop_assert_eq!(again.held(), pool.held());
+        prop_assert_eq!(again.leases.keys().collect::<HashSet<_>>(), pool.leases.keys().collect::<HashSet<_>>());
+    }
+}

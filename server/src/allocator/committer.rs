@@ -1,0 +1,912 @@
+//! One committer: takes what is asked, decides, makes it durable in one statement, answers.
+//!
+//! Whatever came while a statement was under way goes into the next one; there is no timer, so a lone call goes straight
+//! through, and many together share a commit.
+
+use super::figures::Commits;
+use super::owned::{Labels, Owned, limits};
+use super::{Call, ClaimView, Clock, LONGEST_POLL, OVERDUE, Op, Reply, Standing, place_of};
+use crate::app::AppError;
+use crate::clock as system;
+use crate::db::Db;
+use headroom_domain::Millis;
+use headroom_domain::allocation::{Answer, Change, Effects, End, Known, Lease};
+use headroom_domain::lease::EventKind;
+use headroom_store::catalog::{self, Version};
+use headroom_store::owner::{self, Owner};
+use headroom_store::slot::{self, Accepted, Decided};
+use headroom_store::{StoreError, live, partition};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Calls of one statement.
+const BATCH: usize = 512;
+/// Without calls it looks this often whether something happens by itself.
+const IDLE: Duration = Duration::from_millis(50);
+/// Rules and limits are looked at this often, and so are pools that nobody owns.
+const RULES_EVERY: Duration = Duration::from_millis(500);
+/// The reconciler looks at every pool this often.
+const PASS_EVERY_MS: Millis = 500;
+/// Figures are written for other servers this often.
+const FIGURES_EVERY: Duration = Duration::from_secs(1);
+/// Where a pool is, if elsewhere, is believed for so long.
+const ELSEWHERE_FOR: Duration = Duration::from_millis(500);
+/// A call is tried again this often when the pool turns out to be another's, or memory to be wrong.
+const ATTEMPTS: u8 = 3;
+/// Keys of claims that are remembered here; older ones are in the database.
+const REMEMBERED_KEYS: usize = 100_000;
+/// Pools taken in one go.
+const ADOPT: i64 = 200;
+
+/// Somebody who waits for a claim to be decided.
+struct Waiter {
+    pool: i32,
+    until: Instant,
+    since: Instant,
+    /// Nobody else knows the claim: if this one goes away, so does the claim.
+    alone: bool,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// An answer that is given when the statement is durable.
+enum Pending {
+    /// A claim that was asked for just now.
+    Claim { call: Call, claim: Uuid, alone: bool },
+    /// A lease that was extended.
+    Renewed { pool: i32, lease: Box<Lease>, reply: oneshot::Sender<Reply> },
+    /// Something else, of which some claims must have been changed for it to be true.
+    Other { pool: i32, claims: Vec<Uuid>, then: Reply, reply: oneshot::Sender<Reply> },
+}
+
+pub(super) struct Committer {
+    db: Db,
+    replica: Uuid,
+    place: usize,
+    committers: usize,
+    clock: Arc<Clock>,
+    changed: Arc<Notify>,
+    inbox: mpsc::Receiver<Call>,
+    /// Calls that must wait for the next statement.
+    deferred: VecDeque<Call>,
+    pools: HashMap<i32, Owned>,
+    elsewhere: HashMap<i32, (Instant, Reply)>,
+    waiters: HashMap<Uuid, Vec<Waiter>>,
+    /// Claims under keys that were asked for here, by pool and key, and the order in which they are forgotten.
+    keys: HashMap<(i32, String), (Uuid, Vec<u8>)>,
+    keys_by_age: VecDeque<(i32, String)>,
+    names: HashMap<i32, String>,
+    tenants: Arc<HashMap<i32, String>>,
+    commits: Commits,
+    version: Option<Version>,
+    looked: Option<Instant>,
+    told: Option<Instant>,
+    limits_read: Option<Instant>,
+    partition_day: Millis,
+}
+
+impl Committer {
+    pub(super) fn new(
+        db: Db,
+        replica: Uuid,
+        (place, committers): (usize, usize),
+        clock: Arc<Clock>,
+        changed: Arc<Notify>,
+        inbox: mpsc::Receiver<Call>,
+    ) -> Self {
+        Self {
+            db,
+            replica,
+            place,
+            committers,
+            clock,
+            changed,
+            inbox,
+            deferred: VecDeque::new(),
+            pools: HashMap::new(),
+            elsewhere: HashMap::new(),
+            waiters: HashMap::new(),
+            keys: HashMap::new(),
+            keys_by_age: VecDeque::new(),
+            names: HashMap::new(),
+            tenants: Arc::default(),
+            commits: Commits::default(),
+            version: None,
+            looked: None,
+            told: None,
+            limits_read: None,
+            partition_day: 0,
+        }
+    }
+
+    pub(super) async fn run(mut self, cancel: CancellationToken) {
+        loop {
+            let mut calls: Vec<Call> = self.deferred.drain(..).collect();
+            if calls.is_empty() {
+                tokio::select! {
+                    biased;
+                    call = self.inbox.recv() => match call {
+                        Some(call) => calls.push(call),
+                        None => break,
+                    },
+                    // What was asked before the end is answered.
+                    () = cancel.cancelled() => break,
+                    () = tokio::time::sleep(IDLE) => {}
+                }
+            }
+            while calls.len() < BATCH {
+                match self.inbox.try_recv() {
+                    Ok(call) => calls.push(call),
+                    Err(_) => break,
+                }
+            }
+            if let Err(error) = self.round(calls).await {
+                tracing::warn!(%error, "a round of the allocator failed");
+            }
+        }
+    }
+
+    /// One statement's worth of work.
+    async fn round(&mut self, calls: Vec<Call>) -> Result<(), AppError> {
+        let fresh = Self::fresh(calls);
+        let mut effects: BTreeMap<i32, Effects> = BTreeMap::new();
+        let ready = match self.prepare(&fresh, &mut effects).await {
+            Ok(()) => fresh,
+            Err(error) => {
+                for call in fresh {
+                    let _ = call.reply.send(Reply::Unavailable);
+                }
+                // Without a database there is nothing to do but to try again shortly.
+                tokio::time::sleep(IDLE).await;
+                return Err(error);
+            }
+        };
+        let mut pending = Vec::new();
+        for call in ready {
+            self.decide(call, &mut effects, &mut pending);
+        }
+        self.by_itself(&mut effects);
+        self.commit(effects, pending).await;
+        self.answer_the_waiting();
+        self.tell().await;
+        Ok(())
+    }
+
+    /// Calls that are not too old to be served: a claim that is granted long after it was asked for helps nobody.
+    fn fresh(calls: Vec<Call>) -> Vec<Call> {
+        let mut fresh = Vec::with_capacity(calls.len());
+        for call in calls {
+            if call.reply.is_closed() {
+                continue;
+            }
+            if call.since.elapsed() > OVERDUE && matches!(call.op, Op::Claim(_)) {
+                let _ = call.reply.send(Reply::Overloaded);
+            } else {
+                fresh.push(call);
+            }
+        }
+        fresh
+    }
+
+    // ------------------------------------------------------------ before
+
+    /// Makes sure that the pools that are asked about are owned and known, or known to be elsewhere.
+    async fn prepare(&mut self, calls: &[Call], effects: &mut BTreeMap<i32, Effects>) -> Result<(), AppError> {
+        let rules_due = self.looked.is_none_or(|at| at.elapsed() >= RULES_EVERY);
+        let unknown: Vec<i32> = {
+            let mut pools: Vec<i32> = calls.iter().map(|call| call.pool).collect();
+            pools.sort_unstable();
+            pools.dedup();
+            self.elsewhere.retain(|_, (at, _)| at.elapsed() < ELSEWHERE_FOR);
+            pools.retain(|pool| !self.pools.contains_key(pool) && !self.elsewhere.contains_key(pool));
+            pools
+        };
+        let refresh = calls.iter().any(|call| matches!(call.op, Op::Refresh { .. }));
+        let doubtful = self.pools.values().any(|owned| owned.is_doubtful);
+        if !(rules_due || refresh || doubtful || !unknown.is_empty()) {
+            return Ok(());
+        }
+        let mut conn = self.db.slots.acquire().await?;
+        let conn = &mut *conn;
+        let now = self.clock.now();
+        self.make_partitions(conn, now).await?;
+        for pool in unknown {
+            self.take(conn, pool, now).await?;
+        }
+        for (pool, owned) in self.pools.iter_mut().filter(|(_, owned)| owned.is_doubtful) {
+            owned.reread(conn, *pool).await?;
+        }
+        if rules_due || refresh {
+            let actor = calls.iter().find_map(|call| match &call.op {
+                Op::Refresh { actor } => Some(actor.as_str()),
+                _ => None,
+            });
+            self.look_around(conn, now, refresh, actor.unwrap_or("allocator"), effects).await?;
+            self.looked = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Events fall into partitions of a day, which must be there before the day is.
+    async fn make_partitions(&mut self, conn: &mut sqlx::PgConnection, now: Millis) -> Result<(), AppError> {
+        use headroom_domain::DAY_MS;
+        let day = now.div_euclid(DAY_MS);
+        if self.partition_day == day {
+            return Ok(());
+        }
+        let today = headroom_store::now(conn).await?;
+        let mut tx = sqlx::Connection::begin(conn).await?;
+        partition::ensure(&mut tx, partition::Cut::SlotEvents, today, today + 2 * DAY_MS).await?;
+        tx.commit().await?;
+        self.partition_day = today.div_euclid(DAY_MS);
+        Ok(())
+    }
+
+    async fn take(&mut self, conn: &mut sqlx::PgConnection, pool: i32, now: Millis) -> Result<(), AppError> {
+        let Some(rules) = owner::rules(conn, Some(&[pool])).await?.pop() else {
+            self.elsewhere.insert(pool, (Instant::now(), Reply::NotTracked));
+            return Ok(());
+        };
+        match owner::take(conn, pool, self.replica).await? {
+            Owner::Me(epoch) => {
+                let owned = Owned::read(conn, rules, epoch, now).await?;
+                tracing::info!(pool, epoch, held = owned.state.held(), "this server decides about the pool now");
+                self.pools.insert(pool, owned);
+                // Its size and limits are taken up with the next look.
+                self.version = None;
+                self.looked = None;
+            }
+            Owner::Other(url) => {
+                self.elsewhere.insert(pool, (Instant::now(), Reply::Elsewhere(url)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up changed rules and limits, and pools that nobody owns.
+    async fn look_around(
+        &mut self,
+        conn: &mut sqlx::PgConnection,
+        now: Millis,
+        force: bool,
+        actor: &str,
+        effects: &mut BTreeMap<i32, Effects>,
+    ) -> Result<(), AppError> {
+        for pool in owner::orphans(conn, ADOPT).await? {
+            if place_of(pool, self.committers) == self.place && !self.pools.contains_key(&pool) {
+                self.elsewhere.remove(&pool);
+                self.take(conn, pool, now).await?;
+            }
+        }
+        let version = catalog::version(conn).await?;
+        let changed = force || self.version != Some(version);
+        // Reservations begin and end by themselves.
+        let stale = self.limits_read.is_none_or(|at| at.elapsed() > Duration::from_secs(5));
+        if !(changed || stale) || self.pools.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<i32> = self.pools.keys().copied().collect();
+        if changed {
+            self.names = owner::pool_names(conn).await?.into_iter().map(|(slug, key, _)| (key, slug)).collect();
+            let tenants = owner::tenant_names(conn).await?.into_iter().map(|(slug, key, _)| (key, slug));
+            self.tenants = Arc::new(tenants.collect());
+        }
+        let mut all: HashMap<i32, owner::Rules> =
+            owner::rules(conn, Some(&keys)).await?.into_iter().map(|rules| (rules.pool, rules)).collect();
+        let mut of_pools = limits(conn, &keys, now).await?;
+        self.pools.retain(|pool, _| all.contains_key(pool));
+        for (pool, owned) in &mut self.pools {
+            owned.state.set_limits(of_pools.remove(pool).unwrap_or_default());
+            if let Some(rules) = all.remove(pool) {
+                owned.follow(conn, rules, actor, effects.entry(*pool).or_default()).await?;
+            }
+        }
+        self.version = Some(version);
+        self.limits_read = Some(Instant::now());
+        Ok(())
+    }
+
+    // ------------------------------------------------------------ decisions
+
+    fn decide(&mut self, call: Call, effects: &mut BTreeMap<i32, Effects>, pending: &mut Vec<Pending>) {
+        let Some(owned) = self.pools.get_mut(&call.pool) else {
+            let reply = self.elsewhere.get(&call.pool).map_or(Reply::Unavailable, |(_, reply)| reply.clone());
+            let _ = call.reply.send(reply);
+            return;
+        };
+        let now = self.clock.now();
+        let fx = effects.entry(call.pool).or_default();
+        let state = &mut owned.state;
+        let touched = match &call.op {
+            Op::Renew { claim, .. } | Op::Release { claim, .. } | Op::Checkpoint { claim, .. } => {
+                state.is_touched(*claim)
+            }
+            _ => false,
+        };
+        if touched {
+            self.deferred.push_back(call);
+            return;
+        }
+        // Who is limited to some tenants does not learn about the others'.
+        let hidden = |tenant: i32| call.tenants.as_ref().is_some_and(|own| !own.contains(&tenant));
+        let not_theirs = match &call.op {
+            Op::Renew { claim, .. }
+            | Op::Release { claim, .. }
+            | Op::Checkpoint { claim, .. }
+            | Op::Look { claim, .. } => {
+                matches!(state.known(*claim, now), Known::Granted(lease) if hidden(lease.tenant))
+            }
+            _ => false,
+        };
+        if not_theirs {
+            let _ = call.reply.send(Reply::NotHeld(None));
+            return;
+        }
+        match call.op {
+            Op::Claim(ref ask) => {
+                if !state.may_act(&ask.holder, ask.generation) {
+                    let _ = call.reply.send(Reply::Superseded);
+                    return;
+                }
+                let (claim, alone) = (ask.claim, ask.key.is_none());
+                if let Some((key, hash)) = &ask.key {
+                    let key = (call.pool, key.clone());
+                    if let Some((before, other)) = self.keys.get(&key) {
+                        if other != hash {
+                            let _ = call.reply.send(Reply::KeyReused);
+                            return;
+                        }
+                        if state.is_touched(*before) {
+                            self.deferred.push_back(call);
+                            return;
+                        }
+                        let before = *before;
+                        match state.known(before, now) {
+                            // A claim that was refused may be tried again.
+                            Known::Ended(End::Refused(_)) | Known::Unknown => {}
+                            Known::Queued(..) => {
+                                let wait = Duration::from_millis(ask.wait_ms.unsigned_abs());
+                                let until = Instant::now() + wait.min(LONGEST_POLL);
+                                let (pool, since) = (call.pool, call.since);
+                                let waiter = Waiter { pool, until, since, alone: false, reply: call.reply };
+                                self.waiters.entry(before).or_default().push(waiter);
+                                return;
+                            }
+                            known => {
+                                let _ = call.reply.send(looked(before, known, now));
+                                return;
+                            }
+                        }
+                    }
+                    self.keys_by_age.push_back(key.clone());
+                    self.keys.insert(key, (claim, hash.clone()));
+                    while self.keys_by_age.len() > REMEMBERED_KEYS {
+                        if let Some(oldest) = self.keys_by_age.pop_front() {
+                            self.keys.remove(&oldest);
+                        }
+                    }
+                }
+                let mut ask = (**ask).clone();
+                ask.ttl_ms = match state.policy().ttl(Some(ask.ttl_ms).filter(|ttl| *ttl != 0)) {
+                    Ok(ttl) => ttl,
+                    Err((least, most)) => {
+                        let _ = call.reply.send(Reply::WrongTtl(least, most));
+                        return;
+                    }
+                };
+                ask.wait_ms = ask.wait_ms.min(state.policy().longest_wait_ms);
+                state.claim(ask, now, fx);
+                pending.push(Pending::Claim { call, claim, alone });
+            }
+            Op::Renew { claim, ttl_ms, report, actor } => {
+                let ttl = match state.policy().ttl(ttl_ms) {
+                    Ok(ttl) => ttl,
+                    Err((least, most)) => {
+                        let _ = call.reply.send(Reply::WrongTtl(least, most));
+                        return;
+                    }
+                };
+                match state.renew(claim, ttl, report, &actor, now, fx) {
+                    Some(lease) => {
+                        pending.push(Pending::Renewed { pool: call.pool, lease: Box::new(lease), reply: call.reply });
+                    }
+                    None => {
+                        let how = end_of(state.known(claim, now));
+                        let _ = call.reply.send(Reply::NotHeld(how));
+                    }
+                }
+            }
+            Op::Release { claim, report, actor } => {
+                let reply = match state.known(claim, now) {
+                    Known::Granted(_) => {
+                        let released = state.release(claim, report, &actor, now, fx).map(|lease| view_of_end(&lease));
+                        let then = released.map_or(Reply::NotHeld(None), |view| Reply::Claim(Box::new(view)));
+                        pending.push(Pending::Other { pool: call.pool, claims: vec![claim], then, reply: call.reply });
+                        return;
+                    }
+                    Known::Queued(..) => {
+                        state.withdraw(claim, now);
+                        Reply::Claim(Box::new(ended_view(claim, End::Released)))
+                    }
+                    // Released before: the answer was lost, or somebody is very sure.
+                    Known::Ended(End::Released) => Reply::Claim(Box::new(ended_view(claim, End::Released))),
+                    other => Reply::NotHeld(end_of(other)),
+                };
+                let _ = call.reply.send(reply);
+            }
+            Op::Checkpoint { claim, actor } => match state.checkpoint(claim, &actor, now, fx) {
+                Some(Some(lease)) => {
+                    let then = Reply::Claim(Box::new(view_of_end(&lease)));
+                    pending.push(Pending::Other { pool: call.pool, claims: vec![claim], then, reply: call.reply });
+                }
+                Some(None) => {
+                    let _ = call.reply.send(Reply::NoNotice);
+                }
+                None => {
+                    // Acknowledged before, or taken meanwhile: that the slots may go is true either way.
+                    let reply = match state.known(claim, now) {
+                        Known::Ended(End::Taken) => Reply::Claim(Box::new(ended_view(claim, End::Taken))),
+                        other => Reply::NotHeld(end_of(other)),
+                    };
+                    let _ = call.reply.send(reply);
+                }
+            },
+            Op::Look { claim, wait } => {
+                let known = state.known(claim, now);
+                if matches!(known, Known::Queued(..)) && !wait.is_zero() {
+                    let until = Instant::now() + wait.min(LONGEST_POLL);
+                    let waiter = Waiter { pool: call.pool, until, since: call.since, alone: false, reply: call.reply };
+                    self.waiters.entry(claim).or_default().push(waiter);
+                } else {
+                    let _ = call.reply.send(looked(claim, known, now));
+                }
+            }
+            Op::Beats(beats) => {
+                let all = beats.len();
+                let mut superseded = Vec::new();
+                for (holder, generation) in beats {
+                    if let Err(present) = state.beat(&holder, generation, now, fx) {
+                        superseded.push((holder, present));
+                    }
+                }
+                let _ = call.reply.send(Reply::Beats(all - superseded.len(), superseded));
+            }
+            Op::Take { ref claims, ref slots, kind, reason, ref actor } => {
+                let holds = |lease: &&Lease| {
+                    claims.contains(&lease.claim) || lease.slots.iter().any(|held| slots.contains(&held.slot))
+                };
+                let found: Vec<Uuid> = state.leases().filter(holds).map(|lease| lease.claim).collect();
+                let free: Vec<Uuid> = found.into_iter().filter(|claim| !state.is_touched(*claim)).collect();
+                for claim in &free {
+                    state.take(*claim, kind, reason, actor, now, fx);
+                }
+                let then = Reply::Done(free.len());
+                pending.push(Pending::Other { pool: call.pool, claims: free, then, reply: call.reply });
+            }
+            Op::Drain { ref slots, ref actor } => {
+                let mut done = state.drain(slots.as_deref(), now, fx);
+                for number in slots.iter().flatten() {
+                    done += usize::from(state.cordon(*number, true, actor, fx));
+                }
+                let then = Reply::Done(done);
+                pending.push(Pending::Other { pool: call.pool, claims: Vec::new(), then, reply: call.reply });
+            }
+            Op::Restore { ref slots, ref actor } => {
+                let done = slots.iter().filter(|number| state.cordon(**number, false, actor, fx)).count();
+                state.serve(now, fx);
+                let then = Reply::Done(done);
+                pending.push(Pending::Other { pool: call.pool, claims: Vec::new(), then, reply: call.reply });
+            }
+            Op::Refresh { .. } => {
+                state.serve(now, fx);
+                let then = Reply::Done(0);
+                pending.push(Pending::Other { pool: call.pool, claims: Vec::new(), then, reply: call.reply });
+            }
+            Op::Figures => {
+                let mut figures = owned.figures(now);
+                figures.commit = self.commits.latency();
+                figures.committer_queue = self.inbox.len();
+                let _ = call.reply.send(Reply::Figures(Box::new(figures)));
+            }
+            Op::Adopt => {
+                let _ = call.reply.send(Reply::Done(1));
+            }
+        }
+    }
+
+    /// What happens without anybody asking.
+    fn by_itself(&mut self, effects: &mut BTreeMap<i32, Effects>) {
+        let now = self.clock.now();
+        for (claim, waiters) in &self.waiters {
+            let gone = waiters.iter().all(|waiter| waiter.alone && waiter.reply.is_closed());
+            if let Some(owned) = waiters.first().filter(|_| gone).and_then(|w| self.pools.get_mut(&w.pool)) {
+                owned.state.withdraw(*claim, now);
+            }
+        }
+        for (pool, owned) in &mut self.pools {
+            let pass_due = now - owned.last_pass >= PASS_EVERY_MS;
+            let something_due = owned.state.next_due().is_some_and(|at| at <= now);
+            if !(pass_due || something_due) {
+                continue;
+            }
+            let fx = effects.entry(*pool).or_default();
+            if pass_due {
+                owned.state.reap(now, fx);
+                owned.last_pass = now;
+            }
+            owned.state.tick(now, fx);
+        }
+    }
+
+    // ------------------------------------------------------------ durable
+
+    async fn commit(&mut self, mut effects: BTreeMap<i32, Effects>, pending: Vec<Pending>) {
+        effects.retain(|_, fx| *fx != Effects::default());
+        let has_writes = effects.values().any(|fx| !fx.writes.is_empty() || !fx.notes.is_empty());
+        let started = Instant::now();
+        let result = if has_writes { self.send(&effects).await } else { Ok(self.nothing_to_send(&effects)) };
+        for owned in self.pools.values_mut() {
+            owned.state.begin();
+        }
+        let accepted = match result {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                self.failed(&error, &effects, pending);
+                return;
+            }
+        };
+        if has_writes {
+            self.commits.add(self.clock.now(), started.elapsed().as_secs_f64() * 1_000.0);
+            self.changed.notify_waiters();
+        }
+        let owned: HashSet<i32> = accepted.owned.iter().copied().collect();
+        let lost = self.lost(&effects, &accepted, &owned);
+        let now = self.clock.now();
+        let mut answers: HashMap<Uuid, Answer> = HashMap::new();
+        for (pool, fx) in effects {
+            if !owned.contains(&pool) {
+                tracing::warn!(pool, "another server decides about the pool now");
+                self.pools.remove(&pool);
+                self.elsewhere.remove(&pool);
+                continue;
+            }
+            if let Some(owned) = self.pools.get_mut(&pool) {
+                let labels = Labels {
+                    pool: self.names.get(&pool).cloned().unwrap_or_default(),
+                    tenants: Arc::clone(&self.tenants),
+                };
+                owned.count(&fx, &labels, now);
+            }
+            answers.extend(fx.answers);
+        }
+        self.answer(pending, &owned, &lost, &mut answers);
+        // Claims that had waited.
+        for (claim, answer) in answers {
+            self.resolve(claim, &answer, lost.contains(&claim));
+        }
+    }
+
+    async fn send(&self, effects: &BTreeMap<i32, Effects>) -> Result<Accepted, StoreError> {
+        let decided: Vec<Decided<'_>> = effects
+            .iter()
+            .filter_map(|(pool, effects)| Some(Decided { pool: *pool, epoch: self.pools.get(pool)?.epoch, effects }))
+            .collect();
+        let mut conn = self.db.slots.acquire().await?;
+        slot::change(&mut conn, &decided).await
+    }
+
+    fn nothing_to_send(&self, effects: &BTreeMap<i32, Effects>) -> Accepted {
+        Accepted { at: self.clock.now(), owned: effects.keys().copied().collect(), made: Vec::new() }
+    }
+
+    /// Claims of which a write was not accepted. What is stored is other than what was remembered, so it is read again; but for
+    /// renewals that came too late by the database's clock, which is nothing unusual.
+    fn lost(&mut self, effects: &BTreeMap<i32, Effects>, accepted: &Accepted, owned: &HashSet<i32>) -> HashSet<Uuid> {
+        let mut made: Vec<Vec<bool>> = effects.values().map(|fx| vec![false; fx.writes.len()]).collect();
+        let mut ends: Vec<(i32, Uuid, Millis)> = Vec::new();
+        let pools: Vec<(&i32, &Effects)> = effects.iter().collect();
+        for (of, place, expires_at) in &accepted.made {
+            made[*of][*place] = true;
+            let (pool, fx) = pools[*of];
+            let write = &fx.writes[*place];
+            if let Some(at) = expires_at.filter(|_| matches!(write.change, Change::Claim | Change::Renew)) {
+                ends.push((*pool, write.claim, at));
+            }
+        }
+        for (pool, claim, at) in ends {
+            if let Some(owned) = self.pools.get_mut(&pool) {
+                owned.state.set_expiry(claim, at);
+            }
+        }
+        let mut lost = HashSet::new();
+        for ((pool, fx), made) in pools.into_iter().zip(&made).filter(|((pool, _), _)| owned.contains(pool)) {
+            for write in fx.writes.iter().zip(made).filter(|(_, made)| !**made).map(|(write, _)| write) {
+                lost.insert(write.claim);
+                if let Some(owned) = self.pools.get_mut(pool) {
+                    owned.is_doubtful = true;
+                }
+                if write.change != Change::Renew {
+                    tracing::warn!(pool, slot = write.slot, expect = write.expect, change = ?write.change, "a slot was not as remembered");
+                }
+            }
+        }
+        lost
+    }
+
+    /// Nothing was accepted, or it is not known whether something was.
+    fn failed(&mut self, error: &StoreError, effects: &BTreeMap<i32, Effects>, pending: Vec<Pending>) {
+        let reply = if slot::is_refused(error) { Reply::Unavailable } else { Reply::Unknown };
+        tracing::warn!(%error, outcome = ?reply, "a statement of the allocator failed");
+        for pool in effects.keys() {
+            if let Some(owned) = self.pools.get_mut(pool) {
+                owned.is_doubtful = true;
+            }
+        }
+        for one in pending {
+            let to = match one {
+                Pending::Claim { call, .. } => call.reply,
+                Pending::Renewed { reply, .. } | Pending::Other { reply, .. } => reply,
+            };
+            let _ = to.send(reply.clone());
+        }
+        for (claim, _) in effects.values().flat_map(|fx| &fx.answers) {
+            for waiter in self.waiters.remove(claim).unwrap_or_default() {
+                let _ = waiter.reply.send(reply.clone());
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        pending: Vec<Pending>,
+        owned: &HashSet<i32>,
+        lost: &HashSet<Uuid>,
+        answers: &mut HashMap<Uuid, Answer>,
+    ) {
+        let now = self.clock.now();
+        for one in pending {
+            match one {
+                Pending::Claim { call, claim, alone } => {
+                    // A pool without effects was not part of the statement, and nothing can have been lost of it.
+                    let gone = !owned.contains(&call.pool) && !self.pools.contains_key(&call.pool);
+                    if gone || lost.contains(&claim) {
+                        answers.remove(&claim);
+                        self.again(call);
+                        continue;
+                    }
+                    match answers.remove(&claim) {
+                        Some(answer) => self.told_first(call, claim, &answer, alone),
+                        None => {
+                            let wait = match &call.op {
+                                Op::Claim(ask) => Duration::from_millis(ask.wait_ms.unsigned_abs()),
+                                _ => Duration::ZERO,
+                            };
+                            let until = Instant::now() + wait.min(LONGEST_POLL);
+                            let waiter = Waiter { pool: call.pool, until, since: call.since, alone, reply: call.reply };
+                            self.waiters.entry(claim).or_default().push(waiter);
+                        }
+                    }
+                }
+                Pending::Renewed { pool, lease, reply } => {
+                    let answer = match self.pools.get(&pool).map(|owned| owned.state.known(lease.claim, now)) {
+                        None => Reply::Unknown,
+                        Some(_) if lost.contains(&lease.claim) => Reply::NotHeld(Some(End::Expired)),
+                        Some(Known::Granted(lease)) => Reply::Claim(Box::new(view(lease, now))),
+                        Some(other) => Reply::NotHeld(end_of(other)),
+                    };
+                    let _ = reply.send(answer);
+                }
+                Pending::Other { pool, claims, then, reply } => {
+                    let answer = if !self.pools.contains_key(&pool) {
+                        Reply::Unknown
+                    } else if claims.iter().any(|claim| lost.contains(claim)) {
+                        Reply::NotHeld(None)
+                    } else {
+                        then
+                    };
+                    let _ = reply.send(answer);
+                }
+            }
+        }
+    }
+
+    /// A call whose pool turned out to be elsewhere, or other than remembered.
+    fn again(&mut self, mut call: Call) {
+        call.attempts += 1;
+        if call.attempts >= ATTEMPTS {
+            let _ = call.reply.send(Reply::Overloaded);
+            return;
+        }
+        if let Op::Claim(ask) = &mut call.op {
+            // A new try is a new claim: the one before ended.
+            ask.claim = system::uuid();
+        }
+        self.deferred.push_back(call);
+    }
+
+    /// The answer to a claim that did not have to wait for another statement.
+    fn told_first(&mut self, call: Call, claim: Uuid, answer: &Answer, alone: bool) {
+        let now = self.clock.now();
+        if let Answer::Granted(lease) = answer
+            && let Some(owned) = self.pools.get_mut(&call.pool)
+        {
+            let took = call.since.elapsed().as_secs_f64();
+            owned.recent.granted(now, lease.priority, lease.waited_ms, took * 1_000.0);
+            let labels = [
+                ("pool_id", self.names.get(&call.pool).cloned().unwrap_or_default()),
+                ("priority", lease.priority.to_string()),
+            ];
+            metrics::histogram!("slot_claim_seconds", &labels).record(took);
+        }
+        let reply = self.current(call.pool, claim, answer);
+        let granted = matches!(answer, Answer::Granted(_));
+        if call.reply.send(reply).is_err() && granted && alone {
+            self.give_back(call.pool, claim);
+        }
+    }
+
+    /// A claim that was decided while somebody waited for it.
+    fn resolve(&mut self, claim: Uuid, answer: &Answer, is_lost: bool) {
+        let waiters = self.waiters.remove(&claim).unwrap_or_default();
+        let Some(first) = waiters.first() else { return };
+        let (pool, took) = (first.pool, first.since.elapsed().as_secs_f64());
+        if let Answer::Granted(lease) = answer
+            && let Some(owned) = self.pools.get_mut(&pool)
+        {
+            owned.recent.granted(self.clock.now(), lease.priority, lease.waited_ms.max(1), took * 1_000.0);
+        }
+        let reply = if is_lost { Reply::Unknown } else { self.current(pool, claim, answer) };
+        let granted = matches!(answer, Answer::Granted(_)) && !is_lost;
+        let alone = waiters.iter().all(|waiter| waiter.alone);
+        let told = waiters.into_iter().filter_map(|waiter| waiter.reply.send(reply.clone()).ok()).count();
+        if told == 0 && granted && alone {
+            self.give_back(pool, claim);
+        }
+    }
+
+    /// The answer with what is known by now: the database's reckoning of the lease.
+    fn current(&self, pool: i32, claim: Uuid, answer: &Answer) -> Reply {
+        match answer {
+            Answer::Granted(lease) => {
+                let now = self.clock.now();
+                let known = self.pools.get(&pool).map(|owned| owned.state.known(claim, now));
+                let current = match known {
+                    Some(Known::Granted(current)) => view(current, now),
+                    _ => view(lease, now),
+                };
+                Reply::Claim(Box::new(current))
+            }
+            Answer::Refused(reason, retry) => Reply::Refused { claim, reason: *reason, retry_after_ms: *retry },
+        }
+    }
+
+    /// Whoever asked went away before it was told: nobody will renew or release this claim.
+    fn give_back(&mut self, pool: i32, claim: Uuid) {
+        let (reply, _) = oneshot::channel();
+        let op = Op::Take {
+            claims: vec![claim],
+            slots: Vec::new(),
+            kind: EventKind::Reconcile,
+            reason: "the caller went away",
+            actor: "allocator".to_owned(),
+        };
+        self.deferred.push_back(Call { pool, op, tenants: None, since: Instant::now(), attempts: 0, reply });
+    }
+
+    /// Tells those whose time to wait for an answer is over that their claim still waits.
+    fn answer_the_waiting(&mut self) {
+        let (now, instant) = (self.clock.now(), Instant::now());
+        let pools = &self.pools;
+        self.waiters.retain(|claim, waiters| {
+            let (over, left): (Vec<_>, Vec<_>) = std::mem::take(waiters)
+                .into_iter()
+                .partition(|waiter| waiter.until <= instant || !pools.contains_key(&waiter.pool));
+            *waiters = left;
+            for waiter in over {
+                let reply = pools
+                    .get(&waiter.pool)
+                    .map_or(Reply::Unknown, |owned| looked(*claim, owned.state.known(*claim, now), now));
+                let _ = waiter.reply.send(reply);
+            }
+            !waiters.is_empty()
+        });
+    }
+
+    /// Writes what the pools look like, for the pages of every server.
+    async fn tell(&mut self) {
+        if self.told.is_some_and(|at| at.elapsed() < FIGURES_EVERY) || self.pools.is_empty() {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let now = self.clock.now();
+        let rows: Vec<(i32, serde_json::Value)> = self
+            .pools
+            .iter()
+            .filter_map(|(pool, owned)| {
+                let mut figures = owned.figures(now);
+                figures.commit = self.commits.latency();
+                figures.committer_queue = self.inbox.len();
+                let labels = [("pool_id", self.names.get(pool).cloned().unwrap_or_default())];
+                metrics::gauge!("slot_occupied", &labels).set(figures.occupied as f64);
+                metrics::gauge!("slot_capacity", &labels).set(f64::from(figures.capacity));
+                metrics::gauge!("slot_queue", &labels).set(figures.queued as f64);
+                Some((*pool, serde_json::to_value(&figures).ok()?))
+            })
+            .collect();
+        let written = async {
+            let mut conn = self.db.slots.acquire().await?;
+            live::set(&mut conn, &rows).await
+        };
+        if let Err(error) = written.await {
+            tracing::debug!(%error, "figures of live pools were not written");
+        }
+    }
+}
+
+fn end_of(known: Known<'_>) -> Option<End> {
+    match known {
+        Known::Ended(end) => Some(end),
+        _ => None,
+    }
+}
+
+fn looked(claim: Uuid, known: Known<'_>, now: Millis) -> Reply {
+    match known {
+        Known::Granted(lease) => Reply::Claim(Box::new(view(lease, now))),
+        Known::Queued(position, left) => Reply::Claim(Box::new(ClaimView {
+            standing: Standing::Queued,
+            position: Some(position),
+            remaining_wait_ms: Some(left),
+            ..ended_view(claim, End::Released)
+        })),
+        Known::Ended(end) => Reply::Claim(Box::new(ended_view(claim, end))),
+        Known::Unknown => Reply::NotHeld(None),
+    }
+}
+
+fn view(lease: &Lease, now: Millis) -> ClaimView {
+    ClaimView {
+        claim: lease.claim,
+        standing: Standing::Granted,
+        tenant: lease.tenant,
+        holder: lease.holder.clone(),
+        priority: lease.priority,
+        slots: lease.slots.clone(),
+        remaining_ms: Some((lease.expires_at - now).max(0)),
+        ends_in_ms: lease.ends_at.map(|at| (at - now).max(0)),
+        waited_ms: lease.waited_ms,
+        position: None,
+        remaining_wait_ms: None,
+        notice: lease.notice.map(|(kind, at)| (kind, (at - now).max(0))),
+    }
+}
+
+fn view_of_end(lease: &Lease) -> ClaimView {
+    ClaimView {
+        tenant: lease.tenant,
+        holder: lease.holder.clone(),
+        priority: lease.priority,
+        slots: lease.slots.clone(),
+        ..ended_view(lease.claim, End::Released)
+    }
+}
+
+fn ended_view(claim: Uuid, end: End) -> ClaimView {
+    ClaimView {
+        claim,
+        standing: Standing::Ended(end),
+        tenant: 0,
+        holder: String::new(),
+        priority: 0,
+        slots: Vec::new(),
+        remaining_ms: None,
+        ends_in_ms: None,
+        waited_ms: 0,
+        position: None,
+        remaining_wait_ms: None,
+        notice: None,
+    }
+}

@@ -1,0 +1,217 @@
+//! A pool that this server owns: its state, its rules as they were read last, and its figures.
+
+use super::figures::{PoolFigures, Recent};
+use crate::app::AppError;
+use headroom_domain::Millis;
+use headroom_domain::admission::Share;
+use headroom_domain::allocation::{Effects, Limits, Pool};
+use headroom_domain::breaker::Position;
+use headroom_domain::lease::{EventKind, MAX_TRACKED_SLOTS, Reason};
+use headroom_store::owner::{self, Rules};
+use headroom_store::{quota, reservation, slot};
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, HashMap};
+
+/// A pool and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Owned {
+    pub(super) state: Pool,
+    pub(super) epoch: i64,
+    /// Version of the rules that are in force.
+    version: i32,
+    capacity: u32,
+    /// What is stored may be other than what is remembered: it is read before the pool is used again.
+    pub(super) is_doubtful: bool,
+    pub(super) recent: Recent,
+    pub(super) last_pass: Millis,
+}
+
+fn slots_of(rules: &Rules) -> u32 {
+    u32::try_from(rules.capacity.unwrap_or_default()).unwrap_or(u32::MAX).min(MAX_TRACKED_SLOTS)
+}
+
+impl Owned {
+    /// Reads a pool that was just taken.
+    pub(super) async fn read(conn: &mut PgConnection, rules: Rules, epoch: i64, now: Millis) -> Result<Self, AppError> {
+        let capacity = slots_of(&rules);
+        slot::provision(conn, rules.pool, capacity).await?;
+        let stored = slot::of_pool(conn, rules.pool).await?;
+        let limits = limits(conn, &[rules.pool], now).await?.remove(&rules.pool).unwrap_or_default();
+        Ok(Self {
+            state: Pool::new(rules.policy, rules.mode, limits, stored),
+            epoch,
+            version: rules.version,
+            capacity: 0,
+            is_doubtful: false,
+            recent: Recent::default(),
+            last_pass: now,
+        }
+        .sized(capacity))
+    }
+
+    /// The size is set by the first round, as a change that leaves events.
+    fn sized(self, capacity: u32) -> Self {
+        let in_service = self.state.in_service();
+        Self { capacity: if in_service == capacity { capacity } else { u32::MAX }, ..self }
+    }
+
+    /// Reads the slots again.
+    pub(super) async fn reread(&mut self, conn: &mut PgConnection, pool: i32) -> Result<(), AppError> {
+        self.state.load(slot::of_pool(conn, pool).await?);
+        self.is_doubtful = false;
+        Ok(())
+    }
+
+    /// Takes up rules as they are now. New slots are made first.
+    pub(super) async fn follow(
+        &mut self,
+        conn: &mut PgConnection,
+        rules: Rules,
+        actor: &str,
+        fx: &mut Effects,
+    ) -> Result<(), AppError> {
+        let capacity = slots_of(&rules);
+        if capacity != self.capacity {
+            if slot::provision(conn, rules.pool, capacity).await? > 0 {
+                self.reread(conn, rules.pool).await?;
+            }
+            self.state.resize(capacity, actor, fx);
+            self.capacity = capacity;
+        }
+        if rules.version != self.version {
+            self.state.set_policy(rules.policy, rules.mode);
+            self.version = rules.version;
+        }
+        Ok(())
+    }
+
+    /// Counts what was decided, once it is durable.
+    pub(super) fn count(&mut self, fx: &Effects, labels: &Labels, now: Millis) {
+        for write in &fx.writes {
+            match write.event.kind {
+                EventKind::Expire => self.recent.reclaimed(now, write.over_ms, false),
+                EventKind::Dead => self.recent.reclaimed(now, write.over_ms, true),
+                _ => {}
+            }
+        }
+        let mut rejected: BTreeMap<(i32, &'static str), u64> = BTreeMap::new();
+        for note in fx.notes.iter().filter(|note| note.event.kind == EventKind::Reject) {
+            *rejected.entry((note.tenant.unwrap_or_default(), note.event.reason.unwrap_or_default())).or_default() += 1;
+        }
+        for ((tenant, reason), count) in rejected {
+            let is_saturation = reason.parse::<Reason>().is_ok_and(Reason::is_saturation);
+            (0..count).for_each(|_| self.recent.rejected(now, Some(tenant), reason, is_saturation));
+            let labels =
+                [("pool_id", labels.pool.clone()), ("tenant_id", labels.tenant(tenant)), ("reason", reason.to_owned())];
+            metrics::counter!("slot_reject_total", &labels).increment(count);
+        }
+        let mut counts: BTreeMap<(&'static str, i32), u64> = BTreeMap::new();
+        for write in &fx.writes {
+            let name = match write.event.kind {
+                EventKind::Claim | EventKind::Reassign => "slot_alloc_total",
+                EventKind::Release => "slot_release_total",
+                EventKind::Renew => "slot_renew_total",
+                EventKind::Expire | EventKind::Dead | EventKind::Reconcile => "slot_reconcile_total",
+                EventKind::Preempt => "slot_preempt_total",
+                _ => continue,
+            };
+            *counts.entry((name, write.tenant)).or_default() += 1;
+        }
+        for ((name, tenant), count) in counts {
+            let labels = [("pool_id", labels.pool.clone()), ("tenant_id", labels.tenant(tenant))];
+            metrics::counter!(name, &labels).increment(count);
+        }
+    }
+
+    /// What it looks like now.
+    pub(super) fn figures(&self, now: Millis) -> PoolFigures {
+        let picture = self.state.picture(now);
+        let count = |letter: char| picture.bytes().filter(|byte| *byte == letter as u8).count() as u64;
+        let mut figures = PoolFigures {
+            at_ms: now,
+            mode: Some(self.state.mode()),
+            capacity: self.state.in_service(),
+            occupied: self.state.held(),
+            draining: count('d'),
+            offline: count('x'),
+            free: count('.'),
+            queued: self.state.waiting() as u64,
+            queued_by_priority: self.state.waiting_by_priority(),
+            by_tenant: self.state.held_by_tenant().collect(),
+            breaker: self.state.breaker(now).map(|position| {
+                match position {
+                    Position::Closed => "closed",
+                    Position::Open { .. } => "open",
+                    Position::HalfOpen { .. } => "half-open",
+                }
+                .to_owned()
+            }),
+            ..PoolFigures::default()
+        };
+        let over = self.state.leases().map(|lease| now - lease.expires_at).filter(|late| *late > 0);
+        figures.reconciler.lag_ms = over.max().unwrap_or_default();
+        figures.reconciler.leaked = count('l');
+        figures.reconciler.last_pass_ms = self.last_pass;
+        figures.reconciler.suspected = self.state.suspected() as u64;
+        figures.reconciler.silent_together = self.state.is_silent_together();
+        self.recent.fill(&mut figures, now);
+        figures
+    }
+}
+
+/// Names for the labels of metrics.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Labels {
+    pub(super) pool: String,
+    pub(super) tenants: std::sync::Arc<HashMap<i32, String>>,
+}
+
+impl Labels {
+    fn tenant(&self, key: i32) -> String {
+        self.tenants.get(&key).cloned().unwrap_or_default()
+    }
+}
+
+/// What limits tenants in some pools now: quotas, cuts of quotas, and reservations that hold.
+pub(super) async fn limits(
+    conn: &mut PgConnection,
+    pools: &[i32],
+    now: Millis,
+) -> Result<HashMap<i32, Limits>, AppError> {
+    let mut all: HashMap<i32, Limits> = HashMap::new();
+    let size = |slots: i64| u32::try_from(slots.max(0)).unwrap_or(u32::MAX);
+    let mut share = |pool: i32, tenant: i32, change: &dyn Fn(&mut Share)| {
+        change(all.entry(pool).or_default().entry(tenant).or_default());
+    };
+    for ((pool, tenant), quota) in quota::list(conn, Some(pools), None).await? {
+        share(pool, tenant, &|share| share.quota = Some(size(quota.slots.into())));
+    }
+    for (pool, tenant, slots) in owner::cuts(conn, pools).await? {
+        let cut = size(slots.into());
+        share(pool, tenant, &|share| share.quota = Some(share.quota.map_or(cut, |quota| quota.min(cut))));
+    }
+    for stored in reservation::during(conn, Some(pools), None, now, now + 1).await? {
+        let r = stored.reservation;
+        share(r.pool, r.tenant, &|share| {
+            let add = |limit: Option<u32>, more: Option<i64>, first: bool| match (limit, more) {
+                (_, Some(more)) if first => Some(size(more)),
+                (Some(limit), Some(more)) => Some(limit.saturating_add(size(more))),
+                // One promise without a limit leaves the tenant without.
+                _ => None,
+            };
+            let first = share.floor == 0;
+            share.floor = share.floor.saturating_add(size(r.baseline));
+            share.ceiling = add(share.ceiling, r.ceiling, first);
+            share.lending_limit = add(share.lending_limit, r.lending_limit, first);
+            share.borrowing_limit = add(share.borrowing_limit, r.borrowing_limit, first);
+        });
+    }
+    let priorities: HashMap<i32, i16> =
+        owner::tenant_names(conn).await?.into_iter().map(|(_, key, priority)| (key, priority)).collect();
+    for limits in all.values_mut() {
+        for (tenant, share) in limits.iter_mut() {
+            share.priority = priorities.get(tenant).map_or(5, |priority| (*priority).clamp(0, 9) as u8);
+        }
+    }
+    Ok(all)
+}
