@@ -26,6 +26,8 @@ struct Class {
     wait: Duration,
     statement_timeout: &'static str,
     lock_timeout: &'static str,
+    /// Whether a commit is on disk before it is answered; the server's own setting where nothing is said.
+    synchronous_commit: Option<&'static str>,
 }
 
 const PAGES: Class = Class {
@@ -34,6 +36,7 @@ const PAGES: Class = Class {
     wait: Duration::from_secs(3),
     statement_timeout: "5s",
     lock_timeout: "500ms",
+    synchronous_commit: None,
 };
 const INGEST: Class = Class {
     name: "headroom ingest",
@@ -41,6 +44,7 @@ const INGEST: Class = Class {
     wait: Duration::from_secs(2),
     statement_timeout: "10s",
     lock_timeout: "2s",
+    synchronous_commit: None,
 };
 const JOBS: Class = Class {
     name: "headroom jobs",
@@ -48,6 +52,7 @@ const JOBS: Class = Class {
     wait: Duration::from_secs(30),
     statement_timeout: "10min",
     lock_timeout: "30s",
+    synchronous_commit: None,
 };
 
 const SLOTS: Class = Class {
@@ -56,6 +61,8 @@ const SLOTS: Class = Class {
     wait: Duration::from_secs(1),
     statement_timeout: "2s",
     lock_timeout: "1s",
+    // Whatever the server is set to: a claim that was answered is never lost.
+    synchronous_commit: Some("on"),
 };
 
 impl Db {
@@ -91,9 +98,22 @@ fn pool(options: &PgConnectOptions, class: &Class) -> PgPool {
         ("timezone", "UTC"),
         ("jit", "off"),
     ]);
+    let options = match class.synchronous_commit {
+        Some(setting) => options.options([("synchronous_commit", without_safeguard(setting))]),
+        None => options,
+    };
     PgPoolOptions::new()
         .max_connections(class.connections)
         .acquire_timeout(class.wait)
         .idle_timeout(Duration::from_mins(10))
         .connect_lazy_with(options)
+}
+
+/// The setting; or, where a test wants to see what would be lost without it, the other one.
+fn without_safeguard(setting: &'static str) -> &'static str {
+    #[cfg(feature = "negative-control")]
+    if std::env::var("HEADROOM_NEGATIVE_CONTROL").is_ok_and(|control| control == "commit") {
+        return "off";
+    }
+    setting
 }

@@ -2,6 +2,7 @@
 
 use crate::allocator::Allocator;
 use crate::app::App;
+use crate::auth::lookup::TokenLookup;
 use crate::auth::session::Sessions;
 use crate::connections::{self, Tls};
 use crate::db::Db;
@@ -132,7 +133,8 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
     let peer_url = options.peer_url.unwrap_or_else(|| format!("{scheme}://{address}"));
     let (allocator, committers) = Allocator::start(&db, peer_url, &cancel);
     let app = App::new(db.clone()).reaching(options.outward).allocating(allocator);
-    let state = AppState { app, metrics: telemetry::counters(), samples: samples.clone() };
+    let tokens = TokenLookup::start(db.clone());
+    let state = AppState { app, metrics: telemetry::counters(), tokens, samples: samples.clone() };
     let around = Surroundings { tls: options.tls.is_some(), proxies: options.proxies };
     let (with_jobs, tls) = (!options.no_jobs, options.tls);
     let app = service(state, around).into_make_service_with_connect_info::<SocketAddr>();

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod browser;
 pub mod checker;
+pub mod claims;
 pub mod client;
 pub mod database;
 pub mod mailbox;

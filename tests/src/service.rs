@@ -158,6 +158,16 @@ impl Service {
         }
     }
 
+    /// Stops it in its tracks, without its knowing, until [`Service::go_on`].
+    pub fn freeze(&self) -> Result<()> {
+        Ok(kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGSTOP)?)
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) -> Result<()> {
+        Ok(kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGCONT)?)
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

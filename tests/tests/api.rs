@@ -699,7 +699,8 @@ async fn every_route_of_the_description_answers() -> Result<()> {
             );
             if answer.status == 404 {
                 // Only what nobody is called may be missing.
-                let is_nobody = ["{source}", "{user}", "{token}", "{claim}", "{slot}"].iter().any(|name| path.contains(name));
+                let is_nobody =
+                    ["{source}", "{user}", "{token}", "{claim}", "{slot}"].iter().any(|name| path.contains(name));
                 assert!(is_nobody, "{method} {filled}: {}", answer.body);
             }
             asked += 1;

@@ -180,13 +180,12 @@ async fn by_token(gate: &Gate, authorization: &str, agent: &str, address: String
     if !secret.starts_with(code::TOKEN_PREFIX) || secret.len() > 200 {
         return Err(AppError::BadToken);
     }
-    let mut conn = gate.state.app.db.pages.acquire().await?;
-    let Some(found) = token::working(&mut conn, &code::hash(secret)).await? else { return Err(AppError::BadToken) };
+    let Some(found) = gate.state.tokens.working(code::hash(secret)).await? else { return Err(AppError::BadToken) };
     if found.used_ms.is_none_or(|used| crate::clock::now_ms() - used > 60_000) {
         let agent: String = agent.chars().take(300).collect();
-        token::used(&mut conn, found.key, &agent).await?;
+        token::used(&mut *gate.state.app.db.pages.acquire().await?, found.key, &agent).await?;
     }
-    let only = |keys: Vec<i32>| (!keys.is_empty()).then_some(keys);
+    let only = |keys: &[i32]| (!keys.is_empty()).then(|| keys.to_vec());
     Ok(Caller {
         actor: Actor {
             name: format!("token {}", found.fields.name),
@@ -195,9 +194,9 @@ async fn by_token(gate: &Gate, authorization: &str, agent: &str, address: String
             address,
             receipt: Receipt::default(),
         },
-        pools: only(found.pool_keys),
-        tenants: only(found.tenant_keys),
-        who: Who::Token { key: found.key, scopes: found.fields.scopes },
+        pools: only(&found.pool_keys),
+        tenants: only(&found.tenant_keys),
+        who: Who::Token { key: found.key, scopes: found.fields.scopes.clone() },
     })
 }
 

@@ -2,6 +2,7 @@
 
 pub mod code;
 pub mod gate;
+pub mod lookup;
 pub mod password;
 pub mod session;
 pub mod sso;

@@ -195,6 +195,39 @@ fn change_number(change: Change) -> i16 {
     }
 }
 
+/// The statement that changes slots.
+#[cfg(not(feature = "negative-control"))]
+fn statement() -> &'static str {
+    include_str!("../queries/change_slots.sql")
+}
+
+/// The same, or what is left of it when a test wants to see what would happen without a safeguard.
+#[cfg(feature = "negative-control")]
+fn statement() -> &'static str {
+    use std::sync::OnceLock;
+    static STATEMENT: OnceLock<&'static str> = OnceLock::new();
+    STATEMENT.get_or_init(|| {
+        let whole = include_str!("../queries/change_slots.sql");
+        let without = |parts: &[(&str, &str)]| {
+            parts.iter().fold(whole.to_owned(), |text, (part, instead)| {
+                assert!(text.contains(part), "the statement does not have the safeguard {part:?} any more");
+                text.replace(part, instead)
+            })
+        };
+        match std::env::var("HEADROOM_NEGATIVE_CONTROL").as_deref() {
+            // Whoever holds the slot loses it to whoever asks next.
+            Ok("fence") => without(&[
+                ("AND s.fence = a.expect", ""),
+                ("WHEN 1 THEN s.claim IS NULL AND s.service = 0", "WHEN 1 THEN true"),
+            ])
+            .leak(),
+            // A server that was replaced goes on deciding.
+            Ok("epoch") => without(&[("WHERE o.epoch = w.epoch", "")]).leak(),
+            _ => whole,
+        }
+    })
+}
+
 /// Makes the changes of several pools, with their events and keys, in one statement. A change whose slot is not as expected is
 /// left out; a claim of several slots of which some are not fails the statement ([`is_partial`]), and nothing is changed.
 pub async fn change(conn: &mut PgConnection, decided: &[Decided<'_>]) -> Result<Accepted> {
@@ -246,40 +279,39 @@ pub async fn change(conn: &mut PgConnection, decided: &[Decided<'_>]) -> Result<
     }
     let pools: Vec<i32> = decided.iter().map(|one| one.pool).collect();
     let epochs: Vec<i64> = decided.iter().map(|one| one.epoch).collect();
-    let answer: Vec<(i32, i32, Option<DateTime<Utc>>, DateTime<Utc>, Option<bool>)> =
-        sqlx::query_as(include_str!("../queries/change_slots.sql"))
-            .bind(&pools)
-            .bind(&epochs)
-            .bind(&rows.place)
-            .bind(&rows.pool)
-            .bind(&rows.slot)
-            .bind(&rows.expect)
-            .bind(&rows.change)
-            .bind(&rows.service)
-            .bind(&rows.claim)
-            .bind(&rows.tenant)
-            .bind(&rows.priority)
-            .bind(&rows.holder)
-            .bind(&rows.ttl)
-            .bind(&rows.hold)
-            .bind(&rows.kind)
-            .bind(&rows.actor)
-            .bind(&rows.reason)
-            .bind(&rows.wait)
-            .bind(&rows.held)
-            .bind(&rows.work)
-            .bind(&rows.outcome)
-            .bind(&rows.node)
-            .bind(&rows.shard)
-            .bind(&rows.cohort)
-            .bind(&rows.trace)
-            .bind(&key_pools)
-            .bind(&keys)
-            .bind(&key_claims)
-            .bind(&hashes)
-            .bind(is_gang)
-            .fetch_all(conn)
-            .await?;
+    let answer: Vec<(i32, i32, Option<DateTime<Utc>>, DateTime<Utc>, Option<bool>)> = sqlx::query_as(statement())
+        .bind(&pools)
+        .bind(&epochs)
+        .bind(&rows.place)
+        .bind(&rows.pool)
+        .bind(&rows.slot)
+        .bind(&rows.expect)
+        .bind(&rows.change)
+        .bind(&rows.service)
+        .bind(&rows.claim)
+        .bind(&rows.tenant)
+        .bind(&rows.priority)
+        .bind(&rows.holder)
+        .bind(&rows.ttl)
+        .bind(&rows.hold)
+        .bind(&rows.kind)
+        .bind(&rows.actor)
+        .bind(&rows.reason)
+        .bind(&rows.wait)
+        .bind(&rows.held)
+        .bind(&rows.work)
+        .bind(&rows.outcome)
+        .bind(&rows.node)
+        .bind(&rows.shard)
+        .bind(&rows.cohort)
+        .bind(&rows.trace)
+        .bind(&key_pools)
+        .bind(&keys)
+        .bind(&key_claims)
+        .bind(&hashes)
+        .bind(is_gang)
+        .fetch_all(conn)
+        .await?;
     let mut accepted = Accepted::default();
     for (pool, place, expires_at, at, _) in answer {
         accepted.at = at.timestamp_millis();

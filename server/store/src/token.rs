@@ -6,6 +6,7 @@ use headroom_domain::Millis;
 use headroom_domain::access::Scope;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// What a token is made with.
@@ -136,15 +137,24 @@ pub async fn by_id(conn: &mut PgConnection, id: Uuid) -> Result<Option<Token>> {
     row.map(Token::try_from).transpose()
 }
 
-/// The token with a hash that works now.
-pub async fn working(conn: &mut PgConnection, hash: &[u8]) -> Result<Option<Token>> {
-    let row: Option<TokenRow> = sqlx::query_as(select_token!(
-        "WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > hr_now())"
+/// The tokens with some hashes that work now, by hash: what many requests ask at the same time is one question.
+pub async fn all_working(conn: &mut PgConnection, hashes: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, Token>> {
+    #[derive(FromRow)]
+    struct HashedRow {
+        token_hash: Vec<u8>,
+        #[sqlx(flatten)]
+        row: TokenRow,
+    }
+    let rows: Vec<HashedRow> = sqlx::query_as(concat!(
+        "SELECT x.token_hash, w.* FROM api_token x JOIN LATERAL (",
+        select_token!("WHERE t.token_id = x.token_id"),
+        ") w ON true
+         WHERE x.token_hash = ANY($1) AND x.revoked_at IS NULL AND (x.expires_at IS NULL OR x.expires_at > hr_now())"
     ))
-    .bind(hash)
-    .fetch_optional(conn)
+    .bind(hashes)
+    .fetch_all(conn)
     .await?;
-    row.map(Token::try_from).transpose()
+    rows.into_iter().map(|found| Ok((found.token_hash, Token::try_from(found.row)?))).collect()
 }
 
 /// Whether a token works now.
