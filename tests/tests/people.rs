@@ -359,6 +359,17 @@ async fn a_tenant_viewer_sees_its_own_tenants_and_no_trace_of_others() -> Result
     let admin = world.admin()?;
     let quota = json!({ "tenant": "tenant-two", "slots": 3 });
     admin.json(Method::PUT, "/api/v1/pools/one/quotas", &quota).await?;
+    // What people write about a pool that all share may name any tenant.
+    let step = json!({ "slots": 11, "reason": "more for tenant-two" });
+    admin.json(Method::POST, "/api/v1/pools/one/capacity", &step).await?.expect(200)?;
+    let change = json!([{ "at": "now", "kind": "scale", "pool": "one", "title": "tenant-two moves in",
+        "url": "https://changes.example/tenant-two", "source": "tenant-two", "actor": "tenant-two" }]);
+    admin.json(Method::POST, "/api/v1/changes", &change).await?.expect(200)?;
+    for path in ["/api/v1/changes", "/api/v1/pools/one/capacity"] {
+        let (own, all) = (program.get(path).await?.expect(200)?, admin.get(path).await?.expect(200)?);
+        ensure!(all.body.contains("tenant-two") && !own.body.contains("tenant-two"), "{path}: {}", own.body);
+        assert_eq!(own.json()?.as_array().map(Vec::len), all.json()?.as_array().map(Vec::len), "{path}");
+    }
     for route in ROUTES.iter().filter(|route| route.methods != Methods::Post) {
         for path in sample_paths(route, "one", "tenant-one") {
             let answer = viewer.page(&path).await?;
@@ -371,6 +382,8 @@ async fn a_tenant_viewer_sees_its_own_tenants_and_no_trace_of_others() -> Result
         "/tenants?format=csv",
         "/pools/one?tab=tenants&format=csv",
         "/overview?format=csv&table=tenants",
+        "/overview?format=csv&table=changes",
+        "/pools/one?tab=history&format=csv",
         "/tenants/tenant-tw",
     ] {
         let answer = viewer.page(path).await?;
