@@ -146,6 +146,55 @@ async fn every_route_of_the_api_lets_pass_whom_its_policy_says() -> Result<()> {
 }
 
 #[tokio::test]
+async fn every_route_of_the_api_lets_pass_sessions_by_role_and_with_their_proof() -> Result<()> {
+    let world = World::new().await?;
+    let mut people: Vec<(String, i128, Option<Role>)> =
+        (1..).zip(Role::ALL).map(|(number, role)| (role.to_string(), number, Some(*role))).collect();
+    for (_, number, role) in &people {
+        let tenants: &[&str] = if *role == Some(Role::TenantViewer) { &["tenant-two"] } else { &[] };
+        world.person(*number, role.as_slice(), tenants).await?;
+    }
+    world.person(90, &[Role::Admin], &[]).await?;
+    world.person(91, &[Role::Admin], &[]).await?;
+    let mut conn = world.conn().await?;
+    sqlx::query("update session set expires_at = now() - interval '1 second' where session_hash = $1")
+        .bind(headroom_server::auth::session::hash(Id(90)))
+        .execute(&mut conn)
+        .await?;
+    sqlx::query("update account set disabled_at = now() where email = 'person-91@test.example'")
+        .execute(&mut conn)
+        .await?;
+    people.push(("a session that is over".into(), 90, None));
+    people.push(("a disabled account".into(), 91, None));
+
+    let nobody = world.nobody()?;
+    for route in routes() {
+        let (path, method) = (filled(route.path), route.method.parse::<Method>()?);
+        for (who, number, role) in &people {
+            let (cookie, own) = (format!("headroom={}", Id(*number)), format!("{number:032}"));
+            for (proof, proves) in [("", false), ("ffffffffffffffffffffffffffffffff", false), (own.as_str(), true)] {
+                let headers =
+                    [("cookie", cookie.as_str()), ("x-csrf-token", proof), ("content-type", "application/json")];
+                let body = (method != Method::GET && method != Method::DELETE).then(|| b"{}".to_vec());
+                let answer = nobody.send(method.clone(), &path, &headers, body).await?;
+                let may = match route.policy {
+                    Policy::Open => true,
+                    Policy::SignedIn => role.is_some(),
+                    Policy::Needs(action) => role.is_some_and(|role| role.allows(action)),
+                };
+                // What counts the whole organisation is not for who sees a part of it, and others' things are not there.
+                let limited = *role == Some(Role::TenantViewer);
+                let may = may && (proves || method == Method::GET) && !(limited && path == "/metrics");
+                let hidden = limited && may && route.path.contains("{tenant}");
+                let fits = if hidden { answer.status == 404 } else { fits(&answer, may, role.is_some()) };
+                ensure!(fits, "{who} with {proof:?}: {}: {} ({})", answer.asked, answer.status, answer.body);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn every_page_lets_pass_whom_its_policy_says() -> Result<()> {
     let world = World::new().await?;
     let mut people: Vec<(String, Client, Option<Role>)> = vec![("nobody".into(), world.nobody()?, None)];
