@@ -756,6 +756,38 @@ async fn a_new_password_ends_sessions_that_were_begun_before() -> Result<()> {
 }
 
 #[tokio::test]
+async fn signed_out_everywhere_else_is_signed_out_at_once() -> Result<()> {
+    let world = World::new().await?;
+    with_password(&world, &[Role::Viewer]).await?;
+    let nobody = world.nobody()?;
+    let session = async || -> Result<Client> {
+        let answer = sign_in(&nobody, "mika@test.example", "correct horse battery").await?.expect(303)?;
+        let session = answer.set_cookie("headroom").context("a session")?;
+        Ok(nobody.clone().with_cookie(&format!("headroom={session}"), ""))
+    };
+    let (here, there, elsewhere) = (session().await?, session().await?, session().await?);
+    let me = here.page("/me").await?.expect(200)?.body;
+    assert_eq!((me.matches("this session").count(), me.matches("name=\"session\"").count()), (1, 2));
+    let one =
+        me.split("name=\"session\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("another")?;
+    let here = here.with_proof(form_proof(&me)?);
+    here.form("/me/sessions", &[("session", one)]).await?.expect(303)?;
+    let open = [there.page("/overview").await?.status, elsewhere.page("/overview").await?.status];
+    assert!(open == [200, 303] || open == [303, 200], "one of the two was ended: {open:?}");
+    here.form("/me/sessions", &[("all", "1")]).await?.expect(303)?;
+    for other in [there, elsewhere] {
+        other.page("/overview").await?.expect(303)?;
+    }
+    // A new id after a change of the account is in the list before the browser has it.
+    sqlx::query("update account set version = version + 1 where email = 'mika@test.example'")
+        .execute(&mut world.conn().await?)
+        .await?;
+    let renewed = here.page("/me").await?.expect(200)?;
+    assert!(renewed.body.contains("this session") && renewed.set_cookie("headroom").is_some());
+    Ok(())
+}
+
+#[tokio::test]
 async fn two_roles_do_not_add_up_to_the_money_of_all() -> Result<()> {
     let world = World::new().await?;
     let priced = json!({ "slug": "priced", "capacity": 4, "unit_cost_micros": 7_654_321 });
