@@ -12,7 +12,7 @@ use crate::{assets, clock, jobs, pages, telemetry};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
+use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -195,6 +195,8 @@ async fn guard(request: Request, next: Next) -> Response {
     ] {
         headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
+    // What somebody may see is nobody else's, and nobody's after a change of rights. Assets say themselves how long they last.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     // Whoever came once by an encrypted connection comes by no other for a year.
     if is_private {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));

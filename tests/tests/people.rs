@@ -788,6 +788,20 @@ async fn signed_out_everywhere_else_is_signed_out_at_once() -> Result<()> {
 }
 
 #[tokio::test]
+async fn nothing_that_somebody_may_see_is_kept_for_others() -> Result<()> {
+    let world = World::new().await?;
+    let viewer = world.person(1, &[Role::Viewer], &[]).await?;
+    for path in ["/overview", "/pools?format=csv", "/me"] {
+        assert_eq!(viewer.page(path).await?.expect(200)?.header("cache-control"), "no-store", "{path}");
+    }
+    assert_eq!(world.admin()?.get("/api/v1/users").await?.expect(200)?.header("cache-control"), "no-store");
+    let names = viewer.page("/search/index.json").await?.expect(200)?;
+    let vary: Vec<_> = names.headers.get_all("vary").iter().collect();
+    assert!(vary.iter().any(|vary| *vary == "cookie"), "another account in this browser asks anew: {vary:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn two_roles_do_not_add_up_to_the_money_of_all() -> Result<()> {
     let world = World::new().await?;
     let priced = json!({ "slug": "priced", "capacity": 4, "unit_cost_micros": 7_654_321 });
