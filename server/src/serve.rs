@@ -36,7 +36,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// Most bytes of a body that is not an ingest batch.
 pub const MAX_BODY: usize = 2 * 1024 * 1024;
 /// Longest path and query that is looked at.
-const MAX_URI: usize = 16 * 1024;
+pub(crate) const MAX_URI: usize = 16 * 1024;
 
 /// Name of the session's cookie on encrypted connections; browsers hold such names to their promises.
 pub const PRIVATE_COOKIE: &str = "__Host-headroom";

@@ -802,6 +802,28 @@ async fn nothing_that_somebody_may_see_is_kept_for_others() -> Result<()> {
 }
 
 #[tokio::test]
+async fn signing_in_leads_nowhere_else() -> Result<()> {
+    let world = World::new().await?;
+    with_password(&world, &[Role::Viewer]).await?;
+    let nobody = world.nobody()?;
+    let form = form_cookie(&nobody.page("/login").await?.expect(200)?)?;
+    let browser = nobody.clone().with_cookie(&format!("hr_form={form}"), &form);
+    for next in ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "javascript:alert(1)"]
+    {
+        let quoted: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+        let page = nobody.page(&format!("/login?next={quoted}")).await?.expect(200)?;
+        assert!(!page.body.contains("evil.example"), "{next:?}");
+        let fields = [("email", "mika@test.example"), ("password", "correct horse battery"), ("next", next)];
+        let answer = browser.form("/login", &fields).await?.expect(303)?;
+        assert_eq!(answer.header("location"), "/overview", "{next:?}");
+    }
+    // An address that escaped is too long to be asked for is not remembered; the way in stays open.
+    let long = format!("/overview?{}", "pool=%2F&".repeat(1_500));
+    assert_eq!(nobody.page(&long).await?.expect(303)?.header("location"), "/login");
+    Ok(())
+}
+
+#[tokio::test]
 async fn two_roles_do_not_add_up_to_the_money_of_all() -> Result<()> {
     let world = World::new().await?;
     let priced = json!({ "slug": "priced", "capacity": 4, "unit_cost_micros": 7_654_321 });
