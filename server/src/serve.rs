@@ -14,7 +14,7 @@ use crate::{assets, clock, jobs, pages, telemetry};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
+use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -38,7 +38,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// Most bytes of a body that is not an ingest batch.
 pub const MAX_BODY: usize = 2 * 1024 * 1024;
 /// Longest path and query that is looked at.
-const MAX_URI: usize = 16 * 1024;
+pub(crate) const MAX_URI: usize = 16 * 1024;
 
 /// Name of the session's cookie on encrypted connections; browsers hold such names to their promises.
 pub const PRIVATE_COOKIE: &str = "__Host-headroom";
@@ -204,6 +204,8 @@ async fn guard(request: Request, next: Next) -> Response {
     ] {
         headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
+    // What somebody may see is nobody else's, and nobody's after a change of rights. Assets say themselves how long they last.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     // Whoever came once by an encrypted connection comes by no other for a year.
     if is_private {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));

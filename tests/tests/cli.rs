@@ -74,6 +74,22 @@ fn every_verb_teaches() -> Result<()> {
         &["tenant", "rename"],
         &["tenant", "archive"],
         &["tenant", "restore"],
+        &["user"],
+        &["user", "list"],
+        &["user", "create"],
+        &["user", "roles"],
+        &["user", "reset"],
+        &["user", "reset-second-factor"],
+        &["user", "sign-out"],
+        &["user", "disable"],
+        &["user", "enable"],
+        &["token"],
+        &["token", "list"],
+        &["token", "create"],
+        &["token", "revoke"],
+        &["audit"],
+        &["audit", "list"],
+        &["audit", "verify"],
     ];
     for verb in verbs {
         let help = done(&[verb, &["--help"][..]].concat())?;
@@ -350,4 +366,59 @@ async fn a_test_clock_is_refused_unless_it_was_asked_for() -> Result<()> {
     let made = chrono::DateTime::parse_from_rfc3339(steps[0]["from"].as_str().context("a time")?)?.timestamp_millis();
     assert!((0..60_000).contains(&(here - made)), "the server lives in the time that was set");
     Ok(())
+}
+
+#[tokio::test]
+async fn people_tokens_and_the_audit_trail_are_managed_from_the_console() -> Result<()> {
+    let database = Database::create().await?;
+    let at = |arguments: &[&'static str]| [arguments, &["--database-url"][..]].concat();
+    let say = |arguments: &[&'static str]| done(&[&at(arguments)[..], &[database.url()]].concat());
+    let fail = |arguments: &[&'static str]| refused(&[&at(arguments)[..], &[database.url()]].concat());
+
+    let made = say(&["user", "create", "Mika@Test.example", "--name", "Mika Lind", "--role", "planner"])?;
+    assert!(made.contains("mika@test.example") && made.contains("one-time code"), "{made}");
+    assert!(say(&["user", "reset", "mika@test.example"])?.contains("one-time code"));
+    say(&["user", "roles", "mika@test.example", "viewer", "oncall"])?;
+    say(&["user", "disable", "mika@test.example"])?;
+    let listed = say(&["user", "list"])?;
+    assert!(listed.contains("Mika Lind") && listed.contains("oncall") && listed.contains("disabled"), "{listed}");
+    let (_, last) = fail(&["user", "disable", people::EMAIL])?;
+    assert!(last.contains("last one"), "{last}");
+    let (_, unknown) = fail(&["user", "enable", "nobody@test.example"])?;
+    assert!(unknown.contains("headroom user list"), "{unknown}");
+
+    let secret = say(&["token", "create", "agent", "--scope", "read"])?;
+    let secret = secret.trim();
+    assert!(secret.starts_with("hr_") && !secret.contains(char::is_whitespace), "alone, for scripts: {secret}");
+    let prefix: String = secret.chars().take(9).collect();
+    let listed = say(&["token", "list"])?;
+    assert!(listed.contains(&prefix) && !listed.contains(secret), "{listed}");
+    done(&["token", "revoke", &prefix, "--database-url", database.url()])?;
+    assert!(say(&["token", "list"])?.contains("revoked"));
+
+    let listed = say(&["audit", "list"])?;
+    assert!(listed.contains("revoke token agent") && listed.contains("disable account mika@test.example"), "{listed}");
+    let whole = say(&["audit", "verify"])?;
+    let end = whole.trim().rsplit(' ').next().context("the last entry")?;
+    let verify = |known: &str| run(&["audit", "verify", "--known", known, "--database-url", database.url()]);
+    ensure!(verify(end)?.status.success(), "{whole}");
+    ensure!(!verify("7")?.status.success() && !verify("0:00")?.status.success());
+
+    // Whoever owns the database cuts entries off and moves the end of the chain along: what it says of itself fits, but not
+    // what was told before.
+    let mut conn = database.connect().await?;
+    let forge = "
+        ALTER TABLE audit DISABLE TRIGGER audit_append_only;
+        DELETE FROM audit WHERE audit_id = (SELECT max(audit_id) FROM audit);
+        ALTER TABLE audit ENABLE TRIGGER audit_append_only;";
+    sqlx::raw_sql(forge).execute(&mut conn).await?;
+    let (_, cut) = fail(&["audit", "verify"])?;
+    assert!(cut.contains("missing at its end"), "{cut}");
+    let forge = "UPDATE audit_head SET entries = entries - 1,
+            hash = (SELECT entry_hash FROM audit ORDER BY audit_id DESC LIMIT 1)";
+    sqlx::raw_sql(forge).execute(&mut conn).await?;
+    say(&["audit", "verify"])?;
+    let (_, anew) = refused(&["audit", "verify", "--known", end, "--database-url", database.url()])?;
+    assert!(anew.contains("written anew"), "{anew}");
+    database.remove().await
 }

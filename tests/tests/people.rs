@@ -146,6 +146,55 @@ async fn every_route_of_the_api_lets_pass_whom_its_policy_says() -> Result<()> {
 }
 
 #[tokio::test]
+async fn every_route_of_the_api_lets_pass_sessions_by_role_and_with_their_proof() -> Result<()> {
+    let world = World::new().await?;
+    let mut people: Vec<(String, i128, Option<Role>)> =
+        (1..).zip(Role::ALL).map(|(number, role)| (role.to_string(), number, Some(*role))).collect();
+    for (_, number, role) in &people {
+        let tenants: &[&str] = if *role == Some(Role::TenantViewer) { &["tenant-two"] } else { &[] };
+        world.person(*number, role.as_slice(), tenants).await?;
+    }
+    world.person(90, &[Role::Admin], &[]).await?;
+    world.person(91, &[Role::Admin], &[]).await?;
+    let mut conn = world.conn().await?;
+    sqlx::query("update session set expires_at = now() - interval '1 second' where session_hash = $1")
+        .bind(headroom_server::auth::session::hash(Id(90)))
+        .execute(&mut conn)
+        .await?;
+    sqlx::query("update account set disabled_at = now() where email = 'person-91@test.example'")
+        .execute(&mut conn)
+        .await?;
+    people.push(("a session that is over".into(), 90, None));
+    people.push(("a disabled account".into(), 91, None));
+
+    let nobody = world.nobody()?;
+    for route in routes() {
+        let (path, method) = (filled(route.path), route.method.parse::<Method>()?);
+        for (who, number, role) in &people {
+            let (cookie, own) = (format!("headroom={}", Id(*number)), format!("{number:032}"));
+            for (proof, proves) in [("", false), ("ffffffffffffffffffffffffffffffff", false), (own.as_str(), true)] {
+                let headers =
+                    [("cookie", cookie.as_str()), ("x-csrf-token", proof), ("content-type", "application/json")];
+                let body = (method != Method::GET && method != Method::DELETE).then(|| b"{}".to_vec());
+                let answer = nobody.send(method.clone(), &path, &headers, body).await?;
+                let may = match route.policy {
+                    Policy::Open => true,
+                    Policy::SignedIn => role.is_some(),
+                    Policy::Needs(action) => role.is_some_and(|role| role.allows(action)),
+                };
+                // What counts the whole organisation is not for who sees a part of it, and others' things are not there.
+                let limited = *role == Some(Role::TenantViewer);
+                let may = may && (proves || method == Method::GET) && !(limited && path == "/metrics");
+                let hidden = limited && may && route.path.contains("{tenant}");
+                let fits = if hidden { answer.status == 404 } else { fits(&answer, may, role.is_some()) };
+                ensure!(fits, "{who} with {proof:?}: {}: {} ({})", answer.asked, answer.status, answer.body);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn every_page_lets_pass_whom_its_policy_says() -> Result<()> {
     let world = World::new().await?;
     let mut people: Vec<(String, Client, Option<Role>)> = vec![("nobody".into(), world.nobody()?, None)];
@@ -359,6 +408,17 @@ async fn a_tenant_viewer_sees_its_own_tenants_and_no_trace_of_others() -> Result
     let admin = world.admin()?;
     let quota = json!({ "tenant": "tenant-two", "slots": 3 });
     admin.json(Method::PUT, "/api/v1/pools/one/quotas", &quota).await?;
+    // What people write about a pool that all share may name any tenant.
+    let step = json!({ "slots": 11, "reason": "more for tenant-two" });
+    admin.json(Method::POST, "/api/v1/pools/one/capacity", &step).await?.expect(200)?;
+    let change = json!([{ "at": "now", "kind": "scale", "pool": "one", "title": "tenant-two moves in",
+        "url": "https://changes.example/tenant-two", "source": "tenant-two", "actor": "tenant-two" }]);
+    admin.json(Method::POST, "/api/v1/changes", &change).await?.expect(200)?;
+    for path in ["/api/v1/changes", "/api/v1/pools/one/capacity"] {
+        let (own, all) = (program.get(path).await?.expect(200)?, admin.get(path).await?.expect(200)?);
+        ensure!(all.body.contains("tenant-two") && !own.body.contains("tenant-two"), "{path}: {}", own.body);
+        assert_eq!(own.json()?.as_array().map(Vec::len), all.json()?.as_array().map(Vec::len), "{path}");
+    }
     for route in ROUTES.iter().filter(|route| route.methods != Methods::Post) {
         for path in sample_paths(route, "one", "tenant-one") {
             let answer = viewer.page(&path).await?;
@@ -371,6 +431,8 @@ async fn a_tenant_viewer_sees_its_own_tenants_and_no_trace_of_others() -> Result
         "/tenants?format=csv",
         "/pools/one?tab=tenants&format=csv",
         "/overview?format=csv&table=tenants",
+        "/overview?format=csv&table=changes",
+        "/pools/one?tab=history&format=csv",
         "/tenants/tenant-tw",
     ] {
         let answer = viewer.page(path).await?;
@@ -690,6 +752,74 @@ async fn a_new_password_ends_sessions_that_were_begun_before() -> Result<()> {
     people::open_session(&mut conn, &mika, Id(815), "81581581581581581581581581581581").await?;
     nobody.clone().with_cookie(&format!("headroom={}", Id(815)), "").page("/overview").await?.expect(303)?;
     here.page("/overview").await?.expect(303)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn signed_out_everywhere_else_is_signed_out_at_once() -> Result<()> {
+    let world = World::new().await?;
+    with_password(&world, &[Role::Viewer]).await?;
+    let nobody = world.nobody()?;
+    let session = async || -> Result<Client> {
+        let answer = sign_in(&nobody, "mika@test.example", "correct horse battery").await?.expect(303)?;
+        let session = answer.set_cookie("headroom").context("a session")?;
+        Ok(nobody.clone().with_cookie(&format!("headroom={session}"), ""))
+    };
+    let (here, there, elsewhere) = (session().await?, session().await?, session().await?);
+    let me = here.page("/me").await?.expect(200)?.body;
+    assert_eq!((me.matches("this session").count(), me.matches("name=\"session\"").count()), (1, 2));
+    let one =
+        me.split("name=\"session\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("another")?;
+    let here = here.with_proof(form_proof(&me)?);
+    here.form("/me/sessions", &[("session", one)]).await?.expect(303)?;
+    let open = [there.page("/overview").await?.status, elsewhere.page("/overview").await?.status];
+    assert!(open == [200, 303] || open == [303, 200], "one of the two was ended: {open:?}");
+    here.form("/me/sessions", &[("all", "1")]).await?.expect(303)?;
+    for other in [there, elsewhere] {
+        other.page("/overview").await?.expect(303)?;
+    }
+    // A new id after a change of the account is in the list before the browser has it.
+    sqlx::query("update account set version = version + 1 where email = 'mika@test.example'")
+        .execute(&mut world.conn().await?)
+        .await?;
+    let renewed = here.page("/me").await?.expect(200)?;
+    assert!(renewed.body.contains("this session") && renewed.set_cookie("headroom").is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_that_somebody_may_see_is_kept_for_others() -> Result<()> {
+    let world = World::new().await?;
+    let viewer = world.person(1, &[Role::Viewer], &[]).await?;
+    for path in ["/overview", "/pools?format=csv", "/me"] {
+        assert_eq!(viewer.page(path).await?.expect(200)?.header("cache-control"), "no-store", "{path}");
+    }
+    assert_eq!(world.admin()?.get("/api/v1/users").await?.expect(200)?.header("cache-control"), "no-store");
+    let names = viewer.page("/search/index.json").await?.expect(200)?;
+    let vary: Vec<_> = names.headers.get_all("vary").iter().collect();
+    assert!(vary.iter().any(|vary| *vary == "cookie"), "another account in this browser asks anew: {vary:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn signing_in_leads_nowhere_else() -> Result<()> {
+    let world = World::new().await?;
+    with_password(&world, &[Role::Viewer]).await?;
+    let nobody = world.nobody()?;
+    let form = form_cookie(&nobody.page("/login").await?.expect(200)?)?;
+    let browser = nobody.clone().with_cookie(&format!("hr_form={form}"), &form);
+    for next in ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "javascript:alert(1)"]
+    {
+        let quoted: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+        let page = nobody.page(&format!("/login?next={quoted}")).await?.expect(200)?;
+        assert!(!page.body.contains("evil.example"), "{next:?}");
+        let fields = [("email", "mika@test.example"), ("password", "correct horse battery"), ("next", next)];
+        let answer = browser.form("/login", &fields).await?.expect(303)?;
+        assert_eq!(answer.header("location"), "/overview", "{next:?}");
+    }
+    // An address that escaped is too long to be asked for is not remembered; the way in stays open.
+    let long = format!("/overview?{}", "pool=%2F&".repeat(1_500));
+    assert_eq!(nobody.page(&long).await?.expect(303)?.header("location"), "/login");
     Ok(())
 }
 

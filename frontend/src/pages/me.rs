@@ -220,10 +220,11 @@ fn sessions(shell: &ShellModel, sessions: &[SessionRow]) -> AnyView {
 }
 
 fn session_row(shell: &ShellModel, session: &SessionRow) -> AnyView {
+    let agent = if session.agent.is_empty() { "Unnamed browser" } else { session.agent.as_str() };
     let end = if session.current {
         view! { <span class="hr-pill hr-pill--info">"this session"</span> }.into_any()
     } else {
-        let name = format!("Sign out {} at {}", session.agent, session.address);
+        let name = format!("Sign out {agent} at {}", session.address);
         view! {
             <form method="post" action="/me/sessions">
                 {csrf(shell)}
@@ -235,7 +236,7 @@ fn session_row(shell: &ShellModel, session: &SessionRow) -> AnyView {
     };
     view! {
         <tr>
-            <th scope="row" class="hr-table__name">{session.agent.clone()}</th>
+            <th scope="row" class="hr-table__name">{agent.to_owned()}</th>
             <td data-label="Address">{session.address.clone()}</td>
             <td data-label="Signed in">{day_time(shell, session.since_ms)}</td>
             <td data-label="Last used">{ago(shell, session.seen_ms)}</td>

@@ -110,6 +110,11 @@ impl Caller {
         self.tenants.as_ref().is_none_or(|own| own.contains(&key))
     }
 
+    /// Whether it reads what people wrote about things that all tenants share: that may name any of them.
+    pub fn reads_remarks(&self) -> bool {
+        self.tenants.is_none()
+    }
+
     /// Whether it may see a pool.
     pub fn sees_pool(&self, key: i32) -> bool {
         self.pools.as_ref().is_none_or(|own| own.contains(&key))

@@ -1,5 +1,6 @@
 //! Change events, read and recorded.
 
+use super::caller::Caller;
 use super::pools::named_otherwise;
 use super::window::Window;
 use super::{App, Result};
@@ -15,6 +16,21 @@ use std::collections::HashMap;
 
 /// Titles that the audit trail names of changes that were recorded together.
 const TITLES: usize = 20;
+
+impl Caller {
+    /// Changes as it may read them: that there was one and of what kind, and only with [`Self::reads_remarks`] the rest.
+    pub(super) fn told(&self, mut changes: Vec<Change>) -> Vec<Change> {
+        if !self.reads_remarks() {
+            for change in &mut changes {
+                change.kind.label().clone_into(&mut change.title);
+                change.url.clear();
+                change.source.clear();
+                change.actor.clear();
+            }
+        }
+        changes
+    }
+}
 
 impl App {
     /// The database's time.
@@ -34,6 +50,7 @@ impl App {
         let mut conn = self.db.pages.acquire().await?;
         let keys = window.pool_keys();
         let found = change::list(&mut conn, keys.as_deref(), window.from_ms, window.to_ms, limit).await?;
+        let found = self.caller.told(found);
         let named: Vec<i32> = found.iter().filter_map(|c| c.pool).collect();
         let slugs: HashMap<i32, String> =
             pool::by_keys(&mut conn, &named).await?.into_iter().map(|p| (p.key, p.fields.slug.to_string())).collect();

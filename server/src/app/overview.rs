@@ -161,7 +161,7 @@ impl App {
             capacity_now,
             capacity_before,
             waste_micros,
-            changes: change::list(conn, pools, window.from_ms, window.to_ms, 50).await?,
+            changes: self.caller.told(change::list(conn, pools, window.from_ms, window.to_ms, 50).await?),
             silent,
             over,
             currency: organisation.currency,

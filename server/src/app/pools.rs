@@ -173,7 +173,13 @@ impl App {
         let conn = &mut *conn;
         let found = self.shown(conn, slug).await?;
         let key = found.key;
-        let steps = pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default();
+        let mut steps = pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default();
+        if !self.caller.reads_remarks() {
+            for step in &mut steps {
+                step.reason.clear();
+                step.actor.clear();
+            }
+        }
         let values = current::list(conn, Some(&[key]), None).await?;
         let own = values.iter().find(|c| c.tenant == ALL_TENANTS).cloned();
         let idle: i64 = values
@@ -184,7 +190,7 @@ impl App {
         let now = now_of(found, own, &steps, window.now_ms);
         let subject = Subject { tenants: window.tenant_keys(), ..Subject::pool(key) };
         let curve = trend(conn, window, &subject).await?;
-        let changes = change::list(conn, Some(&[key]), window.from_ms, window.to_ms, 200).await?;
+        let changes = self.caller.told(change::list(conn, Some(&[key]), window.from_ms, window.to_ms, 200).await?);
         let tenants = uses(conn, window, Wanted { pools: Some(vec![key]), tenants: None }).await?;
         Ok(PoolDetail {
             reserved_idle: (!now.stale && now.current.is_some()).then_some(idle),

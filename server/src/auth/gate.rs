@@ -152,7 +152,6 @@ async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
     } else {
         session::renew(session, account.version).await.map_err(session_error)?
     };
-    // After a renewal the new id is not known before the answer is sent; a long answer ends then, and is asked for again.
     let session_hash = session.id().map(session::hash).unwrap_or_default();
     Ok(Caller {
         actor: Actor {

@@ -233,6 +233,8 @@ pub async fn renew(session: &Session, version: i32) -> Result<String, SessionErr
     session.insert(key::VERSION, version).await?;
     session.insert(key::CSRF, &csrf).await?;
     note(session).await?;
+    // Written at once: the page that this request asks for may list the sessions, and a stream looks for its own.
+    session.save().await?;
     Ok(csrf)
 }
 

@@ -67,7 +67,9 @@ impl Demo {
 
 /// The first page as a browser gets it that signs in as the demo's viewer.
 async fn first_page(address: std::net::SocketAddr) -> Result<reqwest::Response> {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    // The list of sessions names it.
+    let client = client.user_agent("headroom demo, at its start").build()?;
     let login = format!("http://{address}/login");
     let page = client.get(&login).send().await?;
     let cookie = |answer: &reqwest::Response| -> String {

@@ -225,8 +225,20 @@ pub(super) enum Audit {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=100_000))]
         limit: i64,
     },
-    /// Check that no entry was altered, left out or cut off the end
-    Verify,
+    /// Check that no entry was altered, left out or cut off the end; prints the last one as NUMBER:HASH
+    Verify {
+        /// An entry as it was told before, NUMBER:HASH: fails unless it is still in the trail. Who may write to the database
+        /// can write a trail anew, end and all; only what is kept elsewhere shows that
+        #[arg(long, value_parser = known)]
+        known: Option<(i64, String)>,
+    },
+}
+
+/// Reads NUMBER:HASH.
+fn known(text: &str) -> Result<(i64, String), String> {
+    let parts =
+        text.trim().split_once(':').and_then(|(number, hash)| Some((number.parse().ok()?, hash.to_lowercase())));
+    parts.ok_or_else(|| format!("{text:?} is no NUMBER:HASH as `audit verify` and the API tell it"))
 }
 
 impl Audit {
@@ -240,13 +252,23 @@ impl Audit {
                 }
                 Ok(())
             }
-            Self::Verify => match app.verify_audit(&mut |_, _| {}).await.map_err(plain)? {
-                Verdict::Whole { entries, unchained: 0 } => {
-                    println!("the audit trail is whole: {entries} entries");
-                    Ok(())
-                }
+            Self::Verify { known } => match app.verify_audit(&mut |_, _| {}).await.map_err(plain)? {
                 Verdict::Whole { entries, unchained } => {
-                    println!("the audit trail is whole: {entries} entries; {unchained} older ones carry no hash");
+                    if let Some((number, hash)) = known {
+                        let around = Wanted { before: number.checked_add(1), ..Wanted::default() };
+                        let found = app.audit(&around, 1).await.map_err(plain)?;
+                        if !found.first().is_some_and(|e| e.audit_id == number && e.hash.as_ref() == Some(&hash)) {
+                            bail!("entry {number} is not the one that was told before: the audit trail was written anew");
+                        }
+                    }
+                    let older = if unchained == 0 {
+                        String::new()
+                    } else {
+                        format!("; {unchained} older ones carry no hash")
+                    };
+                    let end = app.audit(&Wanted::default(), 1).await.map_err(plain)?;
+                    let end = end.first().and_then(|e| Some(format!("; the last is {}:{}", e.audit_id, e.hash.as_ref()?)));
+                    println!("the audit trail is whole: {entries} entries{older}{}", end.unwrap_or_default());
                     Ok(())
                 }
                 Verdict::Broken { audit_id } => {

@@ -383,6 +383,9 @@ pub struct EntryOut {
     pub after: Option<serde_json::Value>,
     /// Why.
     pub reason: String,
+    /// Hash of this entry and of all before it. Whoever keeps number and hash elsewhere can tell whether the trail was
+    /// written anew: `headroom audit verify --known NUMBER:HASH`.
+    pub hash: Option<String>,
 }
 
 impl From<Recorded> for EntryOut {
@@ -401,6 +404,7 @@ impl From<Recorded> for EntryOut {
             before: e.before,
             after: e.after,
             reason: e.reason,
+            hash: e.hash,
         }
     }
 }

@@ -232,7 +232,11 @@ fn sign_in_first(visit: &Visit) -> Response {
     }
     let next = percent_encoding::utf8_percent_encode(&visit.address, percent_encoding::NON_ALPHANUMERIC);
     let mut response = StatusCode::SEE_OTHER.into_response();
-    let to = if visit.address == "/" { "/login".to_owned() } else { format!("/login?next={next}") };
+    let mut to = format!("/login?next={next}");
+    // Escaped it may be three times as long, and then the address of the sign-in page would be refused.
+    if visit.address == "/" || to.len() > crate::serve::MAX_URI {
+        "/login".clone_into(&mut to);
+    }
     if let Ok(to) = HeaderValue::try_from(to) {
         response.headers_mut().insert(LOCATION, to);
     }

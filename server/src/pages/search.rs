@@ -5,7 +5,7 @@ use super::shell::{Spec, shell};
 use super::visit::Visit;
 use crate::app::{App, AppError};
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use headroom_frontend::model::{FilterSet, Named, SearchModel};
 use headroom_frontend::pages;
@@ -49,8 +49,10 @@ pub(crate) async fn index(app: App, visit: Visit) -> Response {
     match app.search("", INDEXED).await {
         Ok(all) => {
             let body = serde_json::json!({ "pools": all.pools, "tenants": all.tenants });
-            ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "private, max-age=30")], body.to_string())
-                .into_response()
+            // Another session, of whom else or with other rights, has another cookie.
+            let headers =
+                [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "private, max-age=30"), (VARY, "cookie")];
+            (headers, body.to_string()).into_response()
         }
         Err(error) => failure(&app, &visit, error).await,
     }

@@ -136,7 +136,7 @@ pub(crate) async fn create(app: App, visit: Visit, posted: Posted) -> Response {
     match make(&app, &posted).await {
         Ok((token, secret)) => {
             let hint = format!(
-                "Programs send it as `Authorization: Bearer`. Keep it now: it is stored as a hash and never shown again. Name: {}.",
+                "Programs send it in the header “Authorization: Bearer …”. It is stored as a hash only. Name: {}.",
                 token.fields.name
             );
             let made = ShownOnce { secret, hint, expires_ms: token.fields.expires_ms };

@@ -157,6 +157,8 @@ pub struct Recorded {
     pub after: Option<Value>,
     /// Why.
     pub reason: String,
+    /// Hash of the chain up to this entry, hexadecimal; none in entries from before there was a chain.
+    pub hash: Option<String>,
 }
 
 /// The newest changes of one object, whatever it was called; entries without an id are found by its name.
@@ -168,7 +170,8 @@ pub async fn of_object(
     limit: i64,
 ) -> Result<Vec<Recorded>> {
     Ok(sqlx::query_as(
-        "SELECT audit_id, at, actor, actor_id, source, address, action, object, object_key, object_id, before, after, reason
+        "SELECT audit_id, at, actor, actor_id, source, address, action, object, object_key, object_id, before, after, reason,
+             encode(entry_hash, 'hex') AS hash
          FROM audit WHERE object = $1 AND (object_id = $2 OR object_id IS NULL AND object_key = $3)
          ORDER BY audit_id DESC LIMIT $4",
     )
@@ -201,7 +204,8 @@ pub struct Wanted {
 
 macro_rules! select_audit {
     () => {
-        "SELECT audit_id, at, actor, actor_id, source, address, action, object, object_key, object_id, before, after, reason
+        "SELECT audit_id, at, actor, actor_id, source, address, action, object, object_key, object_id, before, after, reason,
+             encode(entry_hash, 'hex') AS hash
          FROM audit
          WHERE ($1::text IS NULL OR actor = $1) AND ($2::text IS NULL OR action = $2)
              AND ($3::text IS NULL OR object = $3)
