@@ -119,6 +119,9 @@ struct Operation {
 struct Slot {
     /// Acknowledged, in the order of the history.
     done: Vec<Operation>,
+    /// Releases of which nobody knows whether they happened: holder, and when they were asked for. A hold that is certain ends
+    /// there.
+    perhaps_released: Vec<(String, u64)>,
     events: Vec<(u64, Kind, String)>,
     end: Option<(u64, Option<String>)>,
 }
@@ -140,6 +143,9 @@ pub fn check(history: &[Line]) -> (Vec<Violation>, usize) {
                 let operation =
                     Operation { kind, holder, asked: asked_ns, answered: answered_ns, fence, lasts: lasts_ns };
                 slots.entry(slot).or_default().done.push(operation);
+            }
+            Line::Operation { slot, kind: Kind::Release, holder, asked_ns, outcome: Outcome::Unknown, .. } => {
+                slots.entry(slot).or_default().perhaps_released.push((holder, asked_ns));
             }
             Line::Operation { .. } => {}
             Line::Event { slot, fence, kind, holder } => {
@@ -203,7 +209,9 @@ fn apart(slot: &Slot, tell: &mut impl FnMut(u8, String)) {
         let renewals = slot.done.iter().filter(mine).filter(|o| o.kind == Kind::Renew && o.fence == claim.fence);
         let until = renewals.chain([claim]).map(|o| o.asked + o.lasts).max().unwrap_or_default();
         let release = slot.done.iter().filter(mine).filter(|o| o.kind == Kind::Release && o.fence == claim.fence + 1);
-        let to = release.map(|o| o.asked).min().unwrap_or(u64::MAX).min(until);
+        let perhaps =
+            slot.perhaps_released.iter().filter(|(holder, asked)| *holder == claim.holder && *asked >= claim.asked);
+        let to = release.map(|o| o.asked).chain(perhaps.map(|(_, asked)| *asked)).min().unwrap_or(u64::MAX).min(until);
         if claim.answered < to {
             holds.push(Hold { holder: &claim.holder, from: claim.answered, to });
         }
@@ -361,6 +369,21 @@ mod tests {
             });
         }
         assert_eq!(rules(&unknown), Vec::<u8>::new());
+        // A release without an answer may have happened: what comes after it is no overlap.
+        let mut perhaps = history(&[(Claim, "a", 0, 10, 1, 500), (Claim, "b", 60, 70, 3, 50)], (3, Some("b")));
+        perhaps.push(Line::Event { slot: 7, fence: 2, kind: Release, holder: "a".into() });
+        assert_eq!(rules(&perhaps), [3]);
+        perhaps.push(Line::Operation {
+            slot: 7,
+            kind: Release,
+            holder: "a".into(),
+            asked_ns: 50,
+            answered_ns: 90,
+            outcome: Outcome::Unknown,
+            fence: 2,
+            lasts_ns: 0,
+        });
+        assert_eq!(rules(&perhaps), Vec::<u8>::new());
         let text: Vec<String> = unknown.iter().filter_map(|line| serde_json::to_string(line).ok()).collect();
         assert_eq!(read(text.join("\n").as_bytes()).expect("it can be read again"), unknown);
     }
