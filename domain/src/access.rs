@@ -12,7 +12,7 @@ words! {
     Role {
         /// Sees capacity, use and money.
         Viewer = "viewer", "Viewer";
-        /// Answers alerts; sees capacity and use, money only with another role.
+        /// Answers alerts and acts on live slots; sees capacity and use, money only with another role.
         OnCall = "oncall", "On-call engineer";
         /// Changes pools, tenants and what is promised to them.
         Planner = "planner", "Planner";
@@ -60,13 +60,19 @@ pub enum Action {
     RecordChanges,
     /// Send samples.
     Ingest,
+    /// Claim, renew and release slots for tenants.
+    Allocate,
+    /// Act on live slots: hold, drain, reclaim, resize, cut a quota for a while.
+    Operate,
+    /// See single claims, traces and the stream of events.
+    Debug,
     /// Manage people, tokens and settings.
     Administer,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::See,
         Self::SeeMoney,
         Self::SeeJobs,
@@ -75,6 +81,9 @@ impl Action {
         Self::Plan,
         Self::RecordChanges,
         Self::Ingest,
+        Self::Allocate,
+        Self::Operate,
+        Self::Debug,
         Self::Administer,
     ];
 
@@ -93,6 +102,9 @@ impl Action {
             Self::Plan => "change pools and tenants",
             Self::RecordChanges => "record changes",
             Self::Ingest => "send samples",
+            Self::Allocate => "claim slots",
+            Self::Operate => "act on live slots",
+            Self::Debug => "see single claims",
             Self::Administer => "manage people, tokens and settings",
         }
     }
@@ -111,11 +123,11 @@ impl Action {
 impl Role {
     /// Whether a person with this role may do something.
     pub fn allows(self, action: Action) -> bool {
-        use Action::{Plan, RecordChanges, See, SeeJobs, SeeMoney, SeeOwnChanges};
+        use Action::{Debug, Operate, Plan, RecordChanges, See, SeeJobs, SeeMoney, SeeOwnChanges};
         match self {
             Self::Viewer | Self::TenantViewer => matches!(action, See | SeeMoney),
-            Self::OnCall => action == See,
-            Self::Planner => matches!(action, See | SeeMoney | SeeJobs | SeeOwnChanges | Plan | RecordChanges),
+            Self::OnCall => matches!(action, See | Operate | Debug),
+            Self::Planner => matches!(action, See | SeeMoney | SeeJobs | SeeOwnChanges | Plan | RecordChanges | Debug),
             Self::Admin => true,
         }
     }
@@ -124,14 +136,18 @@ impl Role {
 impl Scope {
     /// Whether a token with this scope may do something.
     pub fn allows(self, action: Action) -> bool {
-        use Action::{Administer, Ingest, Plan, RecordChanges, See, SeeAllChanges, SeeJobs, SeeMoney, SeeOwnChanges};
+        use Action::{
+            Administer, Allocate, Ingest, Operate, Plan, RecordChanges, See, SeeAllChanges, SeeJobs, SeeMoney,
+            SeeOwnChanges,
+        };
         match self {
             Self::Read => matches!(action, See | SeeMoney),
             Self::Ingest => matches!(action, Ingest | RecordChanges),
-            Self::Plan => matches!(action, See | Plan | RecordChanges),
+            Self::Allocate => action == Allocate,
+            Self::Plan => matches!(action, See | Plan | RecordChanges | Operate),
             Self::Admin => matches!(action, Administer | SeeJobs | SeeOwnChanges | SeeAllChanges),
-            // Their routes say what they allow when they come.
-            Self::Allocate | Self::Alert => false,
+            // Its routes say what it allows when they come.
+            Self::Alert => false,
         }
     }
 }
@@ -166,7 +182,7 @@ mod tests {
     use super::*;
 
     /// One row per action, in the order of `Role::ALL` and `Scope::ALL`.
-    const TABLE: [(Action, [bool; 5], [bool; 6]); 9] = [
+    const TABLE: [(Action, [bool; 5], [bool; 6]); 12] = [
         //                     viewer oncall planner admin tenant    read ingest alloc plan alert admin
         (Action::See, [true, true, true, true, true], [true, false, false, true, false, false]),
         (Action::SeeMoney, [true, false, true, true, true], [true, false, false, false, false, false]),
@@ -176,6 +192,9 @@ mod tests {
         (Action::Plan, [false, false, true, true, false], [false, false, false, true, false, false]),
         (Action::RecordChanges, [false, false, true, true, false], [false, true, false, true, false, false]),
         (Action::Ingest, [false, false, false, true, false], [false, true, false, false, false, false]),
+        (Action::Allocate, [false, false, false, true, false], [false, false, true, false, false, false]),
+        (Action::Operate, [false, true, false, true, false], [false, false, false, true, false, false]),
+        (Action::Debug, [false, true, true, true, false], [false, false, false, false, false, false]),
         (Action::Administer, [false, false, false, true, false], [false, false, false, false, false, true]),
     ];
 
