@@ -178,7 +178,7 @@ pub fn micros(value: f64) -> String {
         return format!("{}{}µs", format::decimal(value, 0), format::NNBSP);
     }
     let millis = value / 1_000.0;
-    if millis < 99.95 {
+    if millis < 9.95 {
         return format!("{}{}ms", format::decimal(millis, 1), format::NNBSP);
     }
     format::duration(millis.round() as i64)
@@ -297,6 +297,7 @@ mod tests {
     fn short_times_have_the_unit_that_fits() {
         assert_eq!(plain(&micros(310.0)), "310 µs");
         assert_eq!(plain(&micros(8_240.0)), "8.2 ms");
+        assert_eq!(plain(&micros(50_000.0)), "50 ms");
         assert_eq!(plain(&micros(210_400.0)), "210 ms");
         assert_eq!(plain(&micros(2_100_000.0)), "2 s");
         for figure in [Figure::Count, Figure::PercentNumber, Figure::Percent, Figure::Millis, Figure::Micros] {

@@ -49,8 +49,8 @@ pub(crate) fn log_list(shell: &ShellModel, rows: &[LogRow], fixed: bool, label: 
         .collect_view();
     if fixed {
         view! {
-            <div class="hr-log" role="group" tabindex="0" aria-label=label>
-                <ol class="hr-log__list" role="log" aria-live="off" aria-label=label data-log="">{items}</ol>
+            <div class="hr-log" role="log" aria-live="off" tabindex="0" aria-label=label>
+                <ol class="hr-log__list" data-log="">{items}</ol>
             </div>
         }
         .into_any()

@@ -106,6 +106,8 @@ fn drawing(states: &[SlotState], layout: &Layout, spotlight: Option<SlotState>) 
     let side = i64::from(layout.pitch) - 1;
     let mut free = String::new();
     let mut used = String::new();
+    // What shows through an arrow or a notch is the page, not the box below.
+    let mut under = String::new();
     let mut marks: [String; 6] = Default::default();
     for index in 0..layout.boxes() {
         let shown = slotmap::shown(&states[layout.slots_of(index)]);
@@ -121,6 +123,9 @@ fn drawing(states: &[SlotState], layout: &Layout, spotlight: Option<SlotState>) 
         if shown.state.is_anomaly() {
             let place = SlotState::ALL.into_iter().position(|state| state == shown.state).unwrap_or_default();
             marks[place] += &mark(shown.state, x, y, side);
+            if matches!(shown.state, SlotState::Draining | SlotState::Offline) {
+                let _ = write!(under, "M{x} {y}h{side}v{side}h-{side}z");
+            }
         }
     }
     let dim = |lit: bool| if spotlight.is_none() || lit { "" } else { " hr-s-dim" };
@@ -131,6 +136,9 @@ fn drawing(states: &[SlotState], layout: &Layout, spotlight: Option<SlotState>) 
     );
     let _ = write!(svg, r#"<path class="hr-s-free{}" d="{free}"/>"#, dim(spotlight == Some(SlotState::Free)));
     let _ = write!(svg, r#"<path class="hr-s-occupied{}" d="{used}"/>"#, dim(spotlight == Some(SlotState::Occupied)));
+    if !under.is_empty() {
+        let _ = write!(svg, r#"<path class="hr-s-under" d="{under}"/>"#);
+    }
     for (state, paths) in SlotState::ALL.into_iter().zip(&marks) {
         if !paths.is_empty() {
             let _ = write!(
@@ -280,7 +288,7 @@ mod tests {
         states[9] = SlotState::Offline;
         states[19_999] = SlotState::Free;
         let svg = drawing(&states, &Layout::coarse(states.len(), MOST_BOXES, COLUMNS, PITCH), None);
-        assert_eq!(svg.matches("<path").count(), 4, "{svg}");
+        assert_eq!(svg.matches("<path").count(), 5, "{svg}");
         assert!(svg.contains("hr-s-leaked") && svg.contains("hr-s-offline") && !svg.contains("hr-s-dim"));
         assert!(svg.len() < 20_000, "{} bytes", svg.len());
     }

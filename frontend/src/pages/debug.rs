@@ -154,11 +154,12 @@ fn trace_card(shell: &ShellModel, trace: &TraceModel, axis: (i64, i64), id: &'st
     let heading = format!("{id}-title");
     let class = if trace.rejected { "hr-level hr-level--crit" } else { "hr-level hr-level--ok" };
     let short: String = trace.trace.chars().take(8).collect();
+    let which = if id == "twin" { "The other claim" } else { "Claim" };
     view! {
         <section class="hr-card" aria-labelledby=heading.clone() id=format!("{id}-card")>
             <div class="hr-card__head">
                 <h2 id=heading.clone()>
-                    {format!("Claim {short} · {} · ", micros(trace.total_us as f64))}
+                    {format!("{which} {short} · {} · ", micros(trace.total_us as f64))}
                     <span class=class>{trace.outcome.clone()}</span>
                 </h2>
                 <span class="hr-card__sub">
@@ -271,7 +272,7 @@ fn affinity(model: &Affinity) -> AnyView {
         view! {
             <div class="hr-heat hr-affinity" role="group" tabindex="0" aria-labelledby="affinity-title">
                 <table>
-                    <caption class="hr-vh">"Part of each shard's slots on each node"</caption>
+                    <caption class="hr-vh">"Part of each shard's slots on each node, in percent"</caption>
                     <thead><tr><th scope="col">"Node"</th>{heads}</tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
@@ -285,7 +286,7 @@ fn affinity(model: &Affinity) -> AnyView {
         <section class="hr-card" aria-labelledby="affinity-title" id="affinity">
             <div class="hr-card__head">
                 <h2 id="affinity-title">"Node affinity"</h2>
-                <span class="hr-card__sub">{preferred.unwrap_or_else(|| "part of a shard's slots on a node".to_owned())}</span>
+                <span class="hr-card__sub">{preferred.unwrap_or_else(|| "percent of a shard's slots on a node".to_owned())}</span>
             </div>
             {body}
         </section>
@@ -301,7 +302,7 @@ fn affinity_cell(share: Option<f64>) -> AnyView {
         return view! { <td><span class="hr-affinity__n">"0"</span></td> }.into_any();
     }
     let step = ((share.clamp(0.0, 1.0) * 9.0).ceil() as u8).clamp(1, 9);
-    view! { <td data-q=step.to_string()><span class="hr-affinity__n">{format::percent_number(share)}</span></td> }
+    view! { <td data-q=step.to_string()><span class="hr-affinity__n">{format::decimal(share * 100.0, 0)}</span></td> }
         .into_any()
 }
 

@@ -381,11 +381,9 @@ fn slowest(slots: &[SlowSlot]) -> AnyView {
         let worst = slots.iter().map(|slot| slot.p95_ms).fold(0.0_f64, f64::max);
         let rows = slots.iter().map(|slot| slow_row(slot, worst)).collect_view();
         view! {
-            <table class="hr-table hr-table--plain">
+            <table class="hr-table hr-table--plain hr-slow">
                 <caption class="hr-vh">"Slots with the slowest work: P95 over 5 minutes. The line is the pool's target."</caption>
-                <thead>
-                    <tr><th scope="col">"Slot"</th><th scope="col">"P95 against target"</th><th scope="col" class="hr-num">"P95"</th></tr>
-                </thead>
+                <thead><tr><th scope="col">"Slot"</th><th scope="col">"P95 against target"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         }
@@ -415,10 +413,15 @@ fn slow_row(slot: &SlowSlot, worst: f64) -> AnyView {
         <tr>
             <th scope="row" class="hr-table__name">
                 <a href=slot_path(&slot.pool.slug, slot.slot)>{format!("#{}", slot.slot)}</a>
+                {hot}
                 <small>{[slot.pool.name.clone(), tenant].join(" · ").trim_end_matches(" · ").to_owned()}</small>
             </th>
-            <td>{bullet(&format!("P95 of slot {} of {}", slot.slot, slot.pool.name), measure, &spoken)}</td>
-            <td class="hr-num">{text.clone()}{hot}</td>
+            <td>
+                <span class="hr-barline">
+                    {bullet(&format!("P95 of slot {} of {}", slot.slot, slot.pool.name), measure, &spoken)}
+                    <span class="hr-num">{text}</span>
+                </span>
+            </td>
         </tr>
     }
     .into_any()
@@ -431,7 +434,7 @@ fn holders(shell: &ShellModel, rows: &[HolderRow]) -> AnyView {
         let rows = rows.iter().map(|row| holder_row(shell, row)).collect_view();
         view! {
             <div class="hr-scroll" role="group" tabindex="0" aria-labelledby="holders-title">
-                <table class="hr-table hr-table--tight">
+                <table class="hr-table hr-table--tight hr-table--cards">
                     <caption class="hr-vh">"Claims that are held, longest first"</caption>
                     <thead>
                         <tr>
@@ -470,13 +473,13 @@ fn holder_row(shell: &ShellModel, row: &HolderRow) -> AnyView {
     };
     view! {
         <tr>
-            <th scope="row"><a href=shell.url.link(&tenant_path(&row.tenant.slug))>{row.tenant.name.clone()}</a></th>
-            <td><code>{row.holder.clone()}</code></td>
-            <td><a href=shell.url.link_with(&pool_path(&row.pool.slug), &[("tab", "map")])>{row.pool.name.clone()}</a></td>
-            <td class="hr-num"><a href=slot_path(&row.pool.slug, row.first_slot)>{format::count(row.slots)}</a></td>
-            <td>{ago(shell, row.since_ms)}</td>
-            <td class="hr-num">{left}</td>
-            <td class="hr-num">{row.priority}</td>
+            <th scope="row" class="hr-table__name"><a href=shell.url.link(&tenant_path(&row.tenant.slug))>{row.tenant.name.clone()}</a></th>
+            <td data-label="Holder"><code>{row.holder.clone()}</code></td>
+            <td data-label="Pool"><a href=shell.url.link_with(&pool_path(&row.pool.slug), &[("tab", "map")])>{row.pool.name.clone()}</a></td>
+            <td class="hr-num" data-label="Slots"><a href=slot_path(&row.pool.slug, row.first_slot)>{format::count(row.slots)}</a></td>
+            <td data-label="Since">{ago(shell, row.since_ms)}</td>
+            <td class="hr-num" data-label="Lease left">{left}</td>
+            <td class="hr-num" data-label="Priority">{row.priority}</td>
         </tr>
     }
     .into_any()
@@ -491,7 +494,7 @@ fn bulkheads(shell: &ShellModel, rows: &[Bulkhead]) -> AnyView {
         let rows = rows.iter().map(|row| bulkhead_row(shell, row)).collect_view();
         view! {
             <div class="hr-scroll" role="group" tabindex="0" aria-labelledby="walls-title">
-                <table class="hr-table hr-table--tight">
+                <table class="hr-table hr-table--tight hr-table--cards">
                     <caption class="hr-vh">"Compartments of the service: how full, how many wait, how long it takes to get in"</caption>
                     <thead>
                         <tr>
@@ -542,16 +545,16 @@ fn bulkhead_row(shell: &ShellModel, row: &Bulkhead) -> AnyView {
     };
     view! {
         <tr>
-            <th scope="row">{name}" "<span class="hr-muted">{kind}</span></th>
-            <td>
+            <th scope="row" class="hr-table__name"><span>{name}" "<span class="hr-muted">{kind}</span></span></th>
+            <td class="hr-wide-cell">
                 <span class="hr-barline">
                     {bullet(&format!("Use of {}", row.name), measure, &used)}
                     <span class="hr-num">{used.clone()}</span>
                 </span>
             </td>
-            <td class="hr-num">{or_unknown(row.queue.map(format::count), "it does not say")}</td>
-            <td class="hr-num">{or_unknown(row.latency_us.map(|us| micros(us as f64)), "nobody got in")}</td>
-            <td>{wall}</td>
+            <td class="hr-num" data-label="Waiting">{or_unknown(row.queue.map(format::count), "it does not say")}</td>
+            <td class="hr-num" data-label="P95 to get in">{or_unknown(row.latency_us.map(|us| micros(us as f64)), "nobody got in")}</td>
+            <td class="hr-wide-cell">{wall}</td>
         </tr>
     }
     .into_any()
