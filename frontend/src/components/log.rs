@@ -50,7 +50,7 @@ pub(crate) fn log_list(shell: &ShellModel, rows: &[LogRow], fixed: bool, label: 
     if fixed {
         view! {
             <div class="hr-log" role="log" aria-live="off" tabindex="0" aria-label=label>
-                <ol class="hr-log__list" data-log="">{items}</ol>
+                <ol class="hr-log__list" data-log="" data-ticks="">{items}</ol>
             </div>
         }
         .into_any()

@@ -157,7 +157,17 @@ fn mark(state: SlotState, x: i64, y: i64, side: i64) -> String {
     let half = side / 2;
     match state {
         SlotState::Leaked => format!("M{} {y}l{half} {half}l-{half} {half}l-{half} -{half}z", x + half),
-        SlotState::Hot => format!("M{x} {y}h{side}v{side}h-{side}zM{} {}h{2}v{2}h-{2}z", x + 2, y + 2, side - 4),
+        SlotState::Hot => {
+            let circle = |gap: i64| {
+                let (across, radius) = (side - 2 * gap, (side - 2 * gap) as f64 / 2.0);
+                format!(
+                    "M{} {}a{radius} {radius} 0 1 0 {across} 0a{radius} {radius} 0 1 0 -{across} 0z",
+                    x + gap,
+                    y as f64 + side as f64 / 2.0
+                )
+            };
+            circle(0) + &circle(2)
+        }
         SlotState::Draining => {
             format!("M{x} {y}h{side}v{side}h-{side}zM{} {}h2v3h2l-3 3.500l-3 -3.500h2z", x + half - 1, y + 2)
         }
