@@ -360,8 +360,8 @@ pub(crate) fn trace() -> TraceModel {
         spans: vec![
             span("gateway.admit", 0, 0, 12, "", false),
             span("allocator.claim", 0, 14, 388, "", false),
-            span("store.cas #4711", 1, 16, 31, "conflict (held by job-88, priority 2, lease 41 s of 60 s)", true),
-            span("store.cas #4712", 1, 48, 29, "conflict", true),
+            span("store.cas slot 4711", 1, 16, 31, "conflict (held by job-88, priority 2, lease 41 s of 60 s)", true),
+            span("store.cas slot 4712", 1, 48, 29, "conflict", true),
             span("backoff", 1, 80, 300, "", false),
             span("answer", 0, 403, 0, "full", false),
         ],
