@@ -12,8 +12,10 @@
 )]
 
 pub mod islands;
+pub mod live;
 pub mod model;
 pub mod routes;
+pub mod slotmap;
 pub mod url;
 
 #[cfg(feature = "ssr")]

@@ -81,6 +81,8 @@ mod tests {
                 administers: true,
                 audits: true,
                 sees_jobs: true,
+                operates: true,
+                debugs: true,
             }),
         }
     }

@@ -52,6 +52,8 @@ pub enum Page {
     Home,
     /// Executive overview.
     Overview,
+    /// What needs attention now.
+    OnCall,
     /// List of pools.
     Pools,
     /// Form for a new pool.
@@ -64,6 +66,10 @@ pub enum Page {
     PoolCapacity,
     /// Confirm page for archiving a pool.
     PoolArchive,
+    /// One slot of a pool.
+    PoolSlot,
+    /// Form, preview and target of what can be done to a pool's live slots.
+    PoolAct,
     /// List of tenants.
     Tenants,
     /// Form for a new tenant.
@@ -76,6 +82,10 @@ pub enum Page {
     TenantQuota,
     /// Confirm page for archiving a tenant.
     TenantArchive,
+    /// Claims, events, leases and moves, one by one.
+    Debug,
+    /// The trace of one claim.
+    DebugClaim,
     /// Search without JavaScript.
     Search,
     /// Names for the command palette, JSON.
@@ -133,10 +143,14 @@ pub enum Page {
 pub enum RailEntry {
     /// `/overview`
     Overview,
+    /// `/oncall`
+    OnCall,
     /// `/pools`
     Pools,
     /// `/tenants`
     Tenants,
+    /// `/debug`
+    Debug,
     /// `/jobs`
     Jobs,
     /// `/audit`
@@ -149,16 +163,18 @@ pub enum RailEntry {
 
 impl RailEntry {
     /// The upper group of the rail.
-    pub const MAIN: [Self; 3] = [Self::Overview, Self::Pools, Self::Tenants];
+    pub const MAIN: [Self; 4] = [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants];
     /// The lower group.
-    pub const MORE: [Self; 4] = [Self::Jobs, Self::Audit, Self::Admin, Self::Help];
+    pub const MORE: [Self; 5] = [Self::Debug, Self::Jobs, Self::Audit, Self::Admin, Self::Help];
 
     /// Its text.
     pub fn label(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
+            Self::OnCall => "On-call",
             Self::Pools => "Pools",
             Self::Tenants => "Tenants",
+            Self::Debug => "Debug",
             Self::Jobs => "Jobs",
             Self::Audit => "Audit",
             Self::Admin => "Admin",
@@ -170,8 +186,10 @@ impl RailEntry {
     pub fn path(self) -> &'static str {
         match self {
             Self::Overview => "/overview",
+            Self::OnCall => "/oncall",
             Self::Pools => "/pools",
             Self::Tenants => "/tenants",
+            Self::Debug => "/debug",
             Self::Jobs => "/jobs",
             Self::Audit => "/audit",
             Self::Admin => "/admin",
@@ -183,8 +201,10 @@ impl RailEntry {
     pub fn icon(self) -> &'static str {
         match self {
             Self::Overview => "gauge",
+            Self::OnCall => "siren",
             Self::Pools => "layers",
             Self::Tenants => "users",
+            Self::Debug => "bug",
             Self::Jobs => "history",
             Self::Audit => "pencil",
             Self::Admin => "settings",
@@ -227,9 +247,13 @@ const fn target(
 
 const SEE: Policy = Needs(Action::See);
 const PLAN: Policy = Needs(Action::Plan);
+const OPERATE: Policy = Needs(Action::Operate);
+const DEBUG: Policy = Needs(Action::Debug);
 const ADMINISTER: Policy = Needs(Action::Administer);
 
 const OVERVIEW: Option<RailEntry> = Some(RailEntry::Overview);
+const ON_CALL: Option<RailEntry> = Some(RailEntry::OnCall);
+const DEBUGGING: Option<RailEntry> = Some(RailEntry::Debug);
 const POOLS: Option<RailEntry> = Some(RailEntry::Pools);
 const TENANTS: Option<RailEntry> = Some(RailEntry::Tenants);
 const ADMIN: Option<RailEntry> = Some(RailEntry::Admin);
@@ -239,6 +263,7 @@ const HELP: Option<RailEntry> = Some(RailEntry::Help);
 pub const ROUTES: &[PageRoute] = &[
     get(Page::Home, "/", "Home (redirect to the overview)", SignedIn, OVERVIEW, &["/"]),
     get(Page::Overview, "/overview", "Executive overview", SEE, OVERVIEW, &["/overview", "/overview?kiosk=1"]),
+    get(Page::OnCall, "/oncall", "On-call board", SEE, ON_CALL, &["/oncall", "/oncall?kiosk=1"]),
     get(Page::Pools, "/pools", "Pools", SEE, POOLS, &["/pools", "/pools?view=multiples"]),
     form(Page::PoolNew, "/pools/new", "New pool", PLAN, POOLS, &["/pools/new"]),
     get(
@@ -247,8 +272,16 @@ pub const ROUTES: &[PageRoute] = &[
         "Pool",
         SEE,
         POOLS,
-        &["/pools/{pool}", "/pools/{pool}?tab=tenants", "/pools/{pool}?tab=policy", "/pools/{pool}?tab=history"],
+        &[
+            "/pools/{pool}",
+            "/pools/{pool}?tab=map",
+            "/pools/{pool}?tab=tenants",
+            "/pools/{pool}?tab=policy",
+            "/pools/{pool}?tab=history",
+        ],
     ),
+    get(Page::PoolSlot, "/pools/{pool}/slots/{slot}", "Slot", SEE, POOLS, &[]),
+    form(Page::PoolAct, "/pools/{pool}/act/{action}", "Act on live slots", OPERATE, POOLS, &[]),
     form(Page::PoolEdit, "/pools/{pool}/edit", "Edit pool", PLAN, POOLS, &["/pools/{pool}/edit"]),
     target(Page::PoolCapacity, "/pools/{pool}/capacity", "Change a pool's capacity", PLAN, POOLS),
     form(Page::PoolArchive, "/pools/{pool}/archive", "Archive pool", PLAN, POOLS, &["/pools/{pool}/archive"]),
@@ -272,6 +305,8 @@ pub const ROUTES: &[PageRoute] = &[
         TENANTS,
         &["/tenants/{tenant}/archive"],
     ),
+    get(Page::Debug, "/debug", "Debug", DEBUG, DEBUGGING, &["/debug"]),
+    get(Page::DebugClaim, "/debug/claims/{trace}", "Trace of a claim", DEBUG, DEBUGGING, &[]),
     get(Page::Search, "/search", "Search", SEE, None, &["/search", "/search?q=eu"]),
     get(Page::SearchIndex, "/search/index.json", "Names for the command palette", SEE, None, &[]),
     get(Page::Jobs, "/jobs", "Jobs", Needs(Action::SeeJobs), Some(RailEntry::Jobs), &["/jobs"]),
@@ -329,12 +364,14 @@ mod tests {
     }
 
     #[test]
-    fn forms_about_pools_and_tenants_are_for_planners_and_admin_pages_for_administrators() {
+    fn forms_about_pools_and_tenants_are_for_planners_acts_for_on_call_and_admin_pages_for_administrators() {
         for route in ROUTES {
             let changes = route.methods != Methods::Get;
             let capacity = route.pattern.starts_with("/pools") || route.pattern.starts_with("/tenants");
             if capacity {
-                assert_eq!(route.policy, if changes { PLAN } else { SEE }, "{}", route.pattern);
+                let acts = route.pattern.contains("/act/");
+                let expected = if acts { OPERATE } else { PLAN };
+                assert_eq!(route.policy, if changes { expected } else { SEE }, "{}", route.pattern);
             }
             assert_eq!(route.pattern.starts_with("/admin"), route.policy == ADMINISTER, "{}", route.pattern);
         }

@@ -27,6 +27,8 @@ pub(crate) struct Frame {
     pub actions: Vec<AnyView>,
     /// Whether the filter chips, copy link and print are offered.
     pub data_page: bool,
+    /// Seconds after which the page is loaded again where no script keeps it current.
+    pub reload_s: Option<u32>,
 }
 
 impl Frame {
@@ -39,6 +41,7 @@ impl Frame {
             crumbs: Vec::new(),
             actions: Vec::new(),
             data_page: true,
+            reload_s: None,
         }
     }
 
@@ -69,8 +72,13 @@ pub(crate) fn document(shell: &ShellModel, frame: Frame, content: AnyView) -> An
     let font = (!shell.assets.font.is_empty()).then(|| {
         view! { <link rel="preload" href=shell.assets.font.clone() r#as="font" r#type="font/woff2" crossorigin="anonymous"/> }
     });
+    let reload = frame.reload_s.map(|seconds| {
+        // Without a script the page has to come again as a whole; a tab that nobody looks at does no harm by it.
+        view! { <noscript><meta http-equiv="refresh" content=seconds.to_string()/></noscript> }
+    });
     let head = view! {
         <head>
+            {reload}
             <meta charset="utf-8"/>
             <title>{title}</title>
             <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover"/>
@@ -504,7 +512,13 @@ fn palette_links(shell: &ShellModel, viewer: &Viewer) -> String {
 /// Where the shortcuts lead: `keys|href`, one per line. Times are moved on the server's clock, so that the link is exact.
 fn shortcut_links(shell: &ShellModel, viewer: &Viewer) -> String {
     let model = &shell.filters;
-    let go = [("g o", RailEntry::Overview), ("g p", RailEntry::Pools), ("g t", RailEntry::Tenants)];
+    let go = [
+        ("g o", RailEntry::Overview),
+        ("g c", RailEntry::OnCall),
+        ("g p", RailEntry::Pools),
+        ("g t", RailEntry::Tenants),
+        ("g d", RailEntry::Debug),
+    ];
     let mut lines: Vec<String> = go
         .into_iter()
         .filter(|(_, entry)| viewer.may_open(*entry))
@@ -544,6 +558,8 @@ mod tests {
             administers: false,
             audits: false,
             sees_jobs: false,
+            operates: false,
+            debugs: false,
         }
     }
 

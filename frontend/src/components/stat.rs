@@ -148,7 +148,7 @@ pub(crate) fn stat_card(shell: &ShellModel, card: &StatCard) -> AnyView {
             {delta(shell, card, &facts)}
             <div class="hr-stat__foot">
                 <span>{foot}</span>
-                {spark(card, facts.unit)}
+                {spark_line(&card.spark, facts.unit)}
             </div>
         </article>
     }
@@ -230,10 +230,10 @@ fn compare(value: f64, previous: f64, unit: Unit) -> Comparison {
 }
 
 /// The spark line: same window as the value, no axis, the last point marked.
-fn spark(card: &StatCard, unit: Unit) -> Option<AnyView> {
+pub(crate) fn spark_line(points: &[Option<f64>], unit: Unit) -> Option<AnyView> {
     const WIDTH: f64 = 120.0;
     const HEIGHT: f64 = 32.0;
-    let known: Vec<f64> = card.spark.iter().flatten().copied().filter(|value| value.is_finite()).collect();
+    let known: Vec<f64> = points.iter().flatten().copied().filter(|value| value.is_finite()).collect();
     let (Some(lowest), Some(highest)) =
         (known.iter().copied().reduce(f64::min), known.iter().copied().reduce(f64::max))
     else {
@@ -241,13 +241,13 @@ fn spark(card: &StatCard, unit: Unit) -> Option<AnyView> {
     };
     let last = *known.last()?;
     let span = if highest > lowest { highest - lowest } else { 1.0 };
-    let step = WIDTH / (card.spark.len().max(2) - 1) as f64;
+    let step = WIDTH / (points.len().max(2) - 1) as f64;
     let x = |index: usize| index as f64 * step;
     let y = |value: f64| 2.0 + (HEIGHT - 4.0) * (1.0 - (value - lowest) / span);
     let mut path = String::new();
     let mut pen_down = false;
     let mut end = (0.0, 0.0);
-    for (index, value) in card.spark.iter().enumerate() {
+    for (index, value) in points.iter().enumerate() {
         match value {
             Some(value) if value.is_finite() => {
                 end = (x(index), y(*value));

@@ -118,6 +118,46 @@ pub(super) fn set_theme(theme: &str) {
     let _ =
         if theme == "system" { root.remove_attribute("data-theme") } else { root.set_attribute("data-theme", theme) };
     write_cookie("hr_theme", theme);
+    // What is painted rather than styled has to be painted again.
+    if let Ok(event) = web_sys::Event::new(THEME_CHANGED) {
+        let _ = window().dispatch_event(&event);
+    }
+}
+
+/// Sent to the window when a theme was chosen.
+pub(super) const THEME_CHANGED: &str = "hr-theme";
+
+/// A member of a JavaScript object; undefined if it has none of that name.
+pub(super) fn member(object: &JsValue, name: &str) -> JsValue {
+    js_sys::Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// A number of a JavaScript object.
+pub(super) fn number(object: &JsValue, name: &str) -> Option<f64> {
+    member(object, name).as_f64()
+}
+
+/// A text of a JavaScript object; empty if it has none.
+pub(super) fn text(object: &JsValue, name: &str) -> String {
+    member(object, name).as_string().unwrap_or_default()
+}
+
+/// Asks for an address and gives its text to `then`; nothing happens if there is no answer.
+pub(super) fn fetch_text(address: &str, then: impl FnOnce(String) + 'static) {
+    let address = address.to_owned();
+    wasm_bindgen_futures::spawn_local(async move {
+        let answer = wasm_bindgen_futures::JsFuture::from(window().fetch_with_str(&address)).await;
+        let Some(response) = answer.ok().and_then(|answer| answer.dyn_into::<web_sys::Response>().ok()) else { return };
+        if !response.ok() || response.redirected() {
+            return;
+        }
+        let Ok(text) = response.text() else { return };
+        if let Ok(text) = wasm_bindgen_futures::JsFuture::from(text).await
+            && let Some(text) = text.as_string()
+        {
+            then(text);
+        }
+    });
 }
 
 /// Light to dark and back, from what is seen now.

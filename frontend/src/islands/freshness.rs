@@ -4,19 +4,12 @@ use headroom_domain::format;
 use leptos::prelude::*;
 
 use super::sprite;
+use crate::live::Reading;
 
 /// Missing this many expected periods makes a live source late.
 const LATE_AFTER_PERIODS: i64 = 3;
 /// Below this age a live source is never called late, however often it sends.
 const LATE_NEVER_BELOW_MS: i64 = 15_000;
-
-/// What the pill says at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Reading {
-    class: &'static str,
-    shape: &'static str,
-    text: String,
-}
 
 /// `page_age_ms` is the time since the page was made.
 fn read(as_of_ms: Option<i64>, as_of_label: &str, now_ms: i64, period_ms: Option<i64>, page_age_ms: i64) -> Reading {
@@ -73,8 +66,15 @@ pub fn FreshnessPill(
         format!("Newest sample {as_of_label}. Reload for newer data.")
     };
     let label = StoredValue::new(as_of_label);
-    let reading =
-        Memo::new(move |_| label.with_value(|label| read(as_of_ms, label, now_ms, period_ms, page_age_ms.get())));
+    let reading = Memo::new(move |_| {
+        let page_age_ms = page_age_ms.get();
+        // A page that updates itself knows better than its clock.
+        #[cfg(feature = "hydrate")]
+        if let Some(reading) = super::live::reading() {
+            return reading;
+        }
+        label.with_value(|label| read(as_of_ms, label, now_ms, period_ms, page_age_ms))
+    });
     let mark = move || sprite(&icons, reading.get().shape);
     view! {
         <a class=move || reading.get().class href=reload title=title data-ticks="">

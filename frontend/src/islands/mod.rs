@@ -1,15 +1,18 @@
 //! The interactive parts. Each prints complete HTML on the server (feature `ssr`) and adds behaviour in the browser (feature
 //! `hydrate`); what is visible does not change when it wakes up.
 //!
-//! Islands stay small: they format durations but no dates (the tip of a chart repeats what the table says), have no JSON parser, and
+//! Islands stay small: they format durations but no dates (the tip of a chart repeats what the table says), leave JSON to the browser, and
 //! talk to the page through `data-*` attributes.
 
 mod chart;
 mod copy_link;
+mod event_stream;
 mod freshness;
+mod live;
 mod palette;
 mod print;
 mod shortcuts;
+mod slots;
 mod theme;
 
 #[cfg(feature = "hydrate")]
@@ -17,10 +20,13 @@ mod dom;
 
 pub use chart::*;
 pub use copy_link::*;
+pub use event_stream::*;
 pub use freshness::*;
+pub use live::*;
 pub use palette::*;
 pub use print::*;
 pub use shortcuts::*;
+pub use slots::*;
 pub use theme::*;
 
 use leptos::prelude::*;

@@ -35,6 +35,28 @@ pub struct ChartModel {
     pub state: PanelState,
 }
 
+impl ChartModel {
+    /// A chart of something that was never measured.
+    pub fn empty(id: &str, title: &str, from_ms: i64, to_ms: i64) -> Self {
+        Self {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            subtitle: String::new(),
+            description: String::new(),
+            variants: Vec::new(),
+            legend: Vec::new(),
+            from_ms,
+            to_ms,
+            step_ms: to_ms - from_ms,
+            columns: Vec::new(),
+            rows: Vec::new(),
+            annotations: Vec::new(),
+            csv_href: String::new(),
+            state: PanelState::Empty { text: "Nothing was measured in this range.".to_owned(), action: None },
+        }
+    }
+}
+
 /// One drawing of a chart.
 #[derive(Debug, Clone)]
 pub struct ChartVariant {

@@ -10,33 +10,41 @@
 //! - An `href` is a path on this server with its query, unescaped for HTML.
 
 mod chart;
+mod debug;
 mod error;
 mod forms;
 mod help;
 mod jobs;
 mod me;
+mod oncall;
 mod overview;
 mod people;
+mod policy;
 mod pool;
 mod pools;
 mod search;
 mod shared;
 mod shell;
+mod slots;
 mod tenant;
 mod tenants;
 
 pub use chart::*;
+pub use debug::*;
 pub use error::*;
 pub use forms::*;
 pub use help::*;
 pub use jobs::*;
 pub use me::*;
+pub use oncall::*;
 pub use overview::*;
 pub use people::*;
+pub use policy::*;
 pub use pool::*;
 pub use pools::*;
 pub use search::*;
 pub use shared::*;
 pub use shell::*;
+pub use slots::*;
 pub use tenant::*;
 pub use tenants::*;

@@ -23,13 +23,18 @@ pub struct Viewer {
     pub audits: bool,
     /// May see background work.
     pub sees_jobs: bool,
+    /// May act on live slots.
+    pub operates: bool,
+    /// May see single claims and the stream of events.
+    pub debugs: bool,
 }
 
 impl Viewer {
     /// Whether an entry of the navigation leads somewhere for this person.
     pub fn may_open(&self, entry: RailEntry) -> bool {
         match entry {
-            RailEntry::Overview | RailEntry::Pools | RailEntry::Tenants | RailEntry::Help => true,
+            RailEntry::Overview | RailEntry::OnCall | RailEntry::Pools | RailEntry::Tenants | RailEntry::Help => true,
+            RailEntry::Debug => self.debugs,
             RailEntry::Jobs => self.sees_jobs,
             RailEntry::Audit => self.audits,
             RailEntry::Admin => self.administers,
@@ -450,6 +455,8 @@ mod tests {
             administers: false,
             audits: false,
             sees_jobs: false,
+            operates: false,
+            debugs: false,
         };
         let more = |viewer: &Viewer| -> Vec<&str> {
             RailEntry::MORE.into_iter().filter(|entry| viewer.may_open(*entry)).map(RailEntry::label).collect()
@@ -458,7 +465,7 @@ mod tests {
         assert_eq!(more(&nobody), ["Help"]);
         let planner = Viewer { plans: true, audits: true, sees_jobs: true, ..nobody };
         assert_eq!(more(&planner), ["Jobs", "Audit", "Help"]);
-        let admin = Viewer { administers: true, ..planner };
-        assert_eq!(more(&admin), ["Jobs", "Audit", "Admin", "Help"]);
+        let admin = Viewer { administers: true, debugs: true, ..planner };
+        assert_eq!(more(&admin), ["Debug", "Jobs", "Audit", "Admin", "Help"]);
     }
 }

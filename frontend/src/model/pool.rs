@@ -2,7 +2,9 @@
 
 use headroom_domain::pool::{PoolKind, Properties, Service};
 
-use super::{ChartModel, EventRow, HeatmapModel, Money, Named, PanelState, Peak, TableState, UnitCost};
+use super::{
+    ChartModel, EventRow, HeatmapModel, LivePolicy, Money, Named, PanelState, Peak, PoolMap, TableState, UnitCost,
+};
 
 /// Everything on `/pools/{pool}`.
 #[derive(Debug, Clone)]
@@ -13,6 +15,8 @@ pub struct PoolModel {
     pub tab: PoolTab,
     /// Tenants that used the pool in the window, for the tab's label.
     pub tenants_count: i64,
+    /// Its slots live here: it has a policy and a map.
+    pub tracked: bool,
 }
 
 /// The header of a pool's page: what it is and how full it is.
@@ -67,6 +71,8 @@ pub struct PoolHead {
 pub enum PoolTab {
     /// `tab=trend`, the default.
     Trend(Box<PoolTrend>),
+    /// `tab=map`, of tracked pools
+    Map(Box<PoolMap>),
     /// `tab=tenants`
     Tenants(PoolTenants),
     /// `tab=policy`
@@ -151,6 +157,8 @@ pub struct PoolPolicy {
     pub quotas: Vec<QuotaRow>,
     /// Reservations now and ahead, by start.
     pub reservations: Vec<ReservationRow>,
+    /// The rules of its slots; `None` if they live elsewhere.
+    pub live: Option<LivePolicy>,
 }
 
 /// One entry of a pool's capacity history.

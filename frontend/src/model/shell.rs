@@ -58,6 +58,11 @@ impl ShellModel {
     pub fn plans(&self) -> bool {
         self.viewer.as_ref().is_some_and(|viewer| viewer.plans)
     }
+
+    /// Whether the page offers what acts on live slots.
+    pub fn operates(&self) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| viewer.operates)
+    }
 }
 
 /// The filters of a page with the choices they offer.

@@ -2,14 +2,17 @@
 //!
 //! Render with [`crate::render::document`]: `document(|| pages::overview(&shell, &model))`.
 
+mod act;
 mod admin;
 mod archive;
 mod audit;
+mod debug;
 mod error;
 mod help;
 mod jobs;
 mod login;
 mod me;
+mod oncall;
 mod onward;
 mod overview;
 mod pool;
@@ -21,6 +24,7 @@ mod search;
 mod settings;
 mod setup;
 mod shortcuts;
+mod slot;
 mod tenant;
 mod tenant_form;
 mod tenants;
@@ -28,14 +32,17 @@ mod tokens;
 mod user_form;
 mod users;
 
+pub use act::act;
 pub use admin::admin;
 pub use archive::archive;
 pub use audit::audit;
+pub use debug::{claim_trace, debug};
 pub use error::error;
 pub use help::help;
 pub use jobs::jobs;
 pub use login::login;
 pub use me::me;
+pub use oncall::oncall;
 pub use onward::onward;
 pub use overview::overview;
 pub use pool::pool;
@@ -47,6 +54,7 @@ pub use search::search;
 pub use settings::settings;
 pub use setup::setup;
 pub use shortcuts::shortcuts;
+pub use slot::slot;
 pub use tenant::tenant;
 pub use tenant_form::tenant_form;
 pub use tenants::tenants;

@@ -8,15 +8,21 @@ use crate::components::chart::chart_card;
 use crate::components::definition::tip;
 use crate::components::events::event_list;
 use crate::components::heatmap::heatmap_card;
-use crate::components::icon::icon;
+use crate::components::icon::{icon, state_icon};
+use crate::components::live::{Listening, listen, live, live_count};
 use crate::components::shell::{Frame, document, scope_text};
+use crate::components::slot_map::{Size, slot_map};
 use crate::components::state::{Tone, button_link, panel, strip};
 use crate::components::table::{Head, heads, pager, text_filter};
-use crate::components::value::{ago, count, day_time_text, instant, level, or_unknown, peak_text, percent, unknown};
-use crate::model::{
-    Level, Link, PoolHead, PoolHistory, PoolModel, PoolPolicy, PoolTab, PoolTenantRow, PoolTenants, PoolTrend,
-    QuotaRow, ReservationRow, ShellModel, Unit,
+use crate::components::value::{
+    ago, count, day_time, day_time_text, instant, level, or_unknown, peak_text, percent, unknown,
 };
+use crate::live::Figure;
+use crate::model::{
+    Level, Link, LivePolicy, PolicySource, PoolHead, PoolHistory, PoolMap, PoolMode, PoolModel, PoolPolicy, PoolTab,
+    PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, SlotAction, Unit,
+};
+use crate::pages::act::act_path;
 use crate::url::{pool_path, tenant_path};
 
 /// `/pools/{pool}`
@@ -33,6 +39,7 @@ pub fn pool(shell: &ShellModel, model: &PoolModel) -> AnyView {
     };
     let tab = match &model.tab {
         PoolTab::Trend(trend) => trend_tab(shell, trend),
+        PoolTab::Map(map) => map_tab(shell, map),
         PoolTab::Tenants(tenants) => tenants_tab(shell, tenants),
         PoolTab::Policy(policy) => policy_tab(shell, head, policy),
         PoolTab::History(history) => history_tab(shell, history),
@@ -154,22 +161,18 @@ fn fullness(shell: &ShellModel, head: &PoolHead) -> AnyView {
 fn tabs(shell: &ShellModel, model: &PoolModel) -> AnyView {
     let current = match model.tab {
         PoolTab::Trend(_) => "trend",
+        PoolTab::Map(_) => "map",
         PoolTab::Tenants(_) => "tenants",
         PoolTab::Policy(_) => "policy",
         PoolTab::History(_) => "history",
     };
     let tenants = format::count(model.tenants_count);
-    tab_links(
-        shell,
-        "Pool",
-        current,
-        &[
-            ("trend", "Trend", None),
-            ("tenants", "Tenants", Some(tenants)),
-            ("policy", "Policy", None),
-            ("history", "History", None),
-        ],
-    )
+    let mut entries = vec![("trend", "Trend", None)];
+    if model.tracked {
+        entries.push(("map", "Map", None));
+    }
+    entries.extend([("tenants", "Tenants", Some(tenants)), ("policy", "Policy", None), ("history", "History", None)]);
+    tab_links(shell, "Pool", current, &entries)
 }
 
 /// Tabs are links: each is a page of its own. The first one is the default and needs no parameter.
@@ -185,14 +188,124 @@ pub(super) fn tab_links(
         .map(|(index, (id, text, number))| {
             let id = if index == 0 { "" } else { *id };
             // Sorting and paging of one tab mean nothing on another.
-            let href =
-                shell.url.replace(&shell.path, &[("tab", id), ("sort", ""), ("dir", ""), ("cur", ""), ("q", "")]);
+            let href = shell
+                .url
+                .replace(&shell.path, &[("tab", id), ("sort", ""), ("dir", ""), ("cur", ""), ("q", ""), ("state", "")]);
             let here = (tabs[index].0 == current).then_some("page");
             let number = number.as_ref().map(|number| view! { <span class="hr-tabs__n">{number.clone()}</span> });
             view! { <a href=href aria-current=here>{*text}{number}</a> }
         })
         .collect_view();
     view! { <nav class="hr-tabs" aria-label=label>{links}</nav> }.into_any()
+}
+
+/// The live figures of the pool, what can be done, and its slots one by one.
+fn map_tab(shell: &ShellModel, model: &PoolMap) -> AnyView {
+    let slug = &model.map.pool.slug;
+    let reason = "nothing was heard of it yet";
+    let mode = match model.mode {
+        PoolMode::Open => {
+            view! { <span class="hr-pill hr-pill--ok">{state_icon(shell, "state-ok")}"open"</span> }.into_any()
+        }
+        other => {
+            view! { <span class="hr-pill hr-pill--warn">{state_icon(shell, "state-maintenance")}{other.word()}</span> }
+                .into_any()
+        }
+    };
+    let p95 = live(
+        "claim_p95_us",
+        Some(slug),
+        Figure::Micros,
+        model.claim_p95_us.map(|us| us as f64),
+        "no claims in the last minute",
+    );
+    let actions = shell.operates().then(|| {
+        let links = SlotAction::ALL
+            .into_iter()
+            .filter(|action| {
+                (*action == SlotAction::Open) == (model.mode != PoolMode::Open)
+                    || !matches!(action, SlotAction::Open | SlotAction::Hold)
+            })
+            .map(|action| {
+                view! { <a class="hr-btn" href=act_path(slug, action) title=action.effect()>{action.label()}</a> }
+            })
+            .collect_view();
+        view! { <div class="hr-tools" role="group" aria-label="Act on this pool">{links}</div> }
+    });
+    view! {
+        {listen(shell, Listening { topics: "live,slots", pool: slug.clone(), refreshes: true })}
+        <p class="hr-livebar">
+            <span class="hr-dot">"Claims: "<span data-refresh="pool-mode" data-ticks="">{mode}</span></span>
+            <span class="hr-dot">{live_count("granted_1m", Some(slug), model.granted_1m, reason)}" granted/min"</span>
+            <span class="hr-dot">{live_count("rejected_1m", Some(slug), model.rejected_1m, reason)}" rejected/min"</span>
+            <span class="hr-dot">{live_count("queued", Some(slug), model.queued, reason)}" waiting"</span>
+            <span class="hr-dot">"claim P95 "{p95}</span>
+        </p>
+        {actions}
+        {slot_map(shell, &model.map, Size::Full, None)}
+    }
+    .into_any()
+}
+
+/// The rules of the pool's slots, with the values in force.
+fn live_policy(shell: &ShellModel, policy: &LivePolicy) -> AnyView {
+    let groups = policy
+        .groups
+        .iter()
+        .map(|group| {
+            let rows = group
+                .rows
+                .iter()
+                .map(|row| {
+                    let class = if row.source == PolicySource::Override { "hr-pill hr-pill--warn" } else { "hr-pill" };
+                    view! {
+                        <tr>
+                            <th scope="row">{row.label.clone()}</th>
+                            <td>{row.value.clone()}</td>
+                            <td><span class=class>{row.source.word()}</span></td>
+                            <td class="hr-muted">{row.note.clone()}</td>
+                        </tr>
+                    }
+                })
+                .collect_view();
+            view! {
+                <tbody>
+                    <tr class="hr-table__group"><th scope="rowgroup" colspan="4">{group.title.clone()}</th></tr>
+                    {rows}
+                </tbody>
+            }
+        })
+        .collect_view();
+    let changed = policy.changed.as_ref().map_or_else(
+        || "never changed".into_any(),
+        |(at, by)| view! { "changed "{day_time(shell, *at)}{format!(" by {by}")} }.into_any(),
+    );
+    view! {
+        <section class="hr-card" aria-labelledby="rules-title">
+            <div class="hr-card__head">
+                <h2 id="rules-title">"Rules in force"</h2>
+                <span class="hr-card__sub">
+                    <span class="hr-dot">{format!("version {}", policy.version)}</span>
+                    <span class="hr-dot">{changed}</span>
+                </span>
+            </div>
+            <div class="hr-scroll" role="group" tabindex="0" aria-labelledby="rules-title">
+                <table class="hr-table hr-table--tight">
+                    <caption class="hr-vh">"Rules of this pool's slots, the value in force and where it comes from"</caption>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Rule"</th>
+                            <th scope="col">"In force"</th>
+                            <th scope="col">"From"</th>
+                            <th scope="col">"Note"</th>
+                        </tr>
+                    </thead>
+                    {groups}
+                </table>
+            </div>
+        </section>
+    }
+    .into_any()
 }
 
 fn trend_tab(shell: &ShellModel, trend: &PoolTrend) -> AnyView {
@@ -402,7 +515,9 @@ fn policy_tab(shell: &ShellModel, head: &PoolHead, policy: &PoolPolicy) -> AnyVi
     let edit = shell.plans().then(|| {
         view! { <a class="hr-btn hr-btn--small" href=format!("{}/edit", pool_path(&head.pool.slug))>"Edit"</a> }
     });
+    let rules = policy.live.as_ref().map(|policy| live_policy(shell, policy));
     view! {
+        {rules}
         <div class="hr-grid hr-grid--half">
             <section class="hr-card" aria-labelledby="properties-title">
                 <div class="hr-card__head">

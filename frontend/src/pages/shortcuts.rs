@@ -15,7 +15,13 @@ const GENERAL: &[(&[&str], &str)] = &[
     (&["y"], "copy the link that follows time"),
 ];
 
-const GO: &[(&[&str], &str)] = &[(&["g", "o"], "Overview"), (&["g", "p"], "Pools"), (&["g", "t"], "Tenants")];
+const GO: &[(&[&str], &str)] = &[
+    (&["g", "o"], "Overview"),
+    (&["g", "c"], "On-call"),
+    (&["g", "p"], "Pools"),
+    (&["g", "t"], "Tenants"),
+    (&["g", "d"], "Debug"),
+];
 
 const RANGE: &[(&[&str], &str)] = &[
     (&["t", "←"], "half a range earlier"),
@@ -34,6 +40,17 @@ const CHART: &[(&[&str], &str)] = &[
     (&["T"], "open the chart's data table"),
 ];
 
+const SLOTS: &[(&[&str], &str)] = &[
+    (&["←", "→", "↑", "↓"], "one box further"),
+    (&["Home"], "first box of the row"),
+    (&["End"], "last box of the row"),
+    (&["PgUp", "PgDn"], "ten rows up or down"),
+    (&["]"], "next slot that is leaked, draining, offline or hot"),
+    (&["["], "the one before"),
+    (&["0–9", "Enter"], "jump to a slot by its number"),
+    (&["Enter"], "open the slot"),
+];
+
 /// `/help/shortcuts`
 pub fn shortcuts(shell: &ShellModel) -> AnyView {
     let state = if shell.shortcuts { "Single keys are on." } else { "Single keys are off." };
@@ -44,6 +61,7 @@ pub fn shortcuts(shell: &ShellModel) -> AnyView {
         {group("go", "Go to", GO)}
         {group("range", "Range of time", RANGE)}
         {group("chart", "On a focused chart", CHART)}
+        {group("slots", "On a focused slot map", SLOTS)}
     };
     document(shell, frame, content.into_any())
 }

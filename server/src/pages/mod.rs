@@ -10,6 +10,7 @@ mod figure;
 mod form;
 mod help;
 mod jobs;
+mod live;
 mod me;
 mod overview;
 mod pool;
@@ -57,11 +58,16 @@ fn handler(page: Page) -> MethodRouter<AppState> {
             Redirect::to(&format!("{home}{query}"))
         }),
         Page::Overview => get(overview::get),
+        Page::OnCall => get(live::oncall),
+        Page::Debug => get(live::debug),
+        Page::DebugClaim => get(live::claim),
         Page::Pools => get(pools::get),
         Page::PoolNew => get(pool_form::new).post(pool_form::create),
         Page::Pool => get(pool::get),
         Page::PoolEdit => get(pool_form::edit).post(pool_form::update),
         Page::PoolCapacity => post(pool_form::capacity),
+        Page::PoolSlot => get(live::slot),
+        Page::PoolAct => get(live::act).post(live::act),
         Page::PoolArchive => get(archive::pool).post(archive::archive_pool),
         Page::Tenants => get(tenants::get),
         Page::TenantNew => get(tenant_form::new).post(tenant_form::create),

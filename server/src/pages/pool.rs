@@ -102,7 +102,7 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
             }
         }
     };
-    let model = PoolModel { head: head(&detail), tab, tenants_count: detail.tenants };
+    let model = PoolModel { head: head(&detail), tab, tenants_count: detail.tenants, tracked: false };
     Ok(page(&shell, StatusCode::OK, || pages::pool(&shell, &model)))
 }
 
@@ -385,6 +385,7 @@ async fn policy(app: &App, window: &Window, d: &PoolDetail) -> crate::app::Resul
             })
             .collect(),
         reservations: reservations.iter().map(|(slug, name, r)| reservation_row(slug, name, r)).collect(),
+        live: None,
     })
 }
 

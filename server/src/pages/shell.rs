@@ -105,6 +105,8 @@ fn viewer(caller: &Caller) -> Option<Viewer> {
         administers: caller.may(Action::Administer),
         audits: caller.may(Action::SeeOwnChanges),
         sees_jobs: caller.may(Action::SeeJobs),
+        operates: caller.may(Action::Operate),
+        debugs: caller.may(Action::Debug),
     })
 }
 

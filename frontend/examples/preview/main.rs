@@ -5,6 +5,8 @@
 
 #![expect(clippy::wildcard_imports, reason = "the sample uses nearly every model")]
 
+mod live;
+
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -148,6 +150,8 @@ fn shell(title: &str, path: &str, rail: Option<RailEntry>, honoured: FilterSet) 
             administers: true,
             audits: true,
             sees_jobs: true,
+            operates: true,
+            debugs: true,
         }),
     }
 }
@@ -507,7 +511,7 @@ fn events() -> Vec<EventRow> {
 }
 
 fn pool(tab: PoolTab) -> PoolModel {
-    PoolModel { head: head(), tab, tenants_count: 41 }
+    PoolModel { head: head(), tab, tenants_count: 41, tracked: true }
 }
 
 fn trend_tab() -> PoolTab {
@@ -561,6 +565,7 @@ fn policy() -> PoolTab {
             from_ms: NOW - 30 * DAY,
             to_ms: None,
         }],
+        live: Some(live::live_policy()),
     }))
 }
 
@@ -683,7 +688,7 @@ fn pool_form(mode: FormMode, with_errors: bool) -> PoolFormModel {
 }
 
 fn all_pages() -> Vec<(&'static str, String)> {
-    use RailEntry::{Admin, Audit, Help, Jobs, Overview, Pools, Tenants};
+    use RailEntry::{Admin, Audit, Debug, Help, Jobs, OnCall, Overview, Pools, Tenants};
 
     let overview_shell = shell("Overview", "/overview", Some(Overview), FilterSet::ALL);
     let kiosk = ShellModel { kiosk: true, ..overview_shell.clone() };
@@ -712,6 +717,9 @@ fn all_pages() -> Vec<(&'static str, String)> {
     };
     let pools_shell = shell("Pools", "/pools", Some(Pools), FilterSet::ALL);
     let pool_shell = shell("ingress-eu", "/pools/ingress-eu", Some(Pools), FilterSet::POOL);
+    let debug_shell = shell("Debug ingress-eu", "/debug", Some(Debug), FilterSet { range: true, ..FilterSet::NONE });
+    let oncall_shell =
+        shell("On-call", "/oncall", Some(OnCall), FilterSet { pool: true, tenant: true, ..FilterSet::NONE });
     let tenants_shell = shell("Tenants", "/tenants", Some(Tenants), FilterSet::ALL);
     let tenant_shell = shell("acme-search", "/tenants/acme-search", Some(Tenants), FilterSet::TENANT);
     let plain = |title: &str, path: &str, rail| shell(title, path, rail, FilterSet::NONE);
@@ -772,6 +780,47 @@ fn all_pages() -> Vec<(&'static str, String)> {
             }),
         ),
         ("overview", render::document(|| pages::overview(&overview_shell, &overview()))),
+        ("oncall", render::document(|| pages::oncall(&oncall_shell, &live::oncall()))),
+        ("oncall-calm", render::document(|| pages::oncall(&oncall_shell, &live::calm()))),
+        ("oncall-kiosk", {
+            let kiosk = ShellModel { kiosk: true, ..oncall_shell.clone() };
+            render::document(|| pages::oncall(&kiosk, &live::oncall()))
+        }),
+        ("oncall-small", {
+            let model = OnCallModel { map: Some(live::small_map(60)), ..live::oncall() };
+            render::document(|| pages::oncall(&oncall_shell, &model))
+        }),
+        ("oncall-middle", {
+            let model = OnCallModel { map: Some(live::small_map(1_200)), ..live::oncall() };
+            render::document(|| pages::oncall(&oncall_shell, &model))
+        }),
+        ("debug", render::document(|| pages::debug(&debug_shell, &live::debug()))),
+        ("debug-claim", {
+            let twin = TraceModel { at_ms: NOW - 41_900, ..live::trace() };
+            let model = ClaimTraceModel { trace: live::trace(), twin: Some(twin), events: live::events(5) };
+            render::document(|| pages::claim_trace(&plain("7f3a9c04", "/debug/claims/7f3a9c04", Some(Debug)), &model))
+        }),
+        ("pool-map", render::document(|| pages::pool(&pool_shell, &pool(live::pool_map(None))))),
+        ("pool-map-lit", {
+            let lit = Some(headroom_frontend::slotmap::SlotState::Leaked);
+            render::document(|| pages::pool(&pool_shell, &pool(live::pool_map(lit))))
+        }),
+        ("slot", {
+            let shell = plain("Slot 4711", "/pools/ingress-eu/slots/4711", Some(Pools));
+            render::document(|| pages::slot(&shell, &live::slot_page(true)))
+        }),
+        ("slot-used", {
+            let shell = plain("Slot 4711", "/pools/ingress-eu/slots/4711", Some(Pools));
+            render::document(|| pages::slot(&shell, &live::slot_page(false)))
+        }),
+        ("act", {
+            let shell = plain("Reclaim slots", "/pools/ingress-eu/act/reclaim", Some(Pools));
+            render::document(|| pages::act(&shell, &live::reclaim()))
+        }),
+        ("act-form", {
+            let shell = plain("Cut a quota", "/pools/ingress-eu/act/cut-quota", Some(Pools));
+            render::document(|| pages::act(&shell, &live::cut_quota()))
+        }),
         ("kiosk", render::document(|| pages::overview(&kiosk, &overview()))),
         ("states", render::document(|| pages::overview(&noisy, &hurt))),
         ("pools", render::document(|| pages::pools(&pools_shell, &pools(false)))),

@@ -1,0 +1,563 @@
+//! Live updates: one stream per browser, relayed from tab to tab, its numbers written in place.
+
+use leptos::prelude::*;
+
+/// Listens to the stream and keeps every `data-live` on the page current. Prints nothing: the page is complete without it.
+#[island]
+pub fn LiveUpdates(
+    /// Topics of the stream, with commas.
+    topics: String,
+    /// The pool of the topics `slots` and `log`; empty if none.
+    pool: String,
+    /// Pools that sums are about, with commas; empty is all.
+    pools: String,
+    /// Ask for the page again now and then and put every `data-refresh` in place.
+    refreshes: bool,
+) -> impl IntoView {
+    #[cfg(feature = "hydrate")]
+    {
+        stream::start(&topics, &pool);
+        figures::start(&pools);
+        if refreshes {
+            refresh::start();
+        }
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = (topics, pool, pools, refreshes);
+    view! { <span hidden="" data-live-root=""></span> }
+}
+
+#[cfg(feature = "hydrate")]
+pub(super) use stream::{reading, subscribe};
+
+/// Getting the messages: from the server, or from the tab that gets them.
+#[cfg(feature = "hydrate")]
+mod stream {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use leptos::prelude::{document, set_interval, set_timeout, window};
+    use wasm_bindgen::JsCast;
+    use wasm_bindgen::prelude::*;
+    use web_sys::{BroadcastChannel, EventSource, MessageEvent};
+
+    use crate::islands::dom;
+    use crate::live::{self, Election, Reading};
+
+    type Subscriber = (&'static str, Rc<dyn Fn(&JsValue)>);
+
+    /// What one tab wants, by its id, and when it last said so.
+    struct Want {
+        tab: u32,
+        want: String,
+        said_ms: f64,
+    }
+
+    struct State {
+        election: Election,
+        own: String,
+        wants: Vec<Want>,
+        channel: Option<BroadcastChannel>,
+        source: Option<EventSource>,
+        address: String,
+        attempt: u32,
+        connected: bool,
+        started_ms: f64,
+        heard_ms: Option<f64>,
+    }
+
+    thread_local! {
+        static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
+        static SUBSCRIBERS: RefCell<Vec<Subscriber>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Events of the stream that are passed on.
+    const EVENTS: [&str; 4] = ["live", "slots", "log", "reset"];
+    /// A tab that was not heard for so long is gone. Browsers let hidden tabs speak once a minute.
+    const WANT_LASTS_MS: f64 = 150_000.0;
+
+    /// Calls `run` with each message of a kind, read from its JSON.
+    pub(in crate::islands) fn subscribe(kind: &'static str, run: impl Fn(&JsValue) + 'static) {
+        SUBSCRIBERS.with_borrow_mut(|all| all.push((kind, Rc::new(run))));
+    }
+
+    /// How long ago something was heard; `None` while the page is as the server made it.
+    pub(super) fn age_ms() -> Option<i64> {
+        STATE.with_borrow(|state| {
+            let state = state.as_ref()?;
+            let now = dom::monotonic_ms();
+            match state.heard_ms {
+                Some(heard) => Some((now - heard) as i64),
+                // A stream that never came is not called live.
+                None => Some(now as i64).filter(|_| now - state.started_ms > live::LATE_MS as f64),
+            }
+        })
+    }
+
+    /// What the freshness pill has to say; `None` while the page is as the server made it.
+    pub(in crate::islands) fn reading() -> Option<Reading> {
+        let age_ms = age_ms()?;
+        let connected = STATE.with_borrow(|state| state.as_ref().is_some_and(|state| state.connected));
+        Some(live::read(age_ms, connected))
+    }
+
+    fn with<T>(run: impl FnOnce(&mut State) -> T) -> Option<T> {
+        STATE.with_borrow_mut(|state| state.as_mut().map(run))
+    }
+
+    pub(super) fn start(topics: &str, pool: &str) {
+        let now = dom::monotonic_ms();
+        let id = (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
+        let channel = BroadcastChannel::new("hr").ok();
+        STATE.set(Some(State {
+            election: Election::new(id, now),
+            own: format!("{topics}|{pool}"),
+            wants: Vec::new(),
+            channel: channel.clone(),
+            source: None,
+            address: String::new(),
+            attempt: 0,
+            connected: false,
+            started_ms: now,
+            heard_ms: None,
+        }));
+        let Some(channel) = channel else {
+            // A browser without a channel between its tabs: each tab for itself.
+            lead();
+            return;
+        };
+        dom::listen(&channel, "message", |event: MessageEvent| {
+            if let Some(text) = event.data().as_string() {
+                relayed(&text);
+            }
+        });
+        say_want();
+        set_interval(say_want, std::time::Duration::from_secs(20));
+        if !lead_with_lock() {
+            set_interval(elect, std::time::Duration::from_millis(live::BEAT_MS.unsigned_abs().into()));
+        }
+        dom::listen(&window(), "pagehide", |_: web_sys::Event| leave());
+    }
+
+    fn post(text: &str) {
+        let channel = with(|state| state.channel.clone()).flatten();
+        if let Some(channel) = channel {
+            let _ = channel.post_message(&JsValue::from_str(text));
+        }
+    }
+
+    fn say_want() {
+        let text = with(|state| format!("want\n{}\n{}", state.election.id, state.own));
+        post(&text.unwrap_or_default());
+        reopen_if_needed();
+    }
+
+    /// Waits for the lock that one tab of the browser has. Locks exist on encrypted connections only.
+    fn lead_with_lock() -> bool {
+        let locks = dom::member(&window().navigator(), "locks");
+        let Ok(request) = dom::member(&locks, "request").dyn_into::<js_sys::Function>() else { return false };
+        let got = Closure::once_into_js(|_: JsValue| {
+            lead();
+            // The lock is kept until the page goes away.
+            js_sys::Promise::new(&mut |_, _| {})
+        });
+        request.call2(&locks, &JsValue::from_str("hr-sse"), &got).is_ok()
+    }
+
+    fn elect() {
+        let now = dom::monotonic_ms();
+        let begins = with(|state| state.election.tick(now)).unwrap_or(false);
+        if begins {
+            lead();
+        }
+        let beat = with(|state| state.election.leads.then(|| format!("beat\n{}", state.election.id))).flatten();
+        if let Some(beat) = beat {
+            post(&beat);
+        }
+    }
+
+    fn lead() {
+        with(|state| state.election.leads = true);
+        post("who");
+        reopen_if_needed();
+    }
+
+    fn leave() {
+        let led = with(|state| {
+            if let Some(source) = state.source.take() {
+                source.close();
+            }
+            std::mem::replace(&mut state.election.leads, false)
+        });
+        if led == Some(true) {
+            post("bye");
+        }
+    }
+
+    /// A message of another tab: a word, and what belongs to it on the next lines.
+    fn relayed(text: &str) {
+        let (word, rest) = text.split_once('\n').unwrap_or((text, ""));
+        let now = dom::monotonic_ms();
+        match word {
+            "m" => {
+                if let Some((kind, data)) = rest.split_once('\n') {
+                    take(kind, data);
+                }
+            }
+            "state" => {
+                with(|state| state.connected = rest == "1");
+            }
+            "want" => {
+                let Some((tab, want)) = rest.split_once('\n') else { return };
+                let Ok(tab) = tab.parse::<u32>() else { return };
+                with(|state| {
+                    state.wants.retain(|other| other.tab != tab && now - other.said_ms < WANT_LASTS_MS);
+                    state.wants.push(Want { tab, want: want.to_owned(), said_ms: now });
+                });
+                reopen_if_needed();
+            }
+            "who" => {
+                let text = with(|state| format!("want\n{}\n{}", state.election.id, state.own));
+                post(&text.unwrap_or_default());
+            }
+            "beat" => {
+                let Ok(other) = rest.parse::<u32>() else { return };
+                let gives_up = with(|state| state.election.heard(other, now)).unwrap_or(false);
+                if gives_up {
+                    with(|state| {
+                        if let Some(source) = state.source.take() {
+                            source.close();
+                        }
+                        state.address.clear();
+                    });
+                }
+            }
+            "bye" => {
+                with(|state| state.election.orphaned(now));
+            }
+            _ => {}
+        }
+    }
+
+    /// Opens the stream if this tab leads and what the tabs want is not what the stream carries.
+    fn reopen_if_needed() {
+        let address = with(|state| {
+            if !state.election.leads {
+                return None;
+            }
+            let mut wants = vec![state.own.clone()];
+            wants.extend(state.wants.iter().map(|want| want.want.clone()));
+            let address = live::stream_address(&wants);
+            (address != state.address).then_some(address)
+        })
+        .flatten();
+        if let Some(address) = address {
+            open(address);
+        }
+    }
+
+    fn open(address: String) {
+        let Ok(source) = EventSource::new(&address) else { return };
+        let old = with(|state| {
+            state.address = address;
+            state.source.replace(source.clone())
+        });
+        if let Some(old) = old.flatten() {
+            old.close();
+        }
+        for kind in EVENTS {
+            dom::listen(&source, kind, move |event: MessageEvent| {
+                let Some(data) = event.data().as_string() else { return };
+                post(&format!("m\n{kind}\n{data}"));
+                take(kind, &data);
+            });
+        }
+        dom::listen(&source, "open", |_: web_sys::Event| connected(true));
+        let mine = source.clone();
+        dom::listen(&source, "error", move |_: web_sys::Event| failed(&mine));
+    }
+
+    fn connected(is: bool) {
+        with(|state| {
+            state.connected = is;
+            if is {
+                state.attempt = 0;
+            }
+        });
+        post(if is { "state\n1" } else { "state\n0" });
+    }
+
+    /// The browser asks again once by itself, saying where it stopped; after that the pauses grow.
+    fn failed(source: &EventSource) {
+        let is_current = with(|state| state.source.as_ref() == Some(source)).unwrap_or(false);
+        if !is_current {
+            source.close();
+            return;
+        }
+        let again = with(|state| {
+            let resumes = state.connected && source.ready_state() == EventSource::CONNECTING;
+            if resumes {
+                return None;
+            }
+            source.close();
+            state.source = None;
+            state.address.clear();
+            let attempt = state.attempt;
+            state.attempt += 1;
+            Some(attempt)
+        })
+        .flatten();
+        connected(false);
+        if let Some(attempt) = again {
+            with(|state| state.attempt = attempt + 1);
+            let pause = live::back_off_ms(attempt, js_sys::Math::random());
+            let pause = std::time::Duration::from_millis(pause.unsigned_abs().into());
+            set_timeout(
+                || {
+                    reopen_if_needed();
+                    // What was sent meanwhile is lost to a new stream.
+                    dispatch("reset", &JsValue::NULL);
+                },
+                pause,
+            );
+        }
+    }
+
+    fn take(kind: &str, data: &str) {
+        with(|state| {
+            state.heard_ms = Some(dom::monotonic_ms());
+            state.connected = true;
+        });
+        let Ok(value) = js_sys::JSON::parse(data) else { return };
+        // A tab that nobody sees keeps only what it cannot ask for later.
+        if kind == "live" && document().hidden() {
+            return;
+        }
+        dispatch(kind, &value);
+    }
+
+    fn dispatch(kind: &str, value: &JsValue) {
+        let called: Vec<Rc<dyn Fn(&JsValue)>> = SUBSCRIBERS
+            .with_borrow(|all| all.iter().filter(|(other, _)| *other == kind).map(|(_, run)| Rc::clone(run)).collect());
+        for run in called {
+            run(value);
+        }
+    }
+}
+
+/// Writing the numbers.
+#[cfg(feature = "hydrate")]
+mod figures {
+    use leptos::prelude::{set_interval, window};
+    use wasm_bindgen::JsCast;
+    use wasm_bindgen::prelude::*;
+    use web_sys::Element;
+
+    use super::stream;
+    use crate::islands::dom;
+    use crate::live::{Figure, LATE_MS, STALE_MS, Totals};
+
+    pub(super) fn start(pools: &str) {
+        let scope: Vec<String> = pools.split(',').filter(|slug| !slug.is_empty()).map(str::to_owned).collect();
+        stream::subscribe("live", move |message| write_all(message, &scope));
+        set_interval(mark_age, std::time::Duration::from_secs(1));
+    }
+
+    fn totals_of(pool: &JsValue) -> Totals {
+        let figure = |name| dom::number(pool, name).unwrap_or(0.0);
+        Totals {
+            capacity: figure("capacity"),
+            occupied: figure("occupied"),
+            free: figure("free"),
+            leaked: figure("leaked"),
+            queued: figure("queued"),
+            granted_1m: figure("granted_1m"),
+            rejected_1m: figure("rejected_1m"),
+            claim_p95_us: figure("claim_p95_us"),
+            claim_p99_us: figure("claim_p99_us"),
+        }
+    }
+
+    fn write_all(message: &JsValue, scope: &[String]) {
+        let pools: Vec<(String, Totals)> = js_sys::Array::from(&dom::member(message, "pools"))
+            .iter()
+            .map(|pool| (dom::text(&pool, "slug"), totals_of(&pool)))
+            .collect();
+        let mut all = Totals::default();
+        let mut any = false;
+        for (slug, pool) in &pools {
+            if scope.is_empty() || scope.contains(slug) {
+                all.add(pool);
+                any = true;
+            }
+        }
+        for element in dom::all("[data-live]") {
+            let Some(name) = element.get_attribute("data-live") else { continue };
+            let value = match (name.split_once('.'), element.get_attribute("data-pool")) {
+                (Some((part, figure)), _) => dom::number(&dom::member(message, part), figure),
+                (None, Some(slug)) => {
+                    pools.iter().find(|(other, _)| *other == slug).and_then(|(_, pool)| pool.get(&name))
+                }
+                (None, None) => any.then(|| all.get(&name)).flatten(),
+            };
+            if let Some(value) = value {
+                write(&element, value);
+            }
+        }
+    }
+
+    /// Writes a number where it differs. Selected text stays as it is: somebody is copying it.
+    fn write(element: &Element, value: f64) {
+        let figure = element.get_attribute("data-as").and_then(|word| Figure::parse(&word)).unwrap_or(Figure::Count);
+        let text = figure.text(value);
+        if element.text_content().as_deref() == Some(&text) || is_selected(element) {
+            return;
+        }
+        let _ = element.remove_attribute("title");
+        // The text node is kept: replacing it would end a selection around it.
+        match element.first_child() {
+            Some(node) => node.set_node_value(Some(&text)),
+            None => element.set_text_content(Some(&text)),
+        }
+    }
+
+    pub(super) fn is_selected(element: &Element) -> bool {
+        let selection =
+            dom::member(&window(), "getSelection").dyn_into::<js_sys::Function>().and_then(|get| get.call0(&window()));
+        let Ok(selection) = selection else { return false };
+        if dom::member(&selection, "isCollapsed").as_bool() != Some(false) {
+            return false;
+        }
+        let contains = dom::member(&selection, "containsNode").dyn_into::<js_sys::Function>();
+        contains
+            .and_then(|contains| contains.call2(&selection, element, &JsValue::TRUE))
+            .ok()
+            .and_then(|found| found.as_bool())
+            .unwrap_or(false)
+    }
+
+    /// Old numbers look old, and the page says since when. They stay what they were: the unknown is not zero.
+    fn mark_age() {
+        let Some(age_ms) = stream::age_ms() else { return };
+        let Some(root) = dom::root() else { return };
+        let stale = age_ms > STALE_MS;
+        let _ = if stale { root.set_attribute("data-stale", "") } else { root.remove_attribute("data-stale") };
+        for place in dom::all("[data-live-note]") {
+            let shown = age_ms > LATE_MS && stale;
+            let _ = if shown { place.remove_attribute("hidden") } else { place.set_attribute("hidden", "") };
+            if shown && let Ok(Some(words)) = place.query_selector("span") {
+                let age = headroom_domain::format::duration(age_ms / 1_000 * 1_000);
+                words.set_text_content(Some(&format!(
+                    "No data for {age}. The figures are the last known ones, not zero."
+                )));
+            }
+        }
+    }
+}
+
+/// Asking for the page again: what the stream does not carry.
+#[cfg(feature = "hydrate")]
+mod refresh {
+    use leptos::prelude::{document, set_interval, window};
+    use web_sys::{Document, DomParser, Element, SupportedType};
+
+    use super::figures::is_selected;
+    use crate::islands::dom;
+
+    const EVERY: std::time::Duration = std::time::Duration::from_secs(20);
+
+    pub(super) fn start() {
+        set_interval(
+            || {
+                if document().hidden() {
+                    return;
+                }
+                if let Ok(address) = window().location().href() {
+                    dom::fetch_text(&address, |html| put(&html));
+                }
+            },
+            EVERY,
+        );
+    }
+
+    fn put(html: &str) {
+        let Some(fresh) =
+            DomParser::new().ok().and_then(|parser| parser.parse_from_string(html, SupportedType::TextHtml).ok())
+        else {
+            return;
+        };
+        for place in dom::all("[data-refresh]") {
+            let Some(name) = place.get_attribute("data-refresh") else { continue };
+            let Ok(Some(new)) = fresh.query_selector(&format!("[data-refresh=\"{name}\"]")) else { continue };
+            let html = new.inner_html();
+            if place.inner_html() != html && !is_touched(&place) {
+                let open = place.query_selector("details[open]").ok().flatten().is_some();
+                place.set_inner_html(&html);
+                if open && let Ok(Some(details)) = place.query_selector("details") {
+                    let _ = details.set_attribute("open", "");
+                }
+            }
+        }
+        findings(&fresh);
+    }
+
+    /// Nothing moves under the hand.
+    fn is_touched(place: &Element) -> bool {
+        place.matches(":hover, :focus-within").unwrap_or(false) || is_selected(place)
+    }
+
+    /// New findings are announced and counted, never pushed into the list: it changes when somebody asks for it.
+    fn findings(fresh: &Document) {
+        let Some(bar) = dom::all("[data-findings-new]").into_iter().next() else { return };
+        let known: Vec<String> = ids(&document());
+        let now: Vec<String> = ids(fresh);
+        for article in dom::all("[data-finding]") {
+            let gone = article.get_attribute("data-finding").is_some_and(|id| !now.contains(&id));
+            let _ = if gone { article.set_attribute("data-gone", "") } else { article.remove_attribute("data-gone") };
+        }
+        let new: Vec<&String> = now.iter().filter(|id| !known.contains(id)).collect();
+        if new.is_empty() {
+            let _ = bar.set_attribute("hidden", "");
+            return;
+        }
+        let text = format!("{} new — show", new.len());
+        if bar.text_content().as_deref() != Some(&text) {
+            bar.set_text_content(Some(&text));
+            let _ = bar.remove_attribute("hidden");
+            let title = document().title();
+            let bare =
+                title.split_once(") ").filter(|_| title.starts_with('(')).map_or(title.as_str(), |(_, rest)| rest);
+            document().set_title(&format!("({}) {bare}", new.len()));
+            announce(fresh, &new);
+        }
+    }
+
+    /// Critical ones are said at once, once.
+    fn announce(fresh: &Document, new: &[&String]) {
+        let critical: Vec<String> = new
+            .iter()
+            .filter_map(|id| {
+                fresh.query_selector(&format!(".hr-finding--crit[data-finding=\"{id}\"] h3")).ok()??.text_content()
+            })
+            .collect();
+        let Some(first) = critical.first() else { return };
+        let text = if critical.len() == 1 {
+            format!("New critical finding: {first}")
+        } else {
+            format!("{} new critical findings, first: {first}", critical.len())
+        };
+        if let Some(region) = document().get_element_by_id("live-assertive") {
+            region.set_text_content(Some(&text));
+        }
+    }
+
+    fn ids(page: &Document) -> Vec<String> {
+        let Ok(nodes) = page.query_selector_all("[data-finding]") else { return Vec::new() };
+        (0..nodes.length())
+            .filter_map(|index| {
+                use wasm_bindgen::JsCast;
+                nodes.item(index)?.dyn_into::<Element>().ok()?.get_attribute("data-finding")
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,352 @@
+//! Debugging: claims one by one, events as they come, leases, moves, and which node serves what.
+
+use headroom_domain::format;
+use leptos::prelude::*;
+
+use crate::components::chart::chart_card;
+use crate::components::icon::icon;
+use crate::components::live::{Listening, listen};
+use crate::components::log::{log_list, trace_path};
+use crate::components::shell::{Frame, document, scope_text};
+use crate::components::state::{empty, panel};
+use crate::components::table::carry;
+use crate::components::value::{ago, instant};
+use crate::components::waterfall::waterfall;
+use crate::islands::EventStream;
+use crate::live::micros;
+use crate::model::{
+    Affinity, ClaimRow, ClaimTraceModel, DebugModel, EVENT_KINDS, LeaseBar, Link, ShellModel, TraceModel,
+};
+use crate::url::{pool_path, with_query};
+
+/// `/debug`
+pub fn debug(shell: &ShellModel, model: &DebugModel) -> AnyView {
+    let heading = match &model.pool {
+        Some(pool) => format!("Debug {}", pool.name),
+        None => "Debug".to_owned(),
+    };
+    let frame = Frame { section: Some("Debug"), sub: Some(scope_text(shell).into_any()), ..Frame::data(heading) };
+    if model.pool.is_none() {
+        let action = Link { label: "All pools".into(), href: shell.url.link("/pools") };
+        let text = "No pool is tracked yet, so there are no claims to look at.";
+        let content =
+            view! { <section class="hr-card" aria-label="Claims">{empty(shell, text, Some(&action))}</section> };
+        return document(shell, frame, content.into_any());
+    }
+    let pool = model.pool.as_ref().map(|pool| pool.slug.clone()).unwrap_or_default();
+    let trace = model.trace.as_ref().map(|trace| trace_card(shell, trace, (0, trace.total_us), "trace"));
+    let content = view! {
+        {listen(shell, Listening { topics: "live,log", pool, refreshes: false })}
+        <nav class="hr-tabs" aria-label="Parts of this page">
+            <a href="#latency">"Claims"</a>
+            <a href="#events">"Events"</a>
+            <a href="#leases">"Leases"</a>
+            <a href="#moves">"Moves"</a>
+            <a href="#affinity">"Affinity"</a>
+        </nav>
+        {filter_form(shell, model)}
+        <div class="hr-grid hr-grid--side">
+            {chart_card(shell, &model.latency)}
+            {claims(shell, &model.claims)}
+        </div>
+        {trace}
+        <div class="hr-grid hr-grid--half">
+            {events(shell, model)}
+            {leases(shell, model)}
+        </div>
+        {chart_card(shell, &model.moves)}
+        {affinity(&model.affinity)}
+    };
+    document(shell, frame, content.into_any())
+}
+
+fn filter_form(shell: &ShellModel, model: &DebugModel) -> AnyView {
+    let filter = &model.filter;
+    let pools = model
+        .pools
+        .iter()
+        .map(|pool| {
+            let chosen = model.pool.as_ref().is_some_and(|chosen| chosen.slug == pool.slug);
+            view! { <option value=pool.slug.clone() selected=chosen>{pool.name.clone()}</option> }
+        })
+        .collect_view();
+    let kinds = EVENT_KINDS
+        .into_iter()
+        .map(|kind| view! { <option value=kind selected=filter.kind == kind>{kind}</option> })
+        .collect_view();
+    let any = [&filter.kind, &filter.tenant, &filter.slot, &filter.text].into_iter().any(|text| !text.is_empty());
+    let clear = any.then(|| {
+        let href = shell.url.replace(&shell.path, &[("kind", ""), ("who", ""), ("slot", ""), ("q", "")]);
+        view! { <a class="hr-btn hr-btn--quiet" href=href>"Clear"</a> }
+    });
+    let field = |id: &'static str, label: &'static str, value: &str, mode: &'static str| {
+        view! {
+            <div class="hr-field">
+                <label for=id>{label}</label>
+                <input class="hr-input" id=id name=id value=value.to_owned() inputmode=mode autocomplete="off" spellcheck="false"/>
+            </div>
+        }
+    };
+    view! {
+        <form class="hr-tools hr-tools--fields" method="get" action=shell.path.clone() role="search" aria-label="Filter claims and events">
+            {carry(shell, &["pool", "kind", "who", "slot", "q"])}
+            <div class="hr-field">
+                <label for="debug-pool">"Pool"</label>
+                <select class="hr-input" id="debug-pool" name="pool">{pools}</select>
+            </div>
+            <div class="hr-field">
+                <label for="debug-kind">"Event"</label>
+                <select class="hr-input" id="debug-kind" name="kind"><option value="">"All kinds"</option>{kinds}</select>
+            </div>
+            {field("who", "Tenant", &filter.tenant, "text")}
+            {field("slot", "Slot", &filter.slot, "numeric")}
+            {field("q", "Holder, node or trace", &filter.text, "text")}
+            <button class="hr-btn" type="submit">{icon(shell, "filter")}"Filter"</button>
+            {clear}
+        </form>
+    }
+    .into_any()
+}
+
+fn claims(shell: &ShellModel, rows: &[ClaimRow]) -> AnyView {
+    let body = if rows.is_empty() {
+        view! { <p class="hr-muted">"No claim was slow or rejected in this range."</p> }.into_any()
+    } else {
+        let rows = rows
+            .iter()
+            .map(|row| {
+                let class =
+                    if row.rejected { "hr-level hr-level--crit hr-wraps" } else { "hr-level hr-level--warn hr-wraps" };
+                let short: String = row.trace.chars().take(8).collect();
+                view! {
+                    <tr>
+                        <th scope="row" class="hr-table__name">
+                            <a class="hr-mono" href=trace_path(&row.trace)>{short}</a>
+                            <small>{row.tenant.clone()}" · "{ago(shell, row.at_ms)}</small>
+                        </th>
+                        <td><span class=class>{row.outcome.clone()}</span></td>
+                        <td class="hr-num">{micros(row.total_us as f64)}</td>
+                    </tr>
+                }
+            })
+            .collect_view();
+        view! {
+            <div class="hr-keeps hr-keeps--tall" role="group" tabindex="0" aria-labelledby="claims-title">
+                <table class="hr-table hr-table--plain">
+                    <caption class="hr-vh">"Claims that were slow or rejected, newest first"</caption>
+                    <thead><tr><th scope="col">"Trace"</th><th scope="col">"Outcome"</th><th scope="col" class="hr-num">"Took"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        }
+        .into_any()
+    };
+    view! {
+        <section class="hr-card" aria-labelledby="claims-title">
+            <div class="hr-card__head"><h2 id="claims-title">"Slow or rejected"</h2><span class="hr-card__sub">"newest first"</span></div>
+            {body}
+        </section>
+    }
+    .into_any()
+}
+
+fn trace_card(shell: &ShellModel, trace: &TraceModel, axis: (i64, i64), id: &'static str) -> AnyView {
+    let heading = format!("{id}-title");
+    let class = if trace.rejected { "hr-level hr-level--crit" } else { "hr-level hr-level--ok" };
+    let short: String = trace.trace.chars().take(8).collect();
+    let which = if id == "twin" { "The other claim" } else { "Claim" };
+    view! {
+        <section class="hr-card" aria-labelledby=heading.clone() id=format!("{id}-card")>
+            <div class="hr-card__head">
+                <h2 id=heading.clone()>
+                    {format!("{which} {short} · {} · ", micros(trace.total_us as f64))}
+                    <span class=class>{trace.outcome.clone()}</span>
+                </h2>
+                <span class="hr-card__sub">
+                    <span class="hr-dot">{trace.tenant.clone()}</span>
+                    <span class="hr-dot">{instant(shell, trace.at_ms)}</span>
+                    <span class="hr-dot"><a href=trace_path(&trace.trace)>"This trace alone"</a></span>
+                </span>
+            </div>
+            {waterfall(trace, axis, id)}
+        </section>
+    }
+    .into_any()
+}
+
+fn events(shell: &ShellModel, model: &DebugModel) -> AnyView {
+    let offset_ms = {
+        let local = shell.zone.local(shell.now_ms).and_utc().timestamp_millis();
+        local - shell.now_ms
+    };
+    let pool = model.pool.as_ref().map(|pool| pool.slug.clone()).unwrap_or_default();
+    let body = || {
+        view! {
+            <div class="hr-tools">
+                <EventStream
+                    kind=model.filter.kind.clone()
+                    tenant=model.filter.tenant.clone()
+                    number=model.filter.slot.clone()
+                    text=model.filter.text.clone()
+                    pool=pool
+                    offset_ms=offset_ms
+                    icons=shell.assets.icons.clone()
+                />
+            </div>
+            {log_list(shell, &model.events, true, "Events, newest first")}
+        }
+        .into_any()
+    };
+    view! {
+        <section class="hr-card" aria-labelledby="events-title" id="events">
+            <div class="hr-card__head"><h2 id="events-title">"Events"</h2><span class="hr-card__sub">"newest first"</span></div>
+            {panel(shell, &model.events_state, body)}
+        </section>
+    }
+    .into_any()
+}
+
+fn leases(shell: &ShellModel, model: &DebugModel) -> AnyView {
+    let most = model.leases.iter().map(|bar| bar.count).max().unwrap_or(0).max(1);
+    let rows = model.leases.iter().map(|bar| lease_bar(bar, most)).collect_view();
+    let past: i64 = model.leases.iter().filter(|bar| bar.past).map(|bar| bar.count).sum();
+    let reclaim = (past > 0).then(|| {
+        let pool = model.pool.as_ref().map(|pool| pool.slug.clone()).unwrap_or_default();
+        let map = with_query(&pool_path(&pool), &[("tab", "map"), ("state", "leaked")]);
+        let act = shell.operates().then(|| {
+            let href = with_query(&super::act::act_path(&pool, crate::model::SlotAction::Reclaim), &[("slots", "leaked")]);
+            view! { <a class="hr-btn hr-btn--small" href=href>"Preview reclaim"</a> }
+        });
+        view! { <p class="hr-form__foot hr-card__foot"><a href=map>{format!("{} past their end", format::count(past))}</a>{act}</p> }
+    });
+    let body = if model.leases.is_empty() {
+        view! { <p class="hr-muted">"No lease is held."</p> }.into_any()
+    } else {
+        view! {
+            <table class="hr-table hr-table--plain hr-table--tight hr-hist">
+                <caption class="hr-vh">"Leases by the time they have left"</caption>
+                <thead><tr><th scope="col">"Left"</th><th scope="col"><span class="hr-vh">"Bar"</span></th><th scope="col" class="hr-num">"Leases"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        }
+        .into_any()
+    };
+    view! {
+        <section class="hr-card" aria-labelledby="leases-title" id="leases">
+            <div class="hr-card__head"><h2 id="leases-title">"Lease time left"</h2><span class="hr-card__sub">"all leases of the pool"</span></div>
+            {body}
+            {reclaim}
+        </section>
+    }
+    .into_any()
+}
+
+fn lease_bar(bar: &LeaseBar, most: i64) -> AnyView {
+    let class = if bar.past { "hr-hist__bar hr-hist__bar--past" } else { "hr-hist__bar" };
+    let style = format!("--w:{:.4}", bar.count as f64 / most as f64);
+    view! {
+        <tr>
+            <th scope="row">{bar.label.clone()}</th>
+            <td class="hr-hist__cell"><span class=class style=style></span></td>
+            <td class="hr-num">{format::count(bar.count)}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// Rows are nodes, columns shards. The number is in each cell, so the colour is never alone.
+fn affinity(model: &Affinity) -> AnyView {
+    let body = if model.nodes.is_empty() || model.shards.is_empty() {
+        view! { <p class="hr-muted">"No slot says on which node it is, or which shard it serves."</p> }.into_any()
+    } else {
+        let heads = model.shards.iter().map(|shard| view! { <th scope="col">{shard.clone()}</th> }).collect_view();
+        let rows = model
+            .nodes
+            .iter()
+            .zip(&model.share)
+            .map(|(node, shares)| {
+                let cells = shares.iter().map(|share| affinity_cell(*share)).collect_view();
+                view! { <tr><th scope="row">{node.clone()}</th>{cells}</tr> }
+            })
+            .collect_view();
+        view! {
+            <div class="hr-heat hr-affinity" role="group" tabindex="0" aria-labelledby="affinity-title">
+                <table>
+                    <caption class="hr-vh">"Part of each shard's slots on each node, in percent"</caption>
+                    <thead><tr><th scope="col">"Node"</th>{heads}</tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        }
+        .into_any()
+    };
+    let preferred =
+        model.on_preferred.map(|share| format!("{} of the slots are where they prefer to be", format::percent(share)));
+    view! {
+        <section class="hr-card" aria-labelledby="affinity-title" id="affinity">
+            <div class="hr-card__head">
+                <h2 id="affinity-title">"Node affinity"</h2>
+                <span class="hr-card__sub">{preferred.unwrap_or_else(|| "percent of a shard's slots on a node".to_owned())}</span>
+            </div>
+            {body}
+        </section>
+    }
+    .into_any()
+}
+
+fn affinity_cell(share: Option<f64>) -> AnyView {
+    let Some(share) = share else {
+        return view! { <td data-q="0"><span class="hr-vh">"no slots"</span></td> }.into_any();
+    };
+    if share <= 0.0 {
+        return view! { <td><span class="hr-affinity__n">"0"</span></td> }.into_any();
+    }
+    let step = ((share.clamp(0.0, 1.0) * 9.0).ceil() as u8).clamp(1, 9);
+    view! { <td data-q=step.to_string()><span class="hr-affinity__n">{format::decimal(share * 100.0, 0)}</span></td> }
+        .into_any()
+}
+
+/// `/debug/claims/{trace}`
+pub fn claim_trace(shell: &ShellModel, model: &ClaimTraceModel) -> AnyView {
+    let trace = &model.trace;
+    let short: String = trace.trace.chars().take(8).collect();
+    let sub = view! {
+        <span class="hr-dot"><a href=shell.url.link(&pool_path(&trace.pool.slug))>{trace.pool.name.clone()}</a></span>
+        <span class="hr-dot">{trace.tenant.clone()}</span>
+        <span class="hr-dot">{trace.outcome.clone()}</span>
+        <span class="hr-dot">{micros(trace.total_us as f64)}</span>
+        <span class="hr-dot">{instant(shell, trace.at_ms)}</span>
+    };
+    let frame = Frame {
+        section: Some("Debug"),
+        sub: Some(sub.into_any()),
+        crumbs: vec![Link { label: "Debug".into(), href: shell.url.link("/debug") }],
+        ..Frame::plain(format!("Claim {short}"))
+    };
+    // Two claims for one slot are read on one axis: who came first is the whole question.
+    let axis = match &model.twin {
+        None => (0, trace.total_us),
+        Some(twin) => {
+            let shift = (twin.at_ms - trace.at_ms) * 1_000;
+            (shift.min(0), trace.total_us.max(shift + twin.total_us))
+        }
+    };
+    let twin = model.twin.as_ref().map(|twin| {
+        let shift = (twin.at_ms - trace.at_ms) * 1_000;
+        trace_card(shell, twin, (axis.0 - shift, axis.1 - shift), "twin")
+    });
+    let events = if model.events.is_empty() {
+        view! { <p class="hr-muted">"No event carries this trace."</p> }.into_any()
+    } else {
+        log_list(shell, &model.events, false, "Events of this claim")
+    };
+    let content = view! {
+        {trace_card(shell, trace, axis, "trace")}
+        {twin}
+        <section class="hr-card" aria-labelledby="claim-events">
+            <div class="hr-card__head"><h2 id="claim-events">"Events"</h2><span class="hr-card__sub">"newest first"</span></div>
+            {events}
+        </section>
+    };
+    document(shell, frame, content.into_any())
+}
