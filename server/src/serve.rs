@@ -76,7 +76,8 @@ pub fn router(state: AppState) -> Router {
                 .compress_when(
                     SizeAbove::new(512)
                         .and(NotForContentType::new("font/woff2"))
-                        .and(NotForContentType::new("application/x-ndjson")),
+                        .and(NotForContentType::new("application/x-ndjson"))
+                        .and(NotForContentType::new("text/event-stream")),
                 ),
         )
         .layer(middleware::from_fn(guard))

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use headroom_tests::client::{Answer, Client};
 use headroom_tests::database::Database;
+use headroom_tests::people;
 use headroom_tests::service::Service;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -327,5 +328,36 @@ async fn several_operations_go_in_one_call() -> Result<()> {
     let beats = json!({ "beats": [{ "holder": "worker-1", "generation": 1 }] });
     let beats = world.client.post("/api/v1/pools/lanes/heartbeats", &beats).await?.expect(200)?.json()?;
     assert_eq!(beats["accepted"], 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_follows_sees_a_claim_within_a_second() -> Result<()> {
+    let world = World::create(json!({})).await?;
+    let url = world.service.at("/events?topics=live,slots,log&pool=lanes");
+    let mut stream = reqwest::Client::new().get(url).bearer_auth(people::TOKEN).send().await?;
+    ensure!(stream.status() == 200, "{}", stream.status());
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    let mut told = String::new();
+    let mut until = async |word: &str| -> Result<Duration> {
+        let started = Instant::now();
+        while !told.contains(word) {
+            let chunk = tokio::time::timeout(Duration::from_secs(10), stream.chunk()).await;
+            let chunk = chunk.with_context(|| format!("nothing about {word}: {told}"))??.context("the stream ended")?;
+            told.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        Ok(started.elapsed())
+    };
+    until("event: live").await?;
+    until("\"slug\":\"lanes\"").await?;
+    // Long enough after the first look at all slots for the next one to be due only later.
+    let claim = world.claim(json!({ "tenant": "acme", "slots": 2, "holder": "seen" })).await?;
+    let took = until("[2,\"o\"]").await?;
+    until("\"holder\":\"seen\"").await?;
+    println!("a claim was seen after {took:?}");
+    ensure!(took < Duration::from_millis(1_500), "{took:?}");
+    world.of(&claim, "release", json!({})).await?.expect(200)?;
+    until("[2,\".\"]").await?;
+    world.client.get("/events?topics=slots&pool=nobody").await?.problem(404)?;
     Ok(())
 }

@@ -8,6 +8,7 @@ pub mod changes;
 pub mod claims;
 pub mod demo;
 mod error;
+pub mod follow;
 pub mod import;
 pub mod ingest;
 pub mod jobs;

@@ -171,18 +171,19 @@ impl App {
         Ok(read.collect())
     }
 
-    /// The slots of a tracked pool as they are stored, and the instant of that. Who sees some tenants only learns that others'
+    /// The slots of a tracked pool as they are stored, the instant of that, and the number of the last event that is in it. Who sees some tenants only learns that others'
     /// slots are held, and no more.
-    pub async fn slots(&self, slug: &str) -> Result<(Pool, Vec<Stored>, Millis)> {
+    pub async fn slots(&self, slug: &str) -> Result<(Pool, Vec<Stored>, Millis, i64)> {
         self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let found = pools::find(&mut conn, &self.caller, slug).await?;
         let now = headroom_store::now(&mut conn).await?;
+        let version = slot_event::newest(&mut conn).await?;
         let mut stored = slot::of_pool(&mut conn, found.key).await?;
         for held in stored.iter_mut().filter_map(|slot| slot.held.as_mut()) {
             self.hide(held);
         }
-        Ok((found, stored, now))
+        Ok((found, stored, now, version))
     }
 
     fn hide(&self, held: &mut headroom_domain::allocation::Held) {

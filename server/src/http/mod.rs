@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod error;
+pub mod events;
 pub mod extract;
 pub mod filters;
 pub mod forward;
@@ -61,6 +62,7 @@ pub fn routes() -> Vec<ApiRoute> {
         route("GET", "/healthz", Open, get(health::healthz)),
         route("GET", "/readyz", Open, get(health::readyz)),
         route("GET", "/metrics", Needs(See), get(health::metrics)),
+        route("GET", "/events", Needs(See), get(events::follow)),
         route("GET", "/api/v1/openapi.json", Open, get(openapi::serve)),
         route("GET", "/api/v1/overview", Needs(See), get(history::overview)),
         route("GET", "/api/v1/trend", Needs(See), get(history::trend)),

@@ -3,6 +3,7 @@
 use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query};
 use crate::allocator::PoolFigures;
+use crate::app::follow::letter;
 use crate::app::slots::{Act, MAX_EVENTS};
 use crate::app::{App, AppError};
 use headroom_domain::Millis;
@@ -80,13 +81,15 @@ pub async fn set_policy(
 
 /// A slot's state in one word and one letter.
 fn state_of(slot: &Stored, now: Millis) -> (&'static str, char) {
-    match (&slot.held, slot.service) {
-        (Some(held), _) if held.expires_at <= now => ("leaked", 'l'),
-        (Some(_), Service::In) => ("occupied", 'o'),
-        (Some(_), _) => ("draining", 'd'),
-        (None, Service::In) => ("free", '.'),
-        (None, _) => ("offline", 'x'),
-    }
+    let letter = letter(slot, now);
+    let word = match letter {
+        'l' => "leaked",
+        'o' => "occupied",
+        'd' => "draining",
+        '.' => "free",
+        _ => "offline",
+    };
+    (word, letter)
 }
 
 /// All slots of a pool.
@@ -94,6 +97,8 @@ fn state_of(slot: &Stored, now: Millis) -> (&'static str, char) {
 pub struct SlotsOut {
     /// When this was so, RFC 3339.
     pub at: String,
+    /// Number of the last event that is in it: what the stream tells under a higher one is news.
+    pub version: i64,
     /// Slots in service.
     pub capacity: usize,
     /// One letter for each slot by number from 1: `.` free, `o` occupied, `d` draining, `l` leaked, `x` out of service.
@@ -144,10 +149,11 @@ fn slot_out(slot: &Stored, now: Millis) -> SlotOut {
 #[utoipa::path(get, path = "/api/v1/pools/{pool}/slots", tag = "slots", params(("pool" = String, Path, description = "slug", example = "ingress-eu")),
     responses((status = 200, body = SlotsOut), (status = 404, body = ProblemBody)))]
 pub async fn list(app: App, Path(pool): Path<String>) -> Result<Json<SlotsOut>, ApiError> {
-    let (_, stored, now) = app.slots(&pool).await?;
+    let (_, stored, now, version) = app.slots(&pool).await?;
     let stands_out = |slot: &&Stored| !matches!(state_of(slot, now).1, '.' | 'o');
     Ok(Json(SlotsOut {
         at: rfc3339(now),
+        version,
         capacity: stored.iter().filter(|slot| slot.service == Service::In).count(),
         states: stored.iter().map(|slot| state_of(slot, now).1).collect(),
         anomalies: stored.iter().filter(stands_out).take(1_000).map(|slot| slot_out(slot, now)).collect(),

@@ -86,6 +86,19 @@ pub async fn of_pool(conn: &mut PgConnection, pool: i32) -> Result<Vec<Stored>> 
     rows.into_iter().map(Stored::try_from).collect()
 }
 
+/// Some slots by number.
+pub async fn some(conn: &mut PgConnection, pool: i32, slots: &[u32]) -> Result<Vec<Stored>> {
+    let keys: Vec<i64> = slots.iter().map(|slot| key(pool, *slot)).collect();
+    let rows: Vec<SlotRow> = sqlx::query_as(
+        "SELECT slot_id, fence, claim, tenant_id, priority, holder, claimed_at, expires_at, ends_at, service, node
+         FROM slot WHERE slot_id = ANY($1) ORDER BY slot_id",
+    )
+    .bind(keys)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Stored::try_from).collect()
+}
+
 /// One slot.
 pub async fn one(conn: &mut PgConnection, pool: i32, slot: u32) -> Result<Option<Stored>> {
     let row: Option<SlotRow> = sqlx::query_as(

@@ -169,3 +169,19 @@ pub async fn list(conn: &mut PgConnection, wanted: &Wanted) -> Result<Vec<SlotEv
     .await?;
     rows.into_iter().map(SlotEvent::try_from).collect()
 }
+
+/// The number of the newest event there may be: as long as it stays the same, nothing happened.
+pub async fn newest(conn: &mut PgConnection) -> Result<i64> {
+    let (last, used): (i64, bool) =
+        sqlx::query_as("SELECT last_value, is_called FROM slot_event_event_id_seq").fetch_one(conn).await?;
+    Ok(if used { last } else { 0 })
+}
+
+/// Whether everything after an event happened since an instant.
+pub async fn is_since(conn: &mut PgConnection, event: i64, since: Millis) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM slot_event WHERE at >= $2 AND event_id <= $1)")
+        .bind(event)
+        .bind(timestamp(since))
+        .fetch_one(conn)
+        .await?)
+}

@@ -1,0 +1,416 @@
+//! Following live slots: what a stream of updates says from one moment to the next.
+//!
+//! A follower asks the database, so any server can be followed, whoever decides about a pool. That anything happened at all is
+//! told by the number of the last event; only then are events and slots read. Slots are told with their present state, not as
+//! what changed: a message that is lost is made up for by the next one about the same slot.
+
+use super::{App, AppError, Result, pools};
+use crate::allocator::PoolFigures;
+use headroom_domain::Millis;
+use headroom_domain::access::Action;
+use headroom_domain::allocation::{Service, Stored};
+use headroom_domain::lease::Mode;
+use headroom_store::slot_event::{self, SlotEvent, Wanted};
+use headroom_store::{owner, slot};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// A follower looks this often whether anything happened.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// A change is seen within a second, also one that comes right after another.
+const SPEAK_EVERY: Duration = Duration::from_millis(700);
+/// All slots are read again this often: a lease that ran out, or a notice, changes a slot without an event of its own.
+const READ_ALL_EVERY: Duration = Duration::from_secs(4);
+/// Rights are checked again this often.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// Who comes back within this time is told what it missed.
+const REPLAYED_MS: Millis = 5 * 60_000;
+/// Most pools whose slots one stream tells.
+const MOST_POOLS: usize = 8;
+/// Most events of one message.
+const MOST_EVENTS: i64 = 200;
+
+/// What a stream is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Topics {
+    /// Figures of pools.
+    pub live: bool,
+    /// States of slots.
+    pub slots: bool,
+    /// Events.
+    pub log: bool,
+}
+
+impl Topics {
+    /// Reads `live,slots,log`; topics of later features are passed over.
+    pub fn parse(text: &str) -> Self {
+        let has = |word: &str| text.split(',').any(|topic| topic.trim() == word);
+        Self { live: has("live"), slots: has("slots"), log: has("log") }
+    }
+}
+
+/// A pool's figures as a stream tells them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LivePool {
+    slug: String,
+    mode: &'static str,
+    capacity: u32,
+    occupied: u64,
+    draining: u64,
+    offline: u64,
+    leaked: u64,
+    free: u64,
+    queued: u64,
+    granted_1m: u64,
+    rejected_1m: u64,
+    claim_p95_us: i64,
+    claim_p99_us: i64,
+    wait_p99_ms: Vec<(u8, i64)>,
+}
+
+/// What the reconcilers of these pools do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct LiveReconciler {
+    pools: usize,
+    stalled: usize,
+    last_pass_ms_ago: i64,
+    lag_ms: i64,
+    reclaim_p95_ms: i64,
+    leaked: u64,
+    silent_network: bool,
+}
+
+/// What the store does for them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct LiveStore {
+    commit_p95_us: i64,
+    queue: usize,
+}
+
+/// A message of a stream.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Message {
+    /// Figures.
+    Live {
+        /// When they were true.
+        at: Millis,
+        /// Of each pool.
+        pools: Vec<LivePool>,
+        /// Of their reconcilers.
+        reconciler: LiveReconciler,
+        /// Of the store.
+        store: LiveStore,
+    },
+    /// States of slots of a pool.
+    Slots {
+        /// The pool's slug.
+        pool: String,
+        /// Number of the last event that is in it.
+        version: i64,
+        /// Slots with their present state.
+        changes: Vec<(u32, char)>,
+    },
+    /// Events.
+    Log {
+        /// Newest last.
+        events: Vec<LogEvent>,
+    },
+    /// What was missed is not known any more: read everything again.
+    Reset {},
+}
+
+impl Message {
+    /// The name of the event in the stream.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Live { .. } => "live",
+            Self::Slots { .. } => "slots",
+            Self::Log { .. } => "log",
+            Self::Reset {} => "reset",
+        }
+    }
+}
+
+/// An event as a stream tells it.
+#[derive(Debug, Clone, Serialize)]
+pub struct LogEvent {
+    id: i64,
+    at: Millis,
+    pool: String,
+    kind: &'static str,
+    slot: Option<i32>,
+    tenant: Option<String>,
+    holder: Option<String>,
+    reason: Option<String>,
+    work_ms: Option<i32>,
+    wait_ms: Option<i32>,
+    claim: Option<uuid::Uuid>,
+    trace: Option<String>,
+}
+
+impl From<SlotEvent> for LogEvent {
+    fn from(event: SlotEvent) -> Self {
+        Self {
+            id: event.id,
+            at: event.at,
+            pool: event.pool_slug,
+            kind: event.kind.as_str(),
+            slot: event.slot,
+            tenant: event.tenant,
+            holder: event.holder,
+            reason: event.reason,
+            work_ms: event.work_ms,
+            wait_ms: event.wait_ms,
+            claim: event.claim,
+            trace: event.trace.map(|bytes| {
+                uuid::Uuid::from_slice(&bytes).map_or_else(|_| String::new(), |id| id.simple().to_string())
+            }),
+        }
+    }
+}
+
+/// A slot's state in one letter, at an instant.
+pub fn letter(slot: &Stored, now: Millis) -> char {
+    match (&slot.held, slot.service) {
+        (Some(held), _) if held.expires_at <= now => 'l',
+        (Some(_), Service::In) => 'o',
+        (Some(_), _) => 'd',
+        (None, Service::In) => '.',
+        (None, _) => 'x',
+    }
+}
+
+/// Somebody who follows.
+#[derive(Debug)]
+pub struct Follower {
+    app: App,
+    topics: Topics,
+    /// Slugs and keys of the pools whose slots and events are told; empty for the events of all.
+    pools: Vec<(String, i32)>,
+    /// The last event that was told.
+    seen: i64,
+    pictures: BTreeMap<i32, Vec<char>>,
+    ready: Vec<(i64, Message)>,
+    spoken: BTreeMap<&'static str, Instant>,
+    read_all: Option<Instant>,
+    checked: Instant,
+    missed: BTreeSet<(i32, u32)>,
+    log: Vec<LogEvent>,
+}
+
+impl App {
+    /// Begins to follow. `last` is the number of the last message that the follower has.
+    pub async fn follow(&self, topics: Topics, slugs: &[String], last: Option<i64>) -> Result<Follower> {
+        self.require(Action::See)?;
+        if slugs.len() > MOST_POOLS {
+            return Err(AppError::invalid("pool", slugs.len().to_string(), format!("at most {MOST_POOLS} pools")));
+        }
+        let mut conn = self.db.pages.acquire().await?;
+        let mut followed = Vec::new();
+        for slug in slugs {
+            let found = pools::find(&mut conn, &self.caller, slug).await?;
+            followed.push((found.fields.slug.to_string(), found.key));
+        }
+        let newest = slot_event::newest(&mut conn).await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let mut ready = Vec::new();
+        let seen = match last {
+            Some(last) if last <= newest && slot_event::is_since(&mut conn, last, now - REPLAYED_MS).await? => last,
+            Some(_) => {
+                ready.push((newest, Message::Reset {}));
+                newest
+            }
+            None => newest,
+        };
+        Ok(Follower {
+            app: self.clone(),
+            topics,
+            pools: followed,
+            seen,
+            pictures: BTreeMap::new(),
+            ready,
+            spoken: BTreeMap::new(),
+            read_all: None,
+            checked: Instant::now(),
+            missed: BTreeSet::new(),
+            log: Vec::new(),
+        })
+    }
+}
+
+impl Follower {
+    /// The next message with its number; `None` when the caller may follow no longer.
+    pub async fn next(&mut self) -> Result<Option<(i64, Message)>> {
+        loop {
+            if let Some(message) = self.ready.pop() {
+                return Ok(Some(message));
+            }
+            if self.checked.elapsed() > CHECK_EVERY {
+                if !self.app.is_still_in().await? {
+                    return Ok(None);
+                }
+                self.checked = Instant::now();
+            }
+            self.look().await?;
+            if self.ready.is_empty() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
+    /// Whether a message of a kind may go out now.
+    fn may_speak(&self, kind: &'static str) -> bool {
+        self.spoken.get(kind).is_none_or(|at| at.elapsed() >= SPEAK_EVERY)
+    }
+
+    fn speak(&mut self, message: Message) {
+        self.spoken.insert(message.name(), Instant::now());
+        self.ready.push((self.seen, message));
+    }
+
+    async fn look(&mut self) -> Result<()> {
+        if self.topics.live && self.may_speak("live") {
+            let message = self.figures().await?;
+            self.speak(message);
+        }
+        let pool = self.app.db.pages.clone();
+        let mut conn = pool.acquire().await?;
+        let newest = slot_event::newest(&mut conn).await?;
+        if newest > self.seen && (self.topics.slots || self.topics.log) {
+            let now = headroom_store::now(&mut conn).await?;
+            let keys: Vec<i32> = self.pools.iter().map(|(_, key)| *key).collect();
+            let wanted = Wanted {
+                pools: if keys.is_empty() { self.app.caller().pools.clone() } else { Some(keys) },
+                since: now - REPLAYED_MS,
+                after: Some(self.seen),
+                limit: 5_000,
+                ..Wanted::default()
+            };
+            let events = slot_event::list(&mut conn, &wanted).await?;
+            self.seen = newest.max(events.first().map_or(0, |event| event.id));
+            for event in events.into_iter().rev() {
+                if let Some(number) = event.slot.and_then(|slot| u32::try_from(slot).ok()) {
+                    self.missed.insert((event.pool, number));
+                }
+                if self.topics.log && self.app.caller().tenants.is_none() && self.app.caller().may(Action::Debug) {
+                    self.log.push(event.into());
+                }
+            }
+        }
+        if !self.log.is_empty() && self.may_speak("log") {
+            let surplus = self.log.len().saturating_sub(MOST_EVENTS as usize);
+            let events = self.log.split_off(surplus);
+            self.log.clear();
+            self.speak(Message::Log { events });
+        }
+        if self.topics.slots {
+            self.slots(&mut conn).await?;
+        }
+        Ok(())
+    }
+
+    async fn slots(&mut self, conn: &mut sqlx::PgConnection) -> Result<()> {
+        let all = self.read_all.is_none_or(|at| at.elapsed() >= READ_ALL_EVERY);
+        if !(all || !self.missed.is_empty()) || !self.may_speak("slots") {
+            return Ok(());
+        }
+        let now = headroom_store::now(conn).await?;
+        let missed = std::mem::take(&mut self.missed);
+        for (slug, key) in self.pools.clone() {
+            let stored = if all {
+                slot::of_pool(conn, key).await?
+            } else {
+                let numbers: Vec<u32> = missed.iter().filter(|(pool, _)| *pool == key).map(|(_, n)| *n).collect();
+                slot::some(conn, key, &numbers).await?
+            };
+            let picture = self.pictures.entry(key).or_default();
+            let first = picture.is_empty();
+            let mut changes = Vec::new();
+            for one in &stored {
+                let place = one.number as usize - 1;
+                if picture.len() <= place {
+                    picture.resize(place + 1, '?');
+                }
+                let state = letter(one, now);
+                let is_news = missed.contains(&(key, one.number)) || (!first && picture[place] != state);
+                picture[place] = state;
+                if is_news {
+                    changes.push((one.number, state));
+                }
+            }
+            if !changes.is_empty() {
+                self.speak(Message::Slots { pool: slug, version: self.seen, changes });
+            }
+        }
+        if all {
+            self.read_all = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn figures(&self) -> Result<Message> {
+        let figures = self.app.live_figures(None).await?;
+        let mut conn = self.app.db.pages.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let names: BTreeMap<i32, (String, bool)> = owner::pool_names(&mut conn)
+            .await?
+            .into_iter()
+            .filter(|(_, key, _)| self.app.caller().sees_pool(*key))
+            .map(|(slug, key, tracked)| (key, (slug, tracked == 1)))
+            .collect();
+        let micros = |ms: f64| (ms * 1_000.0) as i64;
+        let mut pools = Vec::new();
+        let mut reconciler = LiveReconciler::default();
+        let mut store = LiveStore::default();
+        for (key, (slug, _)) in names.iter().filter(|(_, (_, tracked))| *tracked) {
+            reconciler.pools += 1;
+            let Some(f) = figures.get(key) else {
+                reconciler.stalled += 1;
+                continue;
+            };
+            let r = &f.reconciler;
+            reconciler.last_pass_ms_ago = reconciler.last_pass_ms_ago.max(now - r.last_pass_ms);
+            reconciler.lag_ms = reconciler.lag_ms.max(r.lag_ms);
+            reconciler.reclaim_p95_ms = reconciler.reclaim_p95_ms.max(r.reclaim.p95_ms as i64);
+            reconciler.leaked += r.leaked;
+            reconciler.silent_network |= r.silent_together;
+            store.commit_p95_us = store.commit_p95_us.max(micros(f.commit.p95_ms));
+            store.queue = store.queue.max(f.committer_queue);
+            pools.push(live_pool(slug.clone(), f));
+        }
+        Ok(Message::Live { at: now, pools, reconciler, store })
+    }
+}
+
+fn live_pool(slug: String, f: &PoolFigures) -> LivePool {
+    let micros = |ms: f64| (ms * 1_000.0) as i64;
+    LivePool {
+        slug,
+        mode: f.mode.unwrap_or(Mode::Open).as_str(),
+        capacity: f.capacity,
+        occupied: f.occupied,
+        draining: f.draining,
+        offline: f.offline,
+        leaked: f.reconciler.leaked,
+        free: f.free,
+        queued: f.queued,
+        granted_1m: f.granted_1m,
+        rejected_1m: f.rejected_1m,
+        claim_p95_us: micros(f.claim.p95_ms),
+        claim_p99_us: micros(f.claim.p99_ms),
+        wait_p99_ms: f.wait.iter().rev().map(|(priority, wait)| (*priority, wait.p99_ms as i64)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_words_with_commas() {
+        assert_eq!(Topics::parse("live, log"), Topics { live: true, slots: false, log: true });
+        assert_eq!(Topics::parse("alerts"), Topics::default());
+    }
+}
