@@ -300,7 +300,7 @@ fn sql_reads_one_clock() {
         }
     }
     fail_if_any(faults);
-    assert_eq!(homes, 1, "clock_timestamp() is called by hr_now() and nowhere else");
+    assert_eq!(homes, 2, "clock_timestamp() is called by the two versions of hr_now() and nowhere else");
 }
 
 /// Where code says one of these words as a whole word: with nothing that belongs to a name right before or after it.

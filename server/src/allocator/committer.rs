@@ -164,6 +164,10 @@ impl Committer {
                 return Err(error);
             }
         };
+        // What changed around the pools comes first: slots that are new can be claimed at once.
+        if !effects.is_empty() {
+            self.commit(std::mem::take(&mut effects), Vec::new()).await;
+        }
         let mut pending = Vec::new();
         for call in ready {
             self.decide(call, &mut effects, &mut pending);
@@ -213,13 +217,14 @@ impl Committer {
         let conn = &mut *conn;
         let now = self.clock.now();
         self.make_partitions(conn, now).await?;
+        let took = !unknown.is_empty();
         for pool in unknown {
             self.take(conn, pool, now).await?;
         }
         for (pool, owned) in self.pools.iter_mut().filter(|(_, owned)| owned.is_doubtful) {
             owned.reread(conn, *pool).await?;
         }
-        if rules_due || refresh {
+        if rules_due || refresh || took {
             let actor = calls.iter().find_map(|call| match &call.op {
                 Op::Refresh { actor } => Some(actor.as_str()),
                 _ => None,

@@ -55,6 +55,18 @@ pub async fn set_test_clock(conn: &mut PgConnection, offset_ms: i64) -> Result<(
     Ok(())
 }
 
+/// Holds the test clock still at an instant.
+pub async fn hold_test_clock(conn: &mut PgConnection, at: Millis) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO test_clock (offset_ms, still_at) VALUES (0, $1)
+         ON CONFLICT (only_row) DO UPDATE SET still_at = EXCLUDED.still_at",
+    )
+    .bind(timestamp(at))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Whether a test clock was ever set on this database.
 pub async fn has_test_clock(conn: &mut PgConnection) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM test_clock)").fetch_one(conn).await?)
