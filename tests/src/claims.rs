@@ -42,6 +42,11 @@ impl Durable {
         self.postgres.url()
     }
 
+    /// The folder of its socket.
+    pub fn socket_folder(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
     /// A connection, when it answers again.
     pub async fn connect(&self) -> Result<PgConnection> {
         let deadline = Instant::now() + Duration::from_secs(60);

@@ -6,6 +6,7 @@ pub mod checker;
 pub mod claims;
 pub mod client;
 pub mod database;
+pub mod fault_proxy;
 pub mod mailbox;
 pub mod people;
 pub mod provider;

@@ -313,7 +313,8 @@ impl Follower {
 
     async fn slots(&mut self, conn: &mut sqlx::PgConnection) -> Result<()> {
         let all = self.read_all.is_none_or(|at| at.elapsed() >= READ_ALL_EVERY);
-        if !(all || !self.missed.is_empty()) || !self.may_speak("slots") {
+        let is_news = all || !self.missed.is_empty();
+        if !is_news || !self.may_speak("slots") {
             return Ok(());
         }
         let now = headroom_store::now(conn).await?;

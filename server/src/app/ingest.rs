@@ -9,7 +9,7 @@ use headroom_domain::{LATEST_MS, Millis};
 use headroom_store::import::{Name, Noun};
 use headroom_store::ingest::{Accepted, Batch};
 use headroom_store::partition::{self, Cut};
-use headroom_store::{StoreError, import, ingest, pool, reservation, signal};
+use headroom_store::{StoreError, import, ingest, owner, pool, reservation, signal};
 use serde::Serialize;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
@@ -181,13 +181,14 @@ async fn judge(input: &Arc<(Form, Vec<u8>)>, now: Millis, catalog: &Arc<Catalog>
 pub async fn load_catalog(conn: &mut PgConnection) -> Result<Catalog> {
     let pools = import::names(conn, Noun::Pool, None).await?;
     let tenants = import::names(conn, Noun::Tenant, None).await?;
+    let tracked = owner::tracked(conn).await?.into_iter().collect();
     let now = headroom_store::now(conn).await?;
     let known = known(conn, None, now - 2 * live::LATE_MS).await?;
     let signals = signal::list(conn, None).await?.into_iter().map(|s| ((s.pool_id, s.name), s.signal)).collect();
     let by_slug = |names: Vec<Name>| {
         names.into_iter().filter(|name| !name.archived).map(|name| (name.slug.into_bytes(), name.key)).collect()
     };
-    Ok(Catalog { pools: by_slug(pools), tenants: by_slug(tenants), known, signals })
+    Ok(Catalog { pools: by_slug(pools), tracked, tenants: by_slug(tenants), known, signals })
 }
 
 /// Capacity and promises of pools (all, if none are named) from an instant on.

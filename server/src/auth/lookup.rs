@@ -9,12 +9,15 @@ use headroom_store::StoreError;
 use headroom_store::token::{self, Token};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Questions that may wait for their turn.
 const WAITING: usize = 8_192;
 /// Hashes of one question.
 const TOGETHER: usize = 1_024;
+/// A question is given up after this.
+const PATIENCE: Duration = Duration::from_millis(900);
 
 type Answer = Result<Option<Arc<Token>>, AppError>;
 
@@ -57,7 +60,11 @@ async fn answer_all(db: Db, mut inbox: mpsc::Receiver<Question>) {
                 found.into_iter().map(|(hash, token)| (hash, Arc::new(token))).collect(),
             )
         };
-        let found = found.await.map_err(AppError::from);
+        // Without a database the answer is that there is none, and soon: whoever asks can be told to come back.
+        let found = match tokio::time::timeout(PATIENCE, found).await {
+            Ok(found) => found.map_err(AppError::from),
+            Err(_) => Err(AppError::Unavailable("tokens were not looked up in time".into())),
+        };
         for Question { hash, answer } in together.drain(..) {
             let reply = match &found {
                 Ok(found) => Ok(found.get(&hash).cloned()),

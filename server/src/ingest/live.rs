@@ -15,7 +15,7 @@ use headroom_domain::{HOUR_MS, MINUTE_MS, Millis};
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 /// Most rows of one batch.
@@ -100,6 +100,8 @@ pub type BySlug = HashMap<Vec<u8>, i32, foldhash::fast::RandomState>;
 pub struct Catalog {
     /// Keys of pools by slug.
     pub pools: BySlug,
+    /// Pools whose slots are given out here.
+    pub tracked: HashSet<i32>,
     /// Keys of tenants by slug.
     pub tenants: BySlug,
     /// What is known about pools, by key.
@@ -237,6 +239,12 @@ impl Names<'_> {
 fn read_row(row: &Row<'_>, step_ms: Millis, now: Millis, names: &mut Names<'_>) -> Result<Accepted, Wrong> {
     let slug = row.cell(POOL);
     let pool = names.pool(slug).ok_or_else(|| Wrong::new("pool", slug, "a pool that exists and is not archived"))?;
+    if names.catalog.tracked.contains(&pool) {
+        // Counted twice otherwise.
+        let expected =
+            "a pool whose slots live elsewhere: this one's are given out here, and its history comes from its claims";
+        return Err(Wrong::new("pool", slug, expected));
+    }
     let slug = row.cell(TENANT);
     let tenant = match slug {
         [] => 0,
@@ -417,6 +425,7 @@ mod tests {
     fn catalog() -> Catalog {
         let known = Known { capacity: vec![(0, 100, 10)], ..Known::default() };
         Catalog {
+            tracked: HashSet::new(),
             pools: BySlug::from_iter([(b"a".to_vec(), 1), (b"new".to_vec(), 2)]),
             tenants: BySlug::from_iter([(b"t".to_vec(), 7)]),
             known: HashMap::from([(1, known)]),

@@ -86,6 +86,11 @@ pub async fn orphans(conn: &mut PgConnection, limit: i64) -> Result<Vec<i32>> {
     .await?)
 }
 
+/// Pools whose slots are given out here.
+pub async fn tracked(conn: &mut PgConnection) -> Result<Vec<i32>> {
+    Ok(sqlx::query_scalar("SELECT pool_id FROM pool_policy").fetch_all(conn).await?)
+}
+
 /// A tracked pool's rules.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
