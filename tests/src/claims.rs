@@ -49,7 +49,7 @@ impl Durable {
 
     /// A connection, when it answers again.
     pub async fn connect(&self) -> Result<PgConnection> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             match PgConnection::connect(&self.url()).await {
                 Ok(conn) => return Ok(conn),
