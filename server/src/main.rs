@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         }
     };
     match runtime.block_on(headroom_server::cli::run()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("headroom: {error:#}");
             ExitCode::FAILURE

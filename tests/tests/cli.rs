@@ -53,6 +53,7 @@ fn every_verb_teaches() -> Result<()> {
     let verbs: &[&[&str]] = &[
         &["serve"],
         &["demo"],
+        &["exec"],
         &["import"],
         &["usage"],
         &["backup"],

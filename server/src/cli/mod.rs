@@ -2,7 +2,9 @@
 
 mod backup;
 mod demo;
+mod exec;
 mod import;
+mod length;
 mod outside;
 mod people;
 mod pool;
@@ -18,6 +20,7 @@ use crate::telemetry::{self, LogFormat};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 /// The capacity dashboard for slots: what is full, what is wasted, who uses it.
@@ -32,6 +35,7 @@ Your own server:   headroom serve
 Your history in:   headroom import swf LOG.swf.gz
                    headroom import occupancy SAMPLES.csv
 Exact sums out:    headroom usage --by tenant --format csv
+Slots in a script: headroom exec --pool ci-runners --tenant web -- make test
 
 Without --database-url a private PostgreSQL is kept below --data-dir; several commands may use it at once."
 )]
@@ -65,6 +69,8 @@ enum Verb {
     Serve(Box<serve::ServeVerb>),
     /// Serve a made-up world: 8 pools, 12 tenants, 100 days, live samples
     Demo(demo::Demo),
+    /// Hold slots while a command runs
+    Exec(Box<exec::Exec>),
     /// Bring history in: SWF logs, occupancy samples, intervals, changes
     #[command(subcommand)]
     Import(import::Import),
@@ -93,14 +99,23 @@ enum Verb {
     Openapi,
 }
 
-/// Reads the command line and does what it says.
-pub async fn run() -> Result<()> {
-    let cli = Cli::parse();
+/// Reads the command line and does what it says. The exit code is the verb's own where it has one.
+pub async fn run() -> Result<ExitCode> {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Whoever runs commands through `exec` must be able to tell its own refusals from theirs.
+        Err(error) if error.use_stderr() && is_exec() => {
+            let _ = error.print();
+            return Ok(ExitCode::from(exec::USAGE));
+        }
+        Err(error) => error.exit(),
+    };
     let quiet = !matches!(cli.verb, Verb::Serve(_) | Verb::Demo(_));
     // A cookie that outlived its session is everyday, and told to whoever sent it.
     let filter = if quiet { "warn,sqlx=error" } else { "info,sqlx=warn,tower_sessions_core=error" };
     telemetry::log(cli.place.log_format, filter);
     match cli.verb {
+        Verb::Exec(verb) => return Ok(verb.run().await),
         Verb::Serve(verb) => verb.run(&cli.place).await,
         Verb::Demo(verb) => verb.run(&cli.place).await,
         Verb::Import(verb) => verb.run(&cli.place).await,
@@ -117,6 +132,12 @@ pub async fn run() -> Result<()> {
             Ok(())
         }
     }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// Whether a command line that cannot be read was meant for `exec`.
+fn is_exec() -> bool {
+    std::env::args_os().skip(1).find(|word| !word.to_string_lossy().starts_with('-')).is_some_and(|word| word == "exec")
 }
 
 /// An open database with its use cases.

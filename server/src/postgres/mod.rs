@@ -45,6 +45,7 @@ use sqlx::postgres::PgConnectOptions;
 pub use backup::{Backup, backup};
 pub use error::PostgresError;
 pub use restore::{Restored, restore};
+pub(crate) use spawn::die_with_us;
 
 use keeper::Keeper;
 

@@ -33,7 +33,7 @@ pub(super) fn command(program: &Path, account: &Account, at_our_end: Signal) -> 
     unsafe_code,
     reason = "only prctl(2) makes a child follow us when we are killed with SIGKILL, and it must be called in the child"
 )]
-fn die_with_us(command: &mut Command, signal: Signal) {
+pub(crate) fn die_with_us(command: &mut Command, signal: Signal) {
     let parent = std::process::id();
     let signal = signal as libc::c_ulong;
     // SAFETY: between fork and exec only async-signal-safe calls are allowed: `prctl` and `getppid` are plain system calls,
