@@ -157,7 +157,7 @@ async fn paused_owner(without: Option<&str>, seed: u64) -> Result<Found> {
     tokio::time::sleep(Duration::from_millis(500)).await;
     *servers.lock().map_err(|_| anyhow::anyhow!("a client panicked"))? = vec![Client::new(second.url())?, client];
     first.go_on()?;
-    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     recorder.stop.store(true, Ordering::Relaxed);
     while let Some(done) = tasks.join_next().await {
         done?;
