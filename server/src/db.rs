@@ -1,8 +1,8 @@
 //! Connections to PostgreSQL: a pool per class of work, so that one cannot starve another.
 
 use headroom_store::StoreError;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgPool};
 use std::time::Duration;
 
 /// One connection pool per class of work, each with its own bounds.
@@ -65,6 +65,9 @@ const SLOTS: Class = Class {
     synchronous_commit: Some("on"),
 };
 
+/// A connection that was used so recently is not asked whether it still works.
+const TRUSTED_FOR: Duration = Duration::from_millis(500);
+
 impl Db {
     /// Pools that connect when first used.
     pub fn connect(options: &PgConnectOptions) -> Self {
@@ -104,6 +107,11 @@ fn pool(options: &PgConnectOptions, class: &Class) -> PgPool {
     };
     PgPoolOptions::new()
         .max_connections(class.connections)
+        // Asking first costs a second way there and back; who was answered a moment ago will be answered.
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| {
+            Box::pin(async move { Ok(used.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) })
+        })
         .acquire_timeout(class.wait)
         .idle_timeout(Duration::from_mins(10))
         .connect_lazy_with(options)

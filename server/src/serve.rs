@@ -135,7 +135,9 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
     let (allocator, committers) = Allocator::start(&db, peer_url, &cancel);
     let app = App::new(db.clone()).reaching(options.outward).allocating(allocator);
     let tokens = TokenLookup::start(db.clone());
-    let state = AppState { app, metrics: telemetry::counters(), tokens, samples: samples.clone() };
+    let metrics = telemetry::counters();
+    tokio::spawn(telemetry::upkeep(metrics.clone(), cancel.clone()));
+    let state = AppState { app, metrics, tokens, samples: samples.clone() };
     let around = Surroundings { tls: options.tls.is_some(), proxies: options.proxies };
     let (with_jobs, tls) = (!options.no_jobs, options.tls);
     let app = service(state, around).into_make_service_with_connect_info::<SocketAddr>();

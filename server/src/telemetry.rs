@@ -1,6 +1,8 @@
 //! What the server tells its operators: log lines and counters.
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// Form of the log.
@@ -23,6 +25,9 @@ pub fn log(format: LogFormat, default: &str) {
     };
 }
 
+/// Little waits in memory, and little is done at once.
+const UPKEEP_EVERY: Duration = Duration::from_secs(1);
+
 /// Request durations in seconds: from a page out of memory to a report at its limit.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
@@ -35,4 +40,12 @@ pub fn counters() -> PrometheusHandle {
             .expect("the bucket list is not empty")
     };
     builder().install_recorder().unwrap_or_else(|_| builder().build_recorder().handle())
+}
+
+/// Puts what was recorded into its buckets, until the end. Each record waits in memory for that: without it a server of which
+/// nobody asks for `/metrics` would keep all of them.
+pub async fn upkeep(metrics: PrometheusHandle, cancel: CancellationToken) {
+    while cancel.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
+        metrics.run_upkeep();
+    }
 }

@@ -1,7 +1,8 @@
 //! `cargo xtask bench NAME` and `cargo xtask soak NAME`: what takes too long for every change.
 //!
 //! There is no list to keep: a measurement is a program `tests/src/bin/bench-NAME.rs`, a long test is a file
-//! `tests/tests/soak-NAME.rs`, and the first line of each says what it does.
+//! `tests/tests/soak-NAME.rs`, and the first line of each says what it does. A line `//! Debian packages: PACKAGE (PROGRAM), …`
+//! names the peers that it measures beside; they are installed when it is asked for.
 
 use std::fs;
 use std::path::Path;
@@ -19,11 +20,16 @@ const SOAKS: &str = "tests/tests";
 /// Tells a long test to run at full length; every other run of it is short.
 const FULL_LENGTH: &str = "HEADROOM_SOAK";
 
+/// How a line begins that names peers.
+const PEERS: &str = "//! Debian packages:";
+
 /// A measurement or a long test.
 #[derive(Debug)]
 struct Long {
     name: String,
     what: String,
+    /// Debian's packages that it needs, each with a program by which it is known.
+    peers: Vec<(String, String)>,
 }
 
 /// Options of `bench` and `soak`.
@@ -41,6 +47,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let Some(bench) = choose(&root().join(BENCHES), "bench-", options)? else { return Ok(()) };
     needs::postgres()?;
     needs::chromium()?;
+    needs::peers(&bench.peers)?;
     // A measurement starts the service itself, and what a browser loads from it is measured too.
     bundle::run(&bundle::Options::default())?;
     let name = format!("bench-{}", bench.name);
@@ -85,10 +92,17 @@ fn list(folder: &Path, prefix: &str) -> Result<Vec<Long>> {
         let Some(name) = stem else { continue };
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let what = text.lines().next().unwrap_or_default().trim_start_matches("//!").trim().to_owned();
-        found.push(Long { name: name.to_owned(), what });
+        let peers = text.lines().take_while(|line| line.starts_with("//!")).find_map(|line| line.strip_prefix(PEERS));
+        found.push(Long { name: name.to_owned(), what, peers: peers.map(peers_of).unwrap_or_default() });
     }
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
+}
+
+/// The packages of a line, each with its program.
+fn peers_of(line: &str) -> Vec<(String, String)> {
+    let parts = line.split(',').filter_map(|part| part.trim().strip_suffix(')')?.split_once(" ("));
+    parts.map(|(package, program)| (package.to_owned(), program.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -99,14 +113,19 @@ mod tests {
     fn the_list_is_what_the_folder_has() {
         let folder = std::env::temp_dir().join(format!("headroom-long-test-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("the folder is made");
-        for (file, text) in
-            [("bench-two.rs", "//! Second.\n"), ("bench-one.rs", "//! First.\n"), ("other.rs", "//! No.\n")]
-        {
+        for (file, text) in [
+            ("bench-two.rs", "//! Second.\n//! Debian packages: big-peer (peer), other (other)\n"),
+            ("bench-one.rs", "//! First.\n"),
+            ("other.rs", "//! No.\n"),
+        ] {
             fs::write(folder.join(file), text).expect("the file is written");
         }
         let found = list(&folder, "bench-").expect("the folder is read");
         let pairs: Vec<(&str, &str)> = found.iter().map(|long| (long.name.as_str(), long.what.as_str())).collect();
         assert_eq!(pairs, [("one", "First."), ("two", "Second.")]);
+        let peers: Vec<(&str, &str)> = found[1].peers.iter().map(|(one, two)| (one.as_str(), two.as_str())).collect();
+        assert_eq!(peers, [("big-peer", "peer"), ("other", "other")]);
+        assert!(found[0].peers.is_empty());
         fs::remove_dir_all(&folder).expect("the folder is removed");
     }
 }

@@ -57,6 +57,14 @@ pub(crate) fn chromium() -> Result<()> {
     apt::install("Chromium with its driver", &["chromium", "chromium-driver", "fonts-dejavu-core"])
 }
 
+/// What a measurement compares with: Debian's packages, each with a program by which it is known.
+pub(crate) fn peers(packages: &[(String, String)]) -> Result<()> {
+    let missing: Vec<&str> =
+        packages.iter().filter(|(_, program)| which(program).is_none()).map(|(package, _)| package.as_str()).collect();
+    // Where there is a service manager, Debian starts such a server on its own port: it idles there, nothing is asked of it.
+    if missing.is_empty() { Ok(()) } else { apt::install("what is compared with", &missing) }
+}
+
 /// Debian's own, newer Rust with everything to build the standard library for the browser.
 #[derive(Debug)]
 pub(crate) struct DistroRust {

@@ -78,7 +78,16 @@ struct Names {
 
 /// What was read of them last.
 #[derive(Debug, Default)]
-pub struct NamesOfClaims(Mutex<Option<(Instant, Arc<Names>)>>);
+pub struct NamesOfClaims(Mutex<Option<Remembered>>);
+
+#[derive(Debug)]
+struct Remembered {
+    names: Arc<Names>,
+    /// When they were read.
+    read: Instant,
+    /// When somebody last set out to read them.
+    asked: Instant,
+}
 
 fn word(field: &str, text: Option<&String>, problems: &mut Vec<Problem>) -> Option<String> {
     let text = text?;
@@ -168,12 +177,19 @@ impl App {
     }
 
     async fn claim_names(&self, again: bool) -> Result<Arc<Names>> {
-        let remembered = self.claim_names.0.lock().ok().and_then(|known| known.clone());
         // What is asked for and not known may have been made a moment ago.
         let for_so_long = if again { Duration::from_millis(50) } else { NAMES_FOR };
-        if let Some((_, names)) = remembered.filter(|(at, _)| at.elapsed() < for_so_long) {
-            return Ok(names);
+        if let Ok(mut known) = self.claim_names.0.lock()
+            && let Some(known) = known.as_mut()
+        {
+            // One reads them again; the others go on with what they have, in place of all asking the same at once.
+            let since = if again { known.read } else { known.asked };
+            if since.elapsed() < for_so_long {
+                return Ok(Arc::clone(&known.names));
+            }
+            known.asked = Instant::now();
         }
+        let read = Instant::now();
         let mut conn = self.db.pages.acquire().await?;
         let pools = owner::pool_names(&mut conn).await?;
         let tenants = owner::tenant_names(&mut conn).await?;
@@ -186,7 +202,7 @@ impl App {
                 .collect(),
         });
         if let Ok(mut known) = self.claim_names.0.lock() {
-            *known = Some((Instant::now(), Arc::clone(&names)));
+            *known = Some(Remembered { names: Arc::clone(&names), read, asked: Instant::now() });
         }
         Ok(names)
     }

@@ -44,16 +44,27 @@ made AS (
               WHEN 4 THEN s.claim = a.claim AND s.expires_at <= clock.at
               ELSE true
           END
-    RETURNING a.nr, a.place, a.pool_id, s.fence, s.expires_at
+    RETURNING a.nr, a.place, a.pool_id, a.slot_id, a.change, s.fence, s.expires_at, a.kind, a.claim, a.tenant_id, a.priority, a.holder,
+              a.actor, a.reason, a.wait_ms, a.held_ms, a.work_ms, a.outcome, a.node, a.shard, a.cohort, a.trace
+),
+-- What happened: the changes that were made, and what changes nothing. Joining what was made to what was asked would compare each
+-- with each, because the planner takes both for short.
+happened AS (
+    SELECT nr, slot_id, pool_id, fence, kind, claim, tenant_id, priority, holder, actor, reason, wait_ms, held_ms, work_ms, outcome,
+           node, shard, cohort, trace
+    FROM made
+    UNION ALL
+    SELECT nr, slot_id, pool_id, NULL, kind, claim, tenant_id, priority, holder, actor, reason, wait_ms, held_ms, work_ms, outcome,
+           node, shard, cohort, trace
+    FROM asked WHERE change < 0
 ),
 told AS (
     INSERT INTO slot_event (at, pool_id, kind, slot, fence, claim, tenant_id, priority, holder, actor, reason, wait_ms, held_ms,
                             work_ms, outcome, node, shard, cohort, trace)
-    SELECT clock.at, a.pool_id, a.kind, NULLIF(a.slot_id & 16777215, 0), made.fence, a.claim, a.tenant_id, a.priority,
-           NULLIF(a.holder, ''), a.actor, a.reason, a.wait_ms, a.held_ms, a.work_ms, a.outcome, a.node, a.shard, a.cohort, a.trace
-    FROM asked a LEFT JOIN made USING (nr), clock
-    WHERE a.change < 0 OR made.nr IS NOT NULL
-    ORDER BY a.nr
+    SELECT clock.at, h.pool_id, h.kind, NULLIF(h.slot_id & 16777215, 0), h.fence, h.claim, h.tenant_id, h.priority,
+           NULLIF(h.holder, ''), h.actor, h.reason, h.wait_ms, h.held_ms, h.work_ms, h.outcome, h.node, h.shard, h.cohort, h.trace
+    FROM happened h, clock
+    ORDER BY h.nr
 ),
 kept AS (
     INSERT INTO claim_key (pool_id, key, claim, body_hash, at)
@@ -63,9 +74,9 @@ kept AS (
 ),
 -- A claim of which some slots could be had and others not.
 partial AS (
-    SELECT FROM asked a LEFT JOIN made USING (nr)
-    WHERE $30 AND a.change = 1
-    GROUP BY a.claim HAVING count(made.nr) NOT IN (0, count(*))
+    SELECT FROM (SELECT claim, count(*) AS slots FROM asked WHERE change = 1 GROUP BY claim) AS wanted
+    JOIN (SELECT claim, count(*) AS slots FROM made WHERE change = 1 GROUP BY claim) AS got USING (claim)
+    WHERE $30 AND got.slots < wanted.slots
 )
 SELECT own.pool_id, -1 AS place, NULL::timestamptz AS expires_at, clock.at, hr_whole(NOT EXISTS (SELECT FROM partial)) AS whole
 FROM own, clock

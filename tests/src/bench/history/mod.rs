@@ -15,10 +15,7 @@ mod overview;
 mod queries;
 mod transfer;
 
-use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -27,9 +24,8 @@ use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
 use super::figures::{Goal, Pair, Report, short};
 use super::place::{self, Place};
 use super::session::OneGroup;
+use super::{about, load, outcome, processors};
 use crate::people;
-use crate::service::program;
-use crate::workspace::root;
 
 /// Bytes of a stored sample ÷ bytes of a copied row.
 const GOAL_BYTES: Goal = Goal::AtMost(0.25);
@@ -80,39 +76,6 @@ pub async fn run(options: &Options) -> Result<String> {
     }
     report.note(format!("load average at the end: {}; {:.0} s in all", load()?, report.seconds()));
     Ok(report.summary())
-}
-
-fn outcome(part: &str, result: Result<()>, report: &mut Report) {
-    if let Err(error) = result {
-        report.note(format!("{part}: not measured: {error:#}"));
-    }
-}
-
-/// What was measured where.
-fn about(report: &mut Report) -> Result<()> {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).current_dir(root()).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
-    let changed = git(&["status", "--porcelain"]).is_some_and(|changes| !changes.is_empty());
-    let changed = if changed { ", with changes" } else { "" };
-    let binary = program()?;
-    report.note(format!("commit {commit}{changed}; service {}", binary.display()));
-    report.note(format!("{} processors; load average at the start: {}", processors(), load()?));
-    if cfg!(debug_assertions) {
-        report.note("figures of a build without optimisation say nothing");
-    }
-    Ok(())
-}
-
-fn processors() -> usize {
-    available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-fn load() -> Result<String> {
-    let text = fs::read_to_string("/proc/loadavg").context("cannot read the load average")?;
-    Ok(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
 }
 
 /// A folder for files that PostgreSQL's user can read.
