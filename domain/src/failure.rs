@@ -484,7 +484,8 @@ fn slow_reclaim(signs: &Signs, add: &mut dyn FnMut(Severity, What)) {
 
 /// F6: a claim waits in a full pool while less important ones hold its slots.
 fn inversion(signs: &Signs, add: &mut dyn FnMut(Severity, What)) {
-    let at_least_one = |map: &BTreeMap<u8, u64>| map.iter().filter(|(_, n)| **n > 0).map(|(p, _)| *p).collect::<Vec<_>>();
+    let at_least_one =
+        |map: &BTreeMap<u8, u64>| map.iter().filter(|(_, n)| **n > 0).map(|(p, _)| *p).collect::<Vec<_>>();
     let (waiting, holding) = (at_least_one(&signs.waiting_by_priority), at_least_one(&signs.held_by_priority));
     let (Some(waiting), Some(holding)) = (waiting.last().copied(), holding.first().copied()) else { return };
     if signs.free > 0 || waiting <= holding {
@@ -497,7 +498,8 @@ fn inversion(signs: &Signs, add: &mut dyn FnMut(Severity, What)) {
 
 /// How often a line turns.
 fn turns(values: &[i64]) -> usize {
-    let steps: Vec<i64> = values.windows(2).map(|pair| (pair[1] - pair[0]).signum()).filter(|step| *step != 0).collect();
+    let steps: Vec<i64> =
+        values.windows(2).map(|pair| (pair[1] - pair[0]).signum()).filter(|step| *step != 0).collect();
     steps.windows(2).filter(|pair| pair[0] != pair[1]).count()
 }
 
