@@ -1172,6 +1172,28 @@ impl Pool {
         claims.len()
     }
 
+    /// Asks holders to end until as many slots are asked for, of one tenant or of all: the least important and newest first,
+    /// and never part of a lease. Gives the number of leases.
+    pub fn preempt(&mut self, tenant: Option<i32>, slots: u32, now: Millis, fx: &mut Effects) -> usize {
+        let mut theirs: Vec<(u8, Reverse<Millis>, Uuid, u32)> = self
+            .leases
+            .values()
+            .filter(|lease| lease.notice.is_none() && tenant.is_none_or(|tenant| lease.tenant == tenant))
+            .map(|lease| (lease.priority, Reverse(lease.claimed_at), lease.claim, lease.slots.len() as u32))
+            .collect();
+        theirs.sort_unstable();
+        let (mut short, mut asked) = (slots, 0);
+        for (_, _, claim, count) in theirs {
+            if short == 0 {
+                break;
+            }
+            self.notify(claim, NoticeKind::Preempt, now, fx);
+            short = short.saturating_sub(count);
+            asked += 1;
+        }
+        asked
+    }
+
     /// Takes back what was lent: from each tenant so many slots, the newest leases first.
     fn ask_back(&mut self, from: &[(i32, u32)], now: Millis, fx: &mut Effects) {
         for (tenant, slots) in from {

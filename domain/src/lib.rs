@@ -10,6 +10,7 @@ pub mod admission;
 pub mod allocation;
 pub mod breaker;
 pub mod change;
+pub mod failure;
 pub mod fairness;
 pub mod format;
 pub mod heartbeat;

@@ -140,6 +140,8 @@ pub enum SlotAction {
     Open,
     /// Give holders notice, then take slots out of use.
     Drain,
+    /// Put drained slots back into use.
+    Restore,
     /// Free slots whose holder is gone.
     Reclaim,
     /// Take slots from a lower-priority holder.
@@ -152,8 +154,16 @@ pub enum SlotAction {
 
 impl SlotAction {
     /// All, in the order menus list them.
-    pub const ALL: [Self; 7] =
-        [Self::Hold, Self::Open, Self::Drain, Self::Reclaim, Self::Preempt, Self::Resize, Self::CutQuota];
+    pub const ALL: [Self; 8] = [
+        Self::Hold,
+        Self::Open,
+        Self::Drain,
+        Self::Restore,
+        Self::Reclaim,
+        Self::Preempt,
+        Self::Resize,
+        Self::CutQuota,
+    ];
 
     /// The word in addresses and in the API.
     pub fn word(self) -> &'static str {
@@ -161,6 +171,7 @@ impl SlotAction {
             Self::Hold => "hold",
             Self::Open => "open",
             Self::Drain => "drain",
+            Self::Restore => "restore",
             Self::Reclaim => "reclaim",
             Self::Preempt => "preempt",
             Self::Resize => "resize",
@@ -179,6 +190,7 @@ impl SlotAction {
             Self::Hold => "Hold claims",
             Self::Open => "Open again",
             Self::Drain => "Drain slots",
+            Self::Restore => "Restore slots",
             Self::Reclaim => "Reclaim slots",
             Self::Preempt => "Preempt holders",
             Self::Resize => "Resize",
@@ -192,6 +204,7 @@ impl SlotAction {
             Self::Hold => "No new claim is granted; who holds a slot keeps it.",
             Self::Open => "Claims are granted again.",
             Self::Drain => "Holders get notice; what they give back is not granted again.",
+            Self::Restore => "Slots that were taken out of use can be claimed again.",
             Self::Reclaim => "Slots whose holder is gone become free at once.",
             Self::Preempt => "Holders of a lower priority get notice and then lose their slots to those who wait.",
             Self::Resize => "The pool gets another number of slots, inside its emergency range.",
@@ -203,9 +216,8 @@ impl SlotAction {
     pub fn asks(self) -> &'static [&'static str] {
         match self {
             Self::Hold | Self::Open => &[],
-            Self::Drain => &["slots", "notice_s"],
-            Self::Reclaim => &["slots"],
-            Self::Preempt => &["tenant", "count", "notice_s"],
+            Self::Drain | Self::Restore | Self::Reclaim => &["slots"],
+            Self::Preempt => &["tenant", "count"],
             Self::Resize => &["to"],
             Self::CutQuota => &["tenant", "to", "minutes"],
         }

@@ -27,17 +27,13 @@ fn ask(name: &str, action: SlotAction) -> Option<Ask> {
             "Numbers and ranges such as 4711, 9000-9040, or the word leaked for every leaked slot.",
         )
         .takes(Mode::Code),
+        ("slots", SlotAction::Restore) => {
+            Ask::new("slots", "Which slots", "Numbers and ranges such as 4711, 9000-9040.").takes(Mode::Code)
+        }
         ("slots", _) => {
             Ask::new("slots", "Which slots", "Numbers and ranges such as 4711, 9000-9040, or the word all.")
                 .takes(Mode::Code)
         }
-        ("notice_s", _) => Ask::new(
-            "notice_s",
-            "Notice",
-            "Seconds that holders have to finish or to save their work; empty is the pool's policy.",
-        )
-        .optional()
-        .takes(Mode::Whole),
         ("tenant", SlotAction::Preempt) => {
             Ask::new("tenant", "From whom", "A tenant; empty takes from the lowest priority first.")
                 .optional()

@@ -57,7 +57,7 @@ fn actions(shell: &ShellModel, model: &SlotPageModel) -> Vec<AnyView> {
         SlotState::Occupied | SlotState::Hot => &[SlotAction::Drain, SlotAction::Reclaim],
         SlotState::Draining => &[SlotAction::Reclaim],
         SlotState::Free => &[SlotAction::Drain],
-        SlotState::Offline => &[],
+        SlotState::Offline => &[SlotAction::Restore],
     };
     offered
         .iter()
@@ -68,6 +68,7 @@ fn actions(shell: &ShellModel, model: &SlotPageModel) -> Vec<AnyView> {
             let class = if index == 0 { "hr-btn hr-btn--primary" } else { "hr-btn" };
             let label = match action {
                 SlotAction::Reclaim => "Preview reclaim",
+                SlotAction::Restore => "Preview restore",
                 _ => "Preview drain",
             };
             button_link(shell, class, "zap", label, href)
@@ -82,7 +83,8 @@ fn fact(label: &'static str, value: AnyView) -> AnyView {
 fn facts(shell: &ShellModel, model: &SlotPageModel) -> AnyView {
     let row = &model.row;
     let tenant = row.tenant.as_ref().map_or_else(
-        || "nobody".into_any(),
+        // Whose slot it is may be nothing for the one who looks.
+        || if row.state.is_used() { "not yours to see" } else { "nobody" }.into_any(),
         |tenant| view! { <a href=shell.url.link(&tenant_path(&tenant.slug))>{tenant.name.clone()}</a> }.into_any(),
     );
     let code = |text: &str, reason: &str| {

@@ -499,6 +499,10 @@ impl Committer {
                 let then = Reply::Done(done);
                 pending.push(Pending::Other { pool: call.pool, claims: Vec::new(), then, reply: call.reply });
             }
+            Op::Preempt { tenant, slots } => {
+                let then = Reply::Done(state.preempt(tenant, slots, now, fx));
+                pending.push(Pending::Other { pool: call.pool, claims: Vec::new(), then, reply: call.reply });
+            }
             Op::Restore { ref slots, ref actor } => {
                 let done = slots.iter().filter(|number| state.cordon(**number, false, actor, fx)).count();
                 state.serve(now, fx);

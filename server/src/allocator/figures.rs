@@ -1,8 +1,8 @@
 //! What the owner of a pool tells about it: counts now, rates and latencies of the last minute.
 
-use headroom_domain::Millis;
 use headroom_domain::lease::Mode;
 use headroom_domain::sketch::Sketch;
+use headroom_domain::{MINUTE_MS, Millis};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -74,6 +74,12 @@ pub struct PoolFigures {
     pub queued_by_priority: BTreeMap<u8, usize>,
     /// Slots held, by tenant's key.
     pub by_tenant: BTreeMap<i32, u32>,
+    /// Slots held, by priority.
+    #[serde(default)]
+    pub held_by_priority: BTreeMap<u8, u64>,
+    /// Slots that moved to another holder or node in the last ten minutes.
+    #[serde(default)]
+    pub moved_10m: u64,
     /// Claims granted in the last minute.
     pub granted_1m: u64,
     /// Claims refused in the last minute.
@@ -114,10 +120,14 @@ struct Step {
     dead: u64,
 }
 
-/// Counts of the last minute of one pool.
+/// Moves are counted over this time, minute by minute.
+const MOVES_MS: Millis = 10 * MINUTE_MS;
+
+/// Counts of the last minute of one pool, and its moves of the last ten.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     steps: VecDeque<Step>,
+    moves: VecDeque<(Millis, u64)>,
 }
 
 impl Recent {
@@ -162,6 +172,17 @@ impl Recent {
         }
     }
 
+    pub(super) fn moved(&mut self, now: Millis) {
+        let start = now.div_euclid(MINUTE_MS) * MINUTE_MS;
+        match self.moves.back_mut() {
+            Some((minute, count)) if *minute == start => *count += 1,
+            _ => self.moves.push_back((start, 1)),
+        }
+        while self.moves.front().is_some_and(|(minute, _)| *minute <= now - MOVES_MS) {
+            self.moves.pop_front();
+        }
+    }
+
     /// Fills in what is counted here.
     pub(super) fn fill(&self, figures: &mut PoolFigures, now: Millis) {
         let (mut claim, mut reclaim) = (Sketch::default(), Sketch::default());
@@ -184,6 +205,8 @@ impl Recent {
                 wait.entry(*priority).or_default().merge(sketch);
             }
         }
+        let recent = self.moves.iter().filter(|(minute, _)| *minute > now - MOVES_MS);
+        figures.moved_10m = recent.map(|(_, count)| count).sum();
         figures.claim = Latency::of(&claim);
         figures.reconciler.reclaim = Latency::of(&reclaim);
         figures.wait = wait.iter().map(|(priority, sketch)| (*priority, Latency::of(sketch))).collect();

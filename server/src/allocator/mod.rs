@@ -102,6 +102,13 @@ pub enum Op {
         /// Who acts.
         actor: String,
     },
+    /// Asks holders to end so that others get their slots: the least important and newest first.
+    Preempt {
+        /// Of this tenant only.
+        tenant: Option<i32>,
+        /// As many slots.
+        slots: u32,
+    },
     /// Puts slots back into service.
     Restore {
         /// Slots.

@@ -91,6 +91,7 @@ impl Owned {
             match write.event.kind {
                 EventKind::Expire => self.recent.reclaimed(now, write.over_ms, false),
                 EventKind::Dead => self.recent.reclaimed(now, write.over_ms, true),
+                EventKind::Reassign => self.recent.moved(now),
                 _ => {}
             }
         }
@@ -148,6 +149,9 @@ impl Owned {
             }),
             ..PoolFigures::default()
         };
+        for lease in self.state.leases() {
+            *figures.held_by_priority.entry(lease.priority).or_default() += lease.slots.len() as u64;
+        }
         let over = self.state.leases().map(|lease| now - lease.expires_at).filter(|late| *late > 0);
         figures.reconciler.lag_ms = over.max().unwrap_or_default();
         figures.reconciler.leaked = count('l');

@@ -8,10 +8,12 @@ pub mod changes;
 pub mod claims;
 pub mod demo;
 mod error;
+pub mod findings;
 pub mod follow;
 pub mod import;
 pub mod ingest;
 pub mod jobs;
+pub mod live;
 pub mod overview;
 pub mod pools;
 pub mod search;
@@ -48,6 +50,8 @@ pub struct App {
     pub(crate) outward: Arc<Outward>,
     /// Pools and tenants as claims name them.
     pub(crate) claim_names: Arc<claims::NamesOfClaims>,
+    /// Since when failures have been there, as far as anybody looked.
+    pub(crate) seen: Arc<findings::Seen>,
     /// Gives out slots; only a running server has one.
     pub(crate) allocator: Option<Allocator>,
     /// On whose behalf they run.
@@ -64,6 +68,7 @@ impl App {
             catalog: Arc::default(),
             outward: Arc::default(),
             claim_names: Arc::default(),
+            seen: Arc::default(),
             allocator: None,
             caller: Arc::new(Caller::nobody()),
         }

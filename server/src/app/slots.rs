@@ -12,12 +12,17 @@ use headroom_store::pool::{CapacityStep, Pool};
 use headroom_store::slot_event::{self, SlotEvent, Wanted};
 use headroom_store::{live, owner, pool, quota, slot};
 use serde_json::json;
-use std::collections::BTreeMap;
+use sqlx::PgConnection;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 /// Longest reason of an act, in characters.
 const MAX_REASON: usize = 500;
 /// A cut of a quota ends after this at the latest.
 const LONGEST_CUT_MS: Millis = DAY_MS;
+/// Most slots of one act.
+const MOST_OF_ACT: i64 = 10_000;
 /// Figures older than this are not about now.
 pub const FIGURES_FRESH_MS: Millis = 5_000;
 /// Most events of one answer.
@@ -36,6 +41,13 @@ pub enum Act {
     Restore(Vec<u32>),
     /// Takes slots back from their holders at once.
     Reclaim(Vec<u32>),
+    /// Asks holders to end so that others get their slots: the least important and newest first.
+    Preempt {
+        /// The slug of the only tenant that is asked; everybody if it is left out.
+        tenant: Option<String>,
+        /// As many slots.
+        slots: i64,
+    },
     /// Another size.
     Resize(i64),
     /// Cuts a tenant's quota for some minutes.
@@ -58,6 +70,7 @@ impl Act {
             Self::Drain(_) => "drain",
             Self::Restore(_) => "restore",
             Self::Reclaim(_) => "reclaim",
+            Self::Preempt { .. } => "preempt",
             Self::Resize(_) => "resize",
             Self::CutQuota { .. } => "cut-quota",
         }
@@ -134,7 +147,7 @@ impl App {
 
     async fn record_act(
         &self,
-        conn: &mut sqlx::PgConnection,
+        conn: &mut PgConnection,
         action: &str,
         of: &Pool,
         before: Option<serde_json::Value>,
@@ -258,9 +271,16 @@ impl App {
         let stored = slot::of_pool(&mut conn, found.key).await?;
         let names: BTreeMap<i32, String> =
             owner::tenant_names(&mut conn).await?.into_iter().map(|(slug, key, _)| (key, slug)).collect();
+        let chosen = match act {
+            Act::Preempt { tenant, slots } => {
+                let key = self.tenant_of_act(&mut conn, tenant.as_deref()).await?;
+                least_important(&stored, key, *slots)
+            }
+            _ => BTreeSet::new(),
+        };
         let mut preview = Preview::default();
         let mut hit = |slots: &mut dyn Iterator<Item = &Stored>| {
-            let mut claims = std::collections::BTreeSet::new();
+            let mut claims = BTreeSet::new();
             for held in slots.filter_map(|slot| slot.held.as_ref()) {
                 claims.insert(held.claim);
                 *preview.tenants.entry(names.get(&held.tenant).cloned().unwrap_or_default()).or_default() += 1;
@@ -290,6 +310,16 @@ impl App {
             Act::Reclaim(slots) => {
                 hit(&mut stored.iter().filter(|slot| slots.contains(&slot.number)));
                 preview.warnings.push("holders lose their slots at once and are not asked; what they write afterwards is refused by the fence".to_owned());
+            }
+            Act::Preempt { .. } => {
+                hit(&mut stored
+                    .iter()
+                    .filter(|slot| slot.held.as_ref().is_some_and(|held| chosen.contains(&held.claim))));
+                let grace = format!("{} s", rules.policy.grace_ms / 1_000);
+                preview.changes.push(change("leases with notice", "0".to_owned(), preview.leases.to_string()));
+                preview
+                    .warnings
+                    .push(format!("holders have {grace} to end, then their slots go to the claims that wait"));
             }
             Act::Restore(slots) => {
                 preview.changes.push(change("slots put back", String::new(), slots.len().to_string()));
@@ -321,12 +351,24 @@ impl App {
                 }
             }
         }
+        if let Act::Drain(Some(slots)) | Act::Reclaim(slots) = act {
+            let more = beside(&stored, slots);
+            if more > 0 {
+                preview.warnings.push(format!("{more} more slots of the same claims go with them"));
+            }
+        }
         Ok(preview)
+    }
+
+    async fn tenant_of_act(&self, conn: &mut PgConnection, slug: Option<&str>) -> Result<Option<i32>> {
+        let Some(slug) = slug else { return Ok(None) };
+        let found = tenants::find(conn, &self.caller, slug).await;
+        Ok(Some(found.map_err(|error| pools::named_otherwise("tenant", error))?.key))
     }
 
     fn check_act(&self, act: &Act, rules: &Rules) -> Result<()> {
         let numbers = |slots: &[u32]| {
-            if slots.is_empty() || slots.len() > 10_000 || slots.contains(&0) {
+            if slots.is_empty() || slots.len() as i64 > MOST_OF_ACT || slots.contains(&0) {
                 return Err(AppError::invalid(
                     "slots",
                     format!("{} slots", slots.len()),
@@ -338,6 +380,12 @@ impl App {
         match act {
             Act::Hold | Act::Open | Act::Drain(None) => Ok(()),
             Act::Drain(Some(slots)) | Act::Restore(slots) | Act::Reclaim(slots) => numbers(slots),
+            Act::Preempt { slots, .. } => {
+                if (1..=MOST_OF_ACT).contains(slots) {
+                    return Ok(());
+                }
+                Err(AppError::invalid("count", slots.to_string(), "1 to 10,000 slots"))
+            }
             Act::Resize(slots) => {
                 if !(0..=i64::from(MAX_TRACKED_SLOTS)).contains(slots) {
                     let expected = format!("0 to {MAX_TRACKED_SLOTS} slots");
@@ -397,10 +445,15 @@ impl App {
             Act::Drain(Some(slots)) | Act::Restore(slots) | Act::Reclaim(slots) => {
                 (None, Some(json!({ "slots": slots })))
             }
+            Act::Preempt { tenant, slots } => (None, Some(json!({ "tenant": tenant, "slots": slots }))),
             Act::Resize(slots) => (Some(json!({ "capacity": rules.capacity })), Some(json!({ "capacity": slots }))),
             Act::CutQuota { tenant, slots, minutes } => {
                 (None, Some(json!({ "tenant": tenant, "slots": slots, "minutes": minutes })))
             }
+        };
+        let preempted = match act {
+            Act::Preempt { tenant, .. } => self.tenant_of_act(&mut tx, tenant.as_deref()).await?,
+            _ => None,
         };
         if let Some(mode) = set_mode {
             owner::set_mode(&mut tx, found.key, mode).await?;
@@ -439,6 +492,9 @@ impl App {
                 reason: "an operator took it back",
                 actor,
             },
+            Act::Preempt { slots, .. } => {
+                Op::Preempt { tenant: preempted, slots: u32::try_from(*slots).unwrap_or_default() }
+            }
             Act::Hold | Act::Open | Act::Resize(_) | Act::CutQuota { .. } => return Ok(0),
         };
         let allocator =
@@ -450,6 +506,33 @@ impl App {
             other => Err(AppError::Unavailable(format!("the allocator answered {other:?}"))),
         }
     }
+}
+
+/// The leases that are asked first: the least important and newest, and never part of one.
+fn least_important(stored: &[Stored], tenant: Option<i32>, slots: i64) -> BTreeSet<Uuid> {
+    let mut leases: BTreeMap<Uuid, (u8, Reverse<Millis>, i64)> = BTreeMap::new();
+    for held in stored.iter().filter_map(|slot| slot.held.as_ref()) {
+        if tenant.is_none_or(|tenant| tenant == held.tenant) {
+            leases.entry(held.claim).or_insert((held.priority, Reverse(held.claimed_at), 0)).2 += 1;
+        }
+    }
+    let mut leases: Vec<_> =
+        leases.into_iter().map(|(claim, (priority, since, n))| (priority, since, claim, n)).collect();
+    leases.sort_unstable();
+    let mut short = slots;
+    let enough = leases.into_iter().take_while(|(.., count)| {
+        let is_wanted = short > 0;
+        short -= count;
+        is_wanted
+    });
+    enough.map(|(_, _, claim, _)| claim).collect()
+}
+
+/// Slots that are held by claims of some slots and are not among these: whoever loses one slot of a claim loses all of it.
+fn beside(stored: &[Stored], slots: &[u32]) -> usize {
+    let held = || stored.iter().filter_map(|slot| Some((slot.number, slot.held.as_ref()?.claim)));
+    let claims: BTreeSet<Uuid> = held().filter(|(number, _)| slots.contains(number)).map(|(_, claim)| claim).collect();
+    held().filter(|(number, claim)| claims.contains(claim) && !slots.contains(number)).count()
 }
 
 fn metered(slug: &str) -> AppError {

@@ -345,13 +345,13 @@ pub async fn events(app: App, Query(asked): Query<EventsWanted>) -> Result<Json<
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActIn {
-    /// `hold`, `open`, `drain`, `restore`, `reclaim`, `resize` or `cut-quota`.
+    /// `hold`, `open`, `drain`, `restore`, `reclaim`, `preempt`, `resize` or `cut-quota`.
     pub action: String,
     /// Slots by number: which to drain (all if it is left out), restore or reclaim.
     pub slots: Option<Vec<u32>>,
-    /// The new size (`resize`), or the most that the tenant may hold (`cut-quota`).
+    /// The new size (`resize`), how many slots are wanted (`preempt`), or the most that the tenant may hold (`cut-quota`).
     pub size: Option<i64>,
-    /// The tenant's slug (`cut-quota`).
+    /// The tenant's slug (`cut-quota`); of `preempt`, everybody if it is left out.
     pub tenant: Option<String>,
     /// For how many minutes (`cut-quota`).
     pub minutes: Option<i64>,
@@ -375,15 +375,18 @@ impl ActIn {
             "drain" => Ok(Act::Drain(self.slots.clone())),
             "restore" => Ok(Act::Restore(slots()?)),
             "reclaim" => Ok(Act::Reclaim(slots()?)),
+            "preempt" => Ok(Act::Preempt { tenant: self.tenant.clone(), slots: size()? }),
             "resize" => Ok(Act::Resize(size()?)),
             "cut-quota" => Ok(Act::CutQuota {
                 tenant: self.tenant.clone().ok_or_else(|| missing("tenant", "the slug of a tenant"))?,
                 slots: size()?,
                 minutes: self.minutes.ok_or_else(|| missing("minutes", "a number of minutes"))?,
             }),
-            other => {
-                Err(AppError::invalid("action", other, "one of hold, open, drain, restore, reclaim, resize, cut-quota"))
-            }
+            other => Err(AppError::invalid(
+                "action",
+                other,
+                "one of hold, open, drain, restore, reclaim, preempt, resize, cut-quota",
+            )),
         }
     }
 }

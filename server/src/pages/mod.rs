@@ -3,15 +3,17 @@
 //! handler does not compile and a handler without a route cannot exist.
 
 mod account;
+mod act;
 mod answer;
 mod archive;
 mod audit;
+mod debug;
 mod figure;
 mod form;
 mod help;
 mod jobs;
-mod live;
 mod me;
+mod oncall;
 mod overview;
 mod pool;
 mod pool_form;
@@ -20,6 +22,7 @@ mod search;
 mod shell;
 mod sign_in;
 mod single_sign_on;
+mod slot;
 mod table;
 mod tenant;
 mod tenant_form;
@@ -58,16 +61,16 @@ fn handler(page: Page) -> MethodRouter<AppState> {
             Redirect::to(&format!("{home}{query}"))
         }),
         Page::Overview => get(overview::get),
-        Page::OnCall => get(live::oncall),
-        Page::Debug => get(live::debug),
-        Page::DebugClaim => get(live::claim),
+        Page::OnCall => get(oncall::get),
+        Page::Debug => get(debug::get),
+        Page::DebugClaim => get(debug::claim),
         Page::Pools => get(pools::get),
         Page::PoolNew => get(pool_form::new).post(pool_form::create),
         Page::Pool => get(pool::get),
         Page::PoolEdit => get(pool_form::edit).post(pool_form::update),
         Page::PoolCapacity => post(pool_form::capacity),
-        Page::PoolSlot => get(live::slot),
-        Page::PoolAct => get(live::act).post(live::act),
+        Page::PoolSlot => get(slot::get),
+        Page::PoolAct => get(act::get).post(act::post),
         Page::PoolArchive => get(archive::pool).post(archive::archive_pool),
         Page::Tenants => get(tenants::get),
         Page::TenantNew => get(tenant_form::new).post(tenant_form::create),

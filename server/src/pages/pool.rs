@@ -4,6 +4,7 @@ use super::answer::{Cell, csv, failure, page};
 use super::audit::{HISTORY, edit};
 use super::figure;
 use super::shell::{Spec, shell};
+use super::slot;
 use super::table::Asked;
 use super::visit::{Named as Slug, Visit};
 use crate::app::App;
@@ -19,7 +20,8 @@ use headroom_domain::series::{Bucket, boundaries, chart_step};
 use headroom_domain::{HOUR_MS, Millis};
 use headroom_frontend::model::{
     CapacityRow, ChartModel, EventRow, FilterSet, Money, Named, PanelState, Peak, PoolHead, PoolHistory, PoolModel,
-    PoolPolicy, PoolTab, PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, UnitCost,
+    PoolPolicy, PoolTab, PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, SlotState,
+    UnitCost,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 use std::collections::BTreeMap;
@@ -46,7 +48,7 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
         rail: Some(RailEntry::Pools),
         honoured: FilterSet::POOL,
         default_from: "now-30d",
-        view: &["tab", "q", "sort", "dir", "cur"],
+        view: &["tab", "q", "sort", "dir", "cur", "state"],
     };
     // The address names the pool; a `pool` parameter that came along does not narrow it.
     let mut own = visit.clone();
@@ -62,7 +64,12 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
         shell.zone = window.zone.clone();
     }
     let detail = app.pool_detail(slug, &window).await?;
+    let tracked = app.tracked(Some(&[pool.key])).await?.pop();
     let tab = match visit.get("tab") {
+        Some("map") if tracked.is_some() => {
+            let spotlight = visit.get("state").and_then(SlotState::parse);
+            PoolTab::Map(Box::new(slot::pool_map(&app.slots_now(slug).await?, spotlight)))
+        }
         Some("tenants") => {
             let (tab, rows) = tenants(app, &own, &shell, &window, &detail).await?;
             if visit.csv().is_some() {
@@ -70,7 +77,10 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
             }
             PoolTab::Tenants(tab)
         }
-        Some("policy") => PoolTab::Policy(Box::new(policy(app, &window, &detail).await?)),
+        Some("policy") => {
+            let live = tracked.as_ref().map(slot::rules);
+            PoolTab::Policy(Box::new(PoolPolicy { live, ..policy(app, &window, &detail).await? }))
+        }
         Some("history") => {
             let (tab, all) = history(app, &own, &shell, &detail).await?;
             if visit.csv().is_some() {
@@ -102,7 +112,7 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
             }
         }
     };
-    let model = PoolModel { head: head(&detail), tab, tenants_count: detail.tenants, tracked: false };
+    let model = PoolModel { head: head(&detail), tab, tenants_count: detail.tenants, tracked: tracked.is_some() };
     Ok(page(&shell, StatusCode::OK, || pages::pool(&shell, &model)))
 }
 

@@ -102,6 +102,8 @@ pub struct Rules {
     pub mode: Mode,
     /// Counts changes.
     pub version: i32,
+    /// When policy or mode were changed last.
+    pub changed_ms: Millis,
     /// Effective capacity now; `None` if none was ever set.
     pub capacity: Option<i64>,
 }
@@ -112,6 +114,7 @@ struct RulesRow {
     policy: Json<serde_json::Value>,
     mode: String,
     version: i32,
+    updated_at: DateTime<Utc>,
     capacity: Option<i64>,
 }
 
@@ -126,6 +129,7 @@ impl TryFrom<RulesRow> for Rules {
             policy: serde_json::from_value(row.policy.0).map_err(|e| damaged(e.to_string()))?,
             mode: row.mode.parse().map_err(damaged)?,
             version: row.version,
+            changed_ms: row.updated_at.timestamp_millis(),
             capacity: row.capacity,
         })
     }
@@ -134,7 +138,7 @@ impl TryFrom<RulesRow> for Rules {
 /// Rules of some pools, or of all tracked ones.
 pub async fn rules(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec<Rules>> {
     let rows: Vec<RulesRow> = sqlx::query_as(
-        "SELECT t.pool_id, t.policy, t.mode, t.version,
+        "SELECT t.pool_id, t.policy, t.mode, t.version, t.updated_at,
                 (SELECT GREATEST(c.configured - c.planned_down, 0)::bigint FROM pool_capacity c
                  WHERE c.pool_id = t.pool_id AND c.from_at <= hr_now() ORDER BY c.from_at DESC LIMIT 1) AS capacity
          FROM pool_policy t JOIN pool p USING (pool_id)

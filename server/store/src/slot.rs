@@ -111,6 +111,96 @@ pub async fn one(conn: &mut PgConnection, pool: i32, slot: u32) -> Result<Option
     row.map(Stored::try_from).transpose()
 }
 
+/// A claim that is held, for lists of who holds what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The pool's key.
+    pub pool: i32,
+    /// How many slots.
+    pub slots: i64,
+    /// The lowest number among them.
+    pub first: u32,
+    /// The tenant's key.
+    pub tenant: i32,
+    /// Who holds them.
+    pub holder: String,
+    /// 0 to 9.
+    pub priority: i16,
+    /// Since when.
+    pub claimed_at: Millis,
+    /// Until when.
+    pub expires_at: Millis,
+    /// No renewal reaches beyond.
+    pub ends_at: Option<Millis>,
+}
+
+#[derive(FromRow)]
+struct HoldingRow {
+    pool_id: i32,
+    slots: i64,
+    first: i64,
+    tenant_id: i32,
+    holder: Option<String>,
+    priority: Option<i16>,
+    claimed_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    ends_at: Option<DateTime<Utc>>,
+}
+
+/// The claims that are held longest in some pools, of some tenants or of all, longest first.
+pub async fn held_longest(
+    conn: &mut PgConnection,
+    pools: &[i32],
+    tenants: Option<&[i32]>,
+    limit: i64,
+) -> Result<Vec<Holding>> {
+    let rows: Vec<HoldingRow> = sqlx::query_as(
+        "SELECT p.pool_id, h.slots, h.first, h.tenant_id, h.holder, h.priority, h.claimed_at, h.expires_at, h.ends_at
+         FROM unnest($1::int[]) AS p (pool_id) CROSS JOIN LATERAL (
+             SELECT count(*) AS slots, min(s.slot_id) AS first, s.tenant_id, min(s.holder) AS holder, min(s.priority) AS priority,
+                    min(s.claimed_at) AS claimed_at, min(s.expires_at) AS expires_at, min(s.ends_at) AS ends_at
+             FROM slot s
+             WHERE s.slot_id BETWEEN (p.pool_id::bigint << 24) AND ((p.pool_id::bigint << 24) | 16777215)
+               AND s.claim IS NOT NULL AND s.claimed_at IS NOT NULL AND ($2::int[] IS NULL OR s.tenant_id = ANY($2))
+             GROUP BY s.claim, s.tenant_id ORDER BY min(s.claimed_at), min(s.slot_id) LIMIT $3
+         ) h
+         ORDER BY h.claimed_at, h.first LIMIT $3",
+    )
+    .bind(pools)
+    .bind(tenants)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    let holding = |row: HoldingRow| Holding {
+        pool: row.pool_id,
+        slots: row.slots,
+        first: parts(row.first).1,
+        tenant: row.tenant_id,
+        holder: row.holder.unwrap_or_default(),
+        priority: row.priority.unwrap_or_default(),
+        claimed_at: row.claimed_at.timestamp_millis(),
+        expires_at: row.expires_at.timestamp_millis(),
+        ends_at: row.ends_at.map(|at| at.timestamp_millis()),
+    };
+    Ok(rows.into_iter().map(holding).collect())
+}
+
+/// Since when the slot of each pool that is held longest without an end has been held.
+pub async fn held_without_end(conn: &mut PgConnection, pools: &[i32]) -> Result<HashMap<i32, Millis>> {
+    let rows: Vec<(i32, DateTime<Utc>)> = sqlx::query_as(
+        "SELECT p.pool_id, h.since FROM unnest($1::int[]) AS p (pool_id) CROSS JOIN LATERAL (
+             SELECT min(s.claimed_at) AS since FROM slot s
+             WHERE s.slot_id BETWEEN (p.pool_id::bigint << 24) AND ((p.pool_id::bigint << 24) | 16777215)
+               AND s.claim IS NOT NULL AND s.ends_at IS NULL
+         ) h
+         WHERE h.since IS NOT NULL",
+    )
+    .bind(pools)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(pool, at)| (pool, at.timestamp_millis())).collect())
+}
+
 /// Makes the slots of a pool that are missing, up to a number; new ones are out of service. Returns how many.
 pub async fn provision(conn: &mut PgConnection, pool: i32, upto: u32) -> Result<u64> {
     let done = sqlx::query(

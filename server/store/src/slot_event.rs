@@ -69,8 +69,12 @@ pub struct Wanted {
     pub claim: Option<Uuid>,
     /// Of this trace.
     pub trace: Option<Vec<u8>>,
+    /// Of a holder or on a node with this in its name; empty for all.
+    pub text: String,
     /// From this instant on.
     pub since: Millis,
+    /// Before this instant.
+    pub until: Option<Millis>,
     /// With a lower number than this.
     pub before: Option<i64>,
     /// With a higher number than this.
@@ -153,6 +157,8 @@ pub async fn list(conn: &mut PgConnection, wanted: &Wanted) -> Result<Vec<SlotEv
            AND ($7::bytea IS NULL OR e.trace = $7)
            AND ($8::bigint IS NULL OR e.event_id < $8)
            AND ($9::bigint IS NULL OR e.event_id > $9)
+           AND ($11 = '' OR strpos(lower(e.holder), lower($11)) > 0 OR strpos(lower(e.node), lower($11)) > 0)
+           AND ($12::timestamptz IS NULL OR e.at < $12)
          ORDER BY e.at DESC, e.event_id DESC LIMIT $10",
     )
     .bind(timestamp(wanted.since))
@@ -165,6 +171,8 @@ pub async fn list(conn: &mut PgConnection, wanted: &Wanted) -> Result<Vec<SlotEv
     .bind(wanted.before)
     .bind(wanted.after)
     .bind(wanted.limit)
+    .bind(&wanted.text)
+    .bind(wanted.until.map(timestamp))
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(SlotEvent::try_from).collect()
@@ -184,4 +192,159 @@ pub async fn is_since(conn: &mut PgConnection, event: i64, since: Millis) -> Res
         .bind(timestamp(since))
         .fetch_one(conn)
         .await?)
+}
+
+/// Events that one question about the last minutes looks at, at most: it is answered in time however many there are.
+const NEWEST: i64 = 200_000;
+
+/// Work that was reported of a slot.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct Work {
+    /// The pool's key.
+    pub pool_id: i32,
+    /// The slot's number.
+    pub slot: i32,
+    /// P95 of the work, milliseconds.
+    pub p95_ms: f64,
+    /// How many reports.
+    pub reports: i64,
+    /// Key of the tenant that reported last.
+    pub tenant_id: Option<i32>,
+}
+
+/// Work by slot since an instant, in some pools, slowest first.
+pub async fn work(conn: &mut PgConnection, pools: &[i32], since: Millis) -> Result<Vec<Work>> {
+    Ok(sqlx::query_as(
+        "SELECT pool_id, slot, percentile_disc(0.95) WITHIN GROUP (ORDER BY work_ms)::float8 AS p95_ms, count(*) AS reports,
+                (array_agg(tenant_id ORDER BY event_id DESC))[1] AS tenant_id
+         FROM (SELECT event_id, pool_id, slot, work_ms, tenant_id FROM slot_event
+               WHERE at >= $2 AND pool_id = ANY($1) ORDER BY at DESC, event_id DESC LIMIT $3) newest
+         WHERE work_ms IS NOT NULL AND slot IS NOT NULL
+         GROUP BY pool_id, slot ORDER BY p95_ms DESC, pool_id, slot",
+    )
+    .bind(pools)
+    .bind(timestamp(since))
+    .bind(NEWEST)
+    .fetch_all(conn)
+    .await?)
+}
+
+/// P95 of one slot's work by interval since an instant: start of the interval and milliseconds, in time order.
+pub async fn work_of_slot(
+    conn: &mut PgConnection,
+    pool: i32,
+    slot: i32,
+    since: Millis,
+    step_ms: Millis,
+) -> Result<Vec<(Millis, f64)>> {
+    let rows: Vec<(DateTime<Utc>, f64)> = sqlx::query_as(
+        "SELECT date_bin($5 * interval '1 millisecond', at, $3) AS start,
+                percentile_disc(0.95) WITHIN GROUP (ORDER BY work_ms)::float8
+         FROM (SELECT at, slot, work_ms FROM slot_event
+               WHERE at >= $3 AND pool_id = $1 ORDER BY at DESC, event_id DESC LIMIT $4) newest
+         WHERE slot = $2 AND work_ms IS NOT NULL GROUP BY start ORDER BY start",
+    )
+    .bind(pool)
+    .bind(slot)
+    .bind(timestamp(since))
+    .bind(NEWEST)
+    .bind(step_ms)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(at, p95)| (at.timestamp_millis(), p95)).collect())
+}
+
+/// Slots that were given away twice since an instant: pool and number. A slot's fence grows by one with each claim and with
+/// each end, so a claim whose fence is even, or that shares its fence with another, found the slot held.
+pub async fn doubled(conn: &mut PgConnection, pools: &[i32], since: Millis) -> Result<Vec<(i32, i32)>> {
+    let kinds = [EventKind::Claim, EventKind::Reassign].map(|kind| number(EventKind::ALL, &kind));
+    Ok(sqlx::query_as(
+        "SELECT DISTINCT pool_id, slot
+         FROM (SELECT pool_id, kind, slot, fence FROM slot_event
+               WHERE at >= $2 AND pool_id = ANY($1) ORDER BY at DESC, event_id DESC LIMIT $3) newest
+         WHERE kind = ANY($4) AND slot IS NOT NULL AND fence IS NOT NULL
+         GROUP BY pool_id, slot, fence HAVING count(*) > 1 OR fence % 2 = 0 ORDER BY pool_id, slot",
+    )
+    .bind(pools)
+    .bind(timestamp(since))
+    .bind(NEWEST)
+    .bind(kinds.as_slice())
+    .fetch_all(conn)
+    .await?)
+}
+
+/// What happened to a pool's claims within an interval.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Interval {
+    /// Its start.
+    pub from_ms: Millis,
+    /// Claims that were granted.
+    pub granted: i64,
+    /// Claims that were refused.
+    pub rejected: i64,
+    /// Slots that moved to another holder or node.
+    pub moved: i64,
+    /// Median time from a claim to its answer, milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 95th percentile of it.
+    pub p95_ms: Option<f64>,
+    /// 99th percentile of it.
+    pub p99_ms: Option<f64>,
+}
+
+#[derive(FromRow)]
+struct IntervalRow {
+    start: DateTime<Utc>,
+    granted: i64,
+    rejected: i64,
+    moved: i64,
+    waits: Option<Vec<f64>>,
+}
+
+/// The claims of a pool by interval over `[from, to)`, in time order; intervals without events are left out.
+pub async fn intervals(
+    conn: &mut PgConnection,
+    pool: i32,
+    tenants: Option<&[i32]>,
+    (from, to): (Millis, Millis),
+    step_ms: Millis,
+) -> Result<Vec<Interval>> {
+    let [claim, reassign, reject] =
+        [EventKind::Claim, EventKind::Reassign, EventKind::Reject].map(|kind| number(EventKind::ALL, &kind));
+    let rows: Vec<IntervalRow> = sqlx::query_as(
+        "SELECT date_bin($5 * interval '1 millisecond', at, $3) AS start,
+                count(DISTINCT claim) FILTER (WHERE kind IN ($7, $8)) AS granted,
+                count(*) FILTER (WHERE kind = $9) AS rejected,
+                count(*) FILTER (WHERE kind = $8) AS moved,
+                percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY wait_ms)
+                    FILTER (WHERE kind IN ($7, $8, $9) AND wait_ms IS NOT NULL)::float8[] AS waits
+         FROM (SELECT at, kind, claim, wait_ms, tenant_id FROM slot_event
+               WHERE at >= $3 AND at < $4 AND pool_id = $1 AND ($2::int[] IS NULL OR tenant_id = ANY($2))
+               ORDER BY at DESC, event_id DESC LIMIT $6) newest
+         GROUP BY start ORDER BY start",
+    )
+    .bind(pool)
+    .bind(tenants)
+    .bind(timestamp(from))
+    .bind(timestamp(to))
+    .bind(step_ms)
+    .bind(NEWEST)
+    .bind(claim)
+    .bind(reassign)
+    .bind(reject)
+    .fetch_all(conn)
+    .await?;
+    let interval = |row: IntervalRow| {
+        let at = |place: usize| row.waits.as_ref().and_then(|waits| waits.get(place).copied());
+        Interval {
+            from_ms: row.start.timestamp_millis(),
+            granted: row.granted,
+            rejected: row.rejected,
+            moved: row.moved,
+            p50_ms: at(0),
+            p95_ms: at(1),
+            p99_ms: at(2),
+        }
+    };
+    Ok(rows.into_iter().map(interval).collect())
 }

@@ -1,0 +1,502 @@
+//! Live pools as people on call look at them: what is wrong, who holds what, one pool's slots, one claim's way.
+
+use super::findings::{Found, facts, sentence};
+use super::slots::FIGURES_FRESH_MS;
+use super::trend::{Subject, series};
+use super::window::Window;
+use super::{App, AppError, Result, pools, tenants};
+use crate::allocator::PoolFigures;
+use headroom_domain::access::Action;
+use headroom_domain::allocation::{Service, Stored};
+use headroom_domain::failure::{Part, RECLAIM_GOAL_MS, STALLED_AFTER_MS, Signs, SlotWork, What, failures, hot_slots};
+use headroom_domain::fairness::{Wish, fair_shares};
+use headroom_domain::lease::{EventKind, Mode};
+use headroom_domain::pool::Lifetime;
+use headroom_domain::series::Step;
+use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
+use headroom_store::owner::{self, Rules};
+use headroom_store::pool::{CapacityStep, Pool};
+use headroom_store::slot::{self, Holding};
+use headroom_store::slot_event::{self, Interval, SlotEvent, Wanted, Work};
+use headroom_store::tenant::Tenant;
+use headroom_store::{live, pool, tenant};
+use sqlx::{PgConnection, PgPool};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use uuid::Uuid;
+
+/// Rows of the board's lists.
+const MOST: usize = 8;
+/// Work of this time says how slow a slot is.
+const WORK_MS: Millis = 5 * MINUTE_MS;
+/// Moves, changes of capacity and double assignments are looked for in this time.
+const UNREST_MS: Millis = 10 * MINUTE_MS;
+/// Events of a claim are looked for in this time.
+const CLAIM_MS: Millis = 7 * DAY_MS;
+/// Most events of one claim.
+const MOST_OF_CLAIM: i64 = 500;
+
+/// A tracked pool and what its owner told last.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// The pool.
+    pub pool: Pool,
+    /// Its rules.
+    pub rules: Rules,
+    /// What its owner told last, if it ever did.
+    pub figures: Option<PoolFigures>,
+    /// How old that is.
+    pub age_ms: Option<Millis>,
+}
+
+impl Watched {
+    /// The figures, if they are about now.
+    pub fn fresh(&self) -> Option<&PoolFigures> {
+        self.figures.as_ref().filter(|_| self.age_ms.is_some_and(|age| age < FIGURES_FRESH_MS))
+    }
+
+    /// Nobody has looked after it for too long.
+    pub fn is_stalled(&self) -> bool {
+        self.age_ms.is_none_or(|age| age > STALLED_AFTER_MS)
+    }
+}
+
+/// Names of tenants by key: slug and name. Only of those that may be seen.
+pub type Names = HashMap<i32, (String, String)>;
+
+/// A slot whose work is slow.
+#[derive(Debug, Clone)]
+pub struct Slow {
+    /// Its work.
+    pub work: Work,
+    /// Far above its peers.
+    pub is_hot: bool,
+}
+
+/// Connections of one class of work.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    /// What they serve.
+    pub name: &'static str,
+    /// In use.
+    pub used: u32,
+    /// The most there may be.
+    pub most: u32,
+}
+
+/// Everything on the on-call board.
+#[derive(Debug)]
+pub struct Board {
+    /// When this was so.
+    pub now: Millis,
+    /// The tracked pools in scope, by slug.
+    pub pools: Vec<Watched>,
+    /// Who the tenants are.
+    pub names: Names,
+    /// What is wrong, most severe first, then newest first.
+    pub found: Vec<Found>,
+    /// The slots with the slowest work.
+    pub slow: Vec<Slow>,
+    /// The claims that are held longest.
+    pub held: Vec<Holding>,
+    /// Rejections of the last hour, minute by minute.
+    pub rejected: Vec<Option<f64>>,
+    /// The server's own connections; empty for who may not see the whole.
+    pub connections: Vec<Connections>,
+}
+
+/// A tracked pool slot by slot.
+#[derive(Debug)]
+pub struct SlotsNow {
+    /// When this was so.
+    pub now: Millis,
+    /// Number of the last event that is in it.
+    pub version: i64,
+    /// The pool.
+    pub watched: Watched,
+    /// Its slots by number, without those beyond its size that were never used again.
+    pub slots: Vec<Stored>,
+    /// P95 of the work of the last minutes by slot, milliseconds; of slots that may be seen.
+    pub work: HashMap<u32, f64>,
+    /// Slots that are far slower than their peers.
+    pub hot: BTreeSet<u32>,
+    /// Who the tenants are.
+    pub names: Names,
+}
+
+impl SlotsNow {
+    /// A slot's state as a letter: `.` free, `o` occupied, `d` draining, `l` leaked, `h` hot, `x` out of service.
+    pub fn letter(&self, slot: &Stored) -> char {
+        let drains = self.watched.rules.mode == Mode::Draining || slot.service != Service::In;
+        match &slot.held {
+            Some(held) if held.expires_at <= self.now => 'l',
+            Some(_) if drains => 'd',
+            Some(_) if self.hot.contains(&slot.number) => 'h',
+            Some(_) => 'o',
+            None if slot.service == Service::In => '.',
+            None => 'x',
+        }
+    }
+
+    /// The numbers of the slots that are leaked.
+    pub fn leaked(&self) -> Vec<u32> {
+        self.slots.iter().filter(|slot| self.letter(slot) == 'l').map(|slot| slot.number).collect()
+    }
+}
+
+/// What the events of a pool are filtered by.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Of this kind.
+    pub kind: Option<EventKind>,
+    /// Of this tenant, by slug.
+    pub tenant: Option<String>,
+    /// Of this slot.
+    pub slot: Option<i32>,
+    /// Of this trace.
+    pub trace: Option<Vec<u8>>,
+    /// Of this claim.
+    pub claim: Option<Uuid>,
+    /// Of a holder or node with this in its name.
+    pub text: String,
+}
+
+/// A pool looked at closely.
+#[derive(Debug)]
+pub struct Closely {
+    /// Its slots.
+    pub slots: SlotsNow,
+    /// Its events in the window, newest first.
+    pub events: Vec<SlotEvent>,
+    /// Claims that were refused or waited, newest first.
+    pub claims: Vec<SlotEvent>,
+    /// Its claims by interval.
+    pub intervals: Vec<Interval>,
+    /// Length of an interval.
+    pub step_ms: Millis,
+    /// Changes of its capacity in the window, oldest first.
+    pub steps: Vec<CapacityStep>,
+}
+
+impl App {
+    /// The tracked pools that may be seen, of those with some keys or of all, by slug.
+    pub async fn tracked(&self, keys: Option<&[i32]>) -> Result<Vec<Watched>> {
+        self.require(Action::See)?;
+        let mut conn = self.db.pages.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        self.watched(&mut conn, keys, now).await
+    }
+
+    async fn watched(&self, conn: &mut PgConnection, keys: Option<&[i32]>, now: Millis) -> Result<Vec<Watched>> {
+        let mut rules: HashMap<i32, Rules> =
+            owner::rules(conn, keys).await?.into_iter().map(|rules| (rules.pool, rules)).collect();
+        rules.retain(|key, _| self.caller.sees_pool(*key));
+        let keys: Vec<i32> = rules.keys().copied().collect();
+        let mut told: HashMap<i32, (Millis, PoolFigures)> = HashMap::new();
+        for (key, at, value) in live::list(conn, Some(&keys)).await? {
+            if let Ok(figures) = serde_json::from_value(value) {
+                told.insert(key, (at, figures));
+            }
+        }
+        let mut all: Vec<Watched> = Vec::new();
+        for pool in pool::by_keys(conn, &keys).await? {
+            let Some(rules) = rules.remove(&pool.key) else { continue };
+            let (at, figures) = told.remove(&pool.key).map_or((None, None), |(at, figures)| (Some(at), Some(figures)));
+            all.push(Watched { pool, rules, figures, age_ms: at.map(|at| (now - at).max(0)) });
+        }
+        all.sort_by(|a, b| a.pool.fields.slug.cmp(&b.pool.fields.slug));
+        Ok(all)
+    }
+
+    fn names_of(&self, tenants: &[Tenant]) -> Names {
+        let seen = tenants.iter().filter(|tenant| self.caller.sees_tenant(tenant.key));
+        seen.map(|tenant| (tenant.key, (tenant.fields.slug.to_string(), tenant.fields.name.clone()))).collect()
+    }
+
+    /// The on-call board of the pools and tenants that a window names.
+    pub async fn on_call(&self, window: &Window) -> Result<Board> {
+        self.require(Action::See)?;
+        let mut conn = self.db.pages.acquire().await?;
+        let conn = &mut *conn;
+        let now = headroom_store::now(conn).await?;
+        let watched = self.watched(conn, window.pool_keys().as_deref(), now).await?;
+        let keys: Vec<i32> = watched.iter().map(|one| one.pool.key).collect();
+        let tenants = tenant::list(conn, false).await?;
+        let wanted = window.tenant_keys();
+        let work = slot_event::work(conn, &keys, now - WORK_MS).await?;
+        let signs = signs(conn, &watched, &tenants, &work, now).await?;
+        let names = self.names_of(&tenants);
+        let mut found = Vec::new();
+        let mut hot: BTreeSet<(i32, i32)> = BTreeSet::new();
+        for (one, signs) in watched.iter().zip(&signs) {
+            let (slots, _) = hot_slots(&signs.work, signs.work_goal_ms);
+            hot.extend(slots.iter().map(|slot| (one.pool.key, slot.slot as i32)));
+            self.find(one, signs, &names, now, &mut found);
+        }
+        found.sort_by(|a: &Found, b: &Found| {
+            let order = a.failure.severity.cmp(&b.failure.severity);
+            order.then(b.since_ms.cmp(&a.since_ms)).then_with(|| a.id.cmp(&b.id))
+        });
+        let is_wanted = |work: &Work| {
+            let is_asked = wanted.as_ref().is_none_or(|keys| work.tenant_id.is_some_and(|key| keys.contains(&key)));
+            is_asked && work.tenant_id.is_none_or(|key| self.caller.sees_tenant(key))
+        };
+        let slow = work.into_iter().filter(is_wanted).take(MOST);
+        let slow = slow.map(|work| Slow { is_hot: hot.contains(&(work.pool_id, work.slot)), work }).collect();
+        let held = slot::held_longest(conn, &keys, wanted.as_deref(), MOST as i64).await?;
+        let rejected = if keys.is_empty() {
+            Vec::new()
+        } else {
+            let subject = Subject { pools: Some(keys), tenants: wanted };
+            let to = now - now.rem_euclid(MINUTE_MS);
+            let series = series(conn, &subject, Step::Minute, to - HOUR_MS, to).await?;
+            series.points.iter().map(|p| (p.observed_ms > 0).then_some(p.rejections as f64)).collect()
+        };
+        let connections = if self.caller.is_limited() { Vec::new() } else { self.connections() };
+        Ok(Board { now, pools: watched, names, found, slow, held, rejected, connections })
+    }
+
+    /// The failures of a pool, of those that may be known.
+    fn find(&self, one: &Watched, signs: &Signs, names: &Names, now: Millis, found: &mut Vec<Found>) {
+        let fields = &one.pool.fields;
+        for failure in failures(signs) {
+            let about = failure.what.tenant();
+            if about.is_some_and(|tenant| !self.caller.sees_tenant(tenant)) {
+                continue;
+            }
+            let id = format!("{}-{}", failure.what.word(), fields.slug);
+            let seen = self.seen.since(&id, now);
+            let since_ms = match failure.what {
+                What::Leaked { lag_ms, .. } => now - lag_ms,
+                What::Stalled { age_ms: Some(age) } => now - age,
+                What::HeldForEver { held_ms } => now - held_ms,
+                What::Closed => one.rules.changed_ms,
+                _ => seen,
+            };
+            let name = about.and_then(|tenant| names.get(&tenant)).map(|(_, name)| name.as_str());
+            let mut tenants: Vec<i32> = match failure.what {
+                What::Saturated { .. } | What::Refusing { .. } | What::Monopoly { .. } | What::BreakerOpen => {
+                    let mut hit: Vec<_> =
+                        signs.rejected_by_tenant.iter().filter(|(key, _)| Some(**key) != about).collect();
+                    hit.sort_by_key(|(key, rejected)| (std::cmp::Reverse(**rejected), **key));
+                    hit.into_iter().map(|(key, _)| *key).collect()
+                }
+                _ => Vec::new(),
+            };
+            tenants.retain(|key| names.contains_key(key));
+            found.push(Found {
+                sentence: sentence(&fields.name, &failure.what, name),
+                facts: facts(&failure, signs.is_customer_facing),
+                id,
+                pool: one.pool.key,
+                tenants,
+                since_ms,
+                failure,
+            });
+        }
+    }
+
+    fn connections(&self) -> Vec<Connections> {
+        let of = |name, pool: &PgPool| Connections {
+            name,
+            used: pool.size().saturating_sub(u32::try_from(pool.num_idle()).unwrap_or(u32::MAX)),
+            most: pool.options().get_max_connections(),
+        };
+        vec![
+            of("Connections for pages", &self.db.pages),
+            of("Connections for samples", &self.db.ingest),
+            of("Connections for jobs", &self.db.jobs),
+            of("Connections for claims", &self.db.slots),
+        ]
+    }
+
+    /// A tracked pool slot by slot. A metered one is a conflict.
+    pub async fn slots_now(&self, slug: &str) -> Result<SlotsNow> {
+        self.require(Action::See)?;
+        let (found, slots, now, version) = self.slots(slug).await?;
+        let mut conn = self.db.pages.acquire().await?;
+        let conn = &mut *conn;
+        let watched = self.watched(conn, Some(&[found.key]), now).await?.pop();
+        let watched = watched.ok_or(AppError::NotFound {
+            what: "pool with slots of its own",
+            slug: slug.to_owned(),
+            suggestion: None,
+        })?;
+        let all = slot_event::work(conn, &[found.key], now - WORK_MS).await?;
+        let (hot, _) = hot_slots(&slot_work(&all, found.key), watched.rules.policy.work_goal_ms);
+        let seen = all.iter().filter(|work| work.tenant_id.is_none_or(|key| self.caller.sees_tenant(key)));
+        let work: HashMap<u32, f64> = seen.map(|work| (work.slot as u32, work.p95_ms)).collect();
+        let names = self.names_of(&tenant::list(conn, true).await?);
+        // Numbers beyond the size stay in the store; a map of them would show what the pool was.
+        let last = slots.iter().rposition(|slot| slot.held.is_some() || slot.service != Service::Out);
+        let slots = slots.into_iter().take(last.map_or(0, |last| last + 1)).collect();
+        let hot = hot.into_iter().map(|slot| slot.slot).filter(|slot| work.contains_key(slot)).collect();
+        Ok(SlotsNow { now, version, watched, slots, work, hot, names })
+    }
+
+    /// P95 of one slot's work of the last hour by minute, with gaps.
+    pub async fn slot_work(&self, key: i32, number: i32, now: Millis) -> Result<Vec<Option<f64>>> {
+        self.require(Action::See)?;
+        let since = now - HOUR_MS;
+        let mut conn = self.db.pages.acquire().await?;
+        let known = slot_event::work_of_slot(&mut conn, key, number, since, MINUTE_MS).await?;
+        let mut minutes = vec![None; if known.is_empty() { 0 } else { 60 }];
+        for (at, p95) in known {
+            if let Some(minute) = minutes.get_mut(((at - since) / MINUTE_MS) as usize) {
+                *minute = Some(p95);
+            }
+        }
+        Ok(minutes)
+    }
+
+    /// A tracked pool with its events and claims in a window.
+    pub async fn look_closely(
+        &self,
+        slug: &str,
+        window: &Window,
+        filter: &EventFilter,
+        step_ms: Millis,
+    ) -> Result<Closely> {
+        self.require(Action::Debug)?;
+        let slots = self.slots_now(slug).await?;
+        let key = slots.watched.pool.key;
+        let mut conn = self.db.pages.acquire().await?;
+        let conn = &mut *conn;
+        let tenant = match &filter.tenant {
+            Some(slug) => Some(vec![tenants::find(conn, &self.caller, slug).await?.key]),
+            None => self.caller.tenants.clone(),
+        };
+        let wanted = Wanted {
+            pools: Some(vec![key]),
+            tenants: tenant.clone(),
+            kinds: filter.kind.into_iter().collect(),
+            slot: filter.slot,
+            claim: filter.claim,
+            trace: filter.trace.clone(),
+            text: filter.text.clone(),
+            since: window.from_ms,
+            until: Some(window.to_ms),
+            limit: 100,
+            ..Wanted::default()
+        };
+        let events = slot_event::list(conn, &wanted).await?;
+        let of_claims = Wanted { kinds: vec![EventKind::Reject, EventKind::Enqueue], limit: 60, ..wanted.clone() };
+        let claims = slot_event::list(conn, &of_claims).await?;
+        let range = (window.from_ms, window.to_ms);
+        let intervals = slot_event::intervals(conn, key, tenant.as_deref(), range, step_ms).await?;
+        let mut steps = pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default();
+        steps.retain(|step| (window.from_ms..window.to_ms).contains(&step.from_ms));
+        Ok(Closely { slots, events, claims, intervals, step_ms, steps })
+    }
+
+    /// The events of a claim or of a trace, oldest first, and the instant of that.
+    pub async fn claim_events(&self, trace: Option<Vec<u8>>, claim: Option<Uuid>) -> Result<(Vec<SlotEvent>, Millis)> {
+        self.require(Action::Debug)?;
+        let now = self.now().await?;
+        if trace.is_none() && claim.is_none() {
+            return Ok((Vec::new(), now));
+        }
+        let wanted = Wanted { trace, claim, since: now - CLAIM_MS, limit: MOST_OF_CLAIM, ..Wanted::default() };
+        let mut events = self.slot_events(wanted, &[], &[]).await?;
+        events.reverse();
+        Ok((events, now))
+    }
+
+    /// The name of a pool that may be seen.
+    pub async fn pool_name(&self, slug: &str) -> Result<String> {
+        self.require(Action::See)?;
+        let mut conn = self.db.pages.acquire().await?;
+        Ok(pools::find(&mut conn, &self.caller, slug).await?.fields.name)
+    }
+}
+
+fn slot_work(all: &[Work], pool: i32) -> Vec<SlotWork> {
+    all.iter()
+        .filter(|work| work.pool_id == pool)
+        .map(|work| SlotWork {
+            slot: work.slot.unsigned_abs(),
+            p95_ms: work.p95_ms,
+            reports: work.reports.unsigned_abs(),
+        })
+        .collect()
+}
+
+/// What tenants hold and what would be fair, of those that hold or want something.
+fn parts(figures: &PoolFigures, tenants: &[Tenant]) -> BTreeMap<i32, Part> {
+    let active: Vec<&Tenant> = tenants
+        .iter()
+        .filter(|t| figures.by_tenant.contains_key(&t.key) || figures.rejected_by_tenant.contains_key(&t.key))
+        .collect();
+    let wishes: Vec<Wish> =
+        active.iter().map(|t| Wish { weight: f64::from(t.fields.weight), demand: f64::MAX / 4.0 }).collect();
+    let fair = fair_shares(f64::from(figures.capacity), &wishes);
+    let held = |key: i32| figures.by_tenant.get(&key).copied().unwrap_or_default();
+    active.iter().zip(fair).map(|(t, fair)| (t.key, Part { held: held(t.key), fair })).collect()
+}
+
+/// What is known about each pool.
+async fn signs(
+    conn: &mut PgConnection,
+    watched: &[Watched],
+    tenants: &[Tenant],
+    work: &[Work],
+    now: Millis,
+) -> Result<Vec<Signs>> {
+    let keys: Vec<i32> = watched.iter().map(|one| one.pool.key).collect();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let steps = pool::capacity(conn, Some(&keys)).await?;
+    let promised = pools::promised_now(conn, Some(&keys), None, now).await?;
+    let without_end = slot::held_without_end(conn, &keys).await?;
+    let doubled = slot_event::doubled(conn, &keys, now - UNREST_MS).await?;
+    let signs = watched.iter().map(|one| {
+        let (key, policy, fields) = (one.pool.key, &one.rules.policy, &one.pool.fields);
+        let figures = one.figures.clone().unwrap_or_default();
+        let reconciler = figures.reconciler;
+        let steps = steps.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let first = steps.partition_point(|step| step.from_ms <= now - UNREST_MS).saturating_sub(1);
+        let past = steps.iter().skip(first).take_while(|step| step.from_ms <= now);
+        Signs {
+            age_ms: one.age_ms,
+            pass_ms: one.age_ms.map(|age| age + (figures.at_ms - reconciler.last_pass_ms).max(0)),
+            is_closed: one.rules.mode != Mode::Open,
+            capacity: figures.capacity,
+            held: figures.occupied,
+            free: figures.free,
+            queued: figures.queued,
+            granted_1m: figures.granted_1m,
+            rejected_1m: figures.rejected_1m,
+            saturated_1m: figures.saturated_1m,
+            parts: parts(&figures, tenants),
+            waiting_by_priority: figures.queued_by_priority.iter().map(|(p, n)| (*p, *n as u64)).collect(),
+            leaked: reconciler.leaked,
+            expired_1m: reconciler.expired_1m + reconciler.dead_1m,
+            lag_ms: reconciler.lag_ms,
+            reclaim_p95_ms: (reconciler.reclaim.count > 0).then_some(reconciler.reclaim.p95_ms),
+            // Long-lived slots have a lease as long as their pool bears without one.
+            reclaim_goal_ms: Some(match fields.properties.lifetime {
+                Lifetime::Ephemeral => RECLAIM_GOAL_MS,
+                Lifetime::LongLived => RECLAIM_GOAL_MS.max(policy.ttl_ms),
+            }),
+            is_silent_together: reconciler.silent_together,
+            is_breaker_open: figures.breaker.as_deref() == Some("open"),
+            doubled: doubled.iter().filter(|(of, _)| *of == key).map(|(_, slot)| slot.unsigned_abs()).collect(),
+            work: slot_work(work, key),
+            work_goal_ms: policy.work_goal_ms,
+            moved_10m: figures.moved_10m,
+            capacities: past.map(capacity_of).collect(),
+            reserved: promised.iter().filter(|((of, _), _)| *of == key).map(|(_, n)| n.unsigned_abs()).sum(),
+            longest_hold_ms: without_end.get(&key).map(|since| now - since),
+            is_customer_facing: fields.services.iter().any(|service| service.customer_facing),
+            has_owner: !fields.owner.is_empty(),
+            has_runbook: !fields.runbook_url.is_empty(),
+            rejected_by_tenant: figures.rejected_by_tenant,
+            held_by_priority: figures.held_by_priority,
+        }
+    });
+    Ok(signs.collect())
+}
+
+fn capacity_of(step: &CapacityStep) -> i64 {
+    headroom_domain::pool::effective(step.configured.into(), step.planned_down.into())
+}

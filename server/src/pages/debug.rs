@@ -1,0 +1,428 @@
+//! `/debug` and `/debug/claims/{trace}`: claims, events, leases and moves one by one.
+
+use super::answer::{failure, page};
+use super::figure;
+use super::oncall::named;
+use super::shell::{Spec, shell};
+use super::slot::{hex, log_row};
+use super::visit::{Named as InPath, Visit};
+use crate::app::live::{Closely, EventFilter, SlotsNow};
+use crate::app::window::Window;
+use crate::app::{App, AppError, Result};
+use crate::charts::{Annotation, Axis, ChartSpec, Colour, Line, Mark, Point, Unit, Variant};
+use axum::http::StatusCode;
+use axum::response::Response;
+use headroom_domain::Millis;
+use headroom_domain::format;
+use headroom_domain::lease::EventKind;
+use headroom_domain::series::chart_step;
+use headroom_frontend::model::{
+    Affinity, ChartModel, ClaimRow, ClaimTraceModel, DebugFilter, DebugModel, FilterSet, LeaseBar, Link, Named,
+    PanelState, SpanRow, TraceModel,
+};
+use headroom_frontend::{pages, routes::RailEntry};
+use headroom_store::slot_event::{Interval, SlotEvent};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+/// Points of a chart.
+const POINTS: usize = 120;
+/// Claims in the list.
+const CLAIMS: usize = 12;
+/// A claim that waited for longer is slow (M6).
+const SLOW_MS: i32 = 50;
+/// Rows and columns of the affinity map.
+const NODES: usize = 40;
+const SHARDS: usize = 32;
+/// Renewals that are drawn as steps of a claim.
+const STEPS: usize = 40;
+
+/// GET `/debug`.
+pub(crate) async fn get(app: App, visit: Visit) -> Response {
+    match answer(&app, &visit).await {
+        Ok(response) => response,
+        Err(error) => failure(&app, &visit, error).await,
+    }
+}
+
+async fn answer(app: &App, visit: &Visit) -> Result<Response> {
+    let spec = Spec {
+        title: "Debug",
+        rail: Some(RailEntry::Debug),
+        honoured: FilterSet { range: true, ..FilterSet::NONE },
+        default_from: "now-15m",
+        view: &["kind", "who", "slot", "q"],
+    };
+    let (shell, window) = shell(app, visit, spec).await?;
+    let tracked = app.tracked(None).await?;
+    let asked = visit.get("pool").and_then(|slug| tracked.iter().find(|one| one.pool.fields.slug.as_str() == slug));
+    let typed = |name: &str| visit.get(name).unwrap_or_default().trim().chars().take(200).collect::<String>();
+    let filter = DebugFilter { kind: typed("kind"), tenant: typed("who"), slot: typed("slot"), text: typed("q") };
+    let empty = |id, title| ChartModel::empty(id, title, window.from_ms, window.to_ms);
+    let mut model = DebugModel {
+        pool: None,
+        pools: tracked.iter().map(named).collect(),
+        latency: empty("latency", "Claim latency"),
+        claims: Vec::new(),
+        trace: None,
+        events: Vec::new(),
+        events_state: PanelState::Ready,
+        leases: Vec::new(),
+        moves: empty("moves", "Moves per minute"),
+        affinity: Affinity::default(),
+        filter,
+    };
+    if let Some(one) = asked.or(tracked.first()) {
+        let slug = one.pool.fields.slug.as_str();
+        let step_ms = chart_step(window.span_ms(), POINTS);
+        model.pool = Some(named(one));
+        let found = app.look_closely(slug, &window, &read(&model.filter), step_ms).await;
+        let (closely, unknown) = match found {
+            Ok(closely) => (closely, None),
+            // An unknown tenant has no events; the rest of the page stays.
+            Err(AppError::NotFound { what: "tenant", .. } | AppError::Moved { what: "tenant", .. }) => {
+                let others = EventFilter { tenant: None, ..read(&model.filter) };
+                (app.look_closely(slug, &window, &others, step_ms).await?, Some(model.filter.tenant.clone()))
+            }
+            Err(other) => return Err(other),
+        };
+        fill(&mut model, &closely, &window, unknown);
+        model.latency.csv_href = figure::csv_href(visit, &shell, "latency");
+        model.moves.csv_href = figure::csv_href(visit, &shell, "moves");
+        if let Some(table) = visit.csv() {
+            let chart = if table == "moves" { &model.moves } else { &model.latency };
+            return Ok(figure::chart_csv(&shell, &format!("{slug}-{}", chart.id), chart));
+        }
+        if let Some(worst) = model.claims.iter().max_by_key(|claim| claim.total_us) {
+            let (trace, claim) = id_of(&worst.trace);
+            let (events, now) = app.claim_events(trace, claim).await?;
+            model.trace = trace_of(&worst.trace, &events, now, named(one));
+        }
+    }
+    Ok(page(&shell, StatusCode::OK, || pages::debug(&shell, &model)))
+}
+
+/// What was typed, understood; what makes no sense filters nothing but events of such a name.
+fn read(filter: &DebugFilter) -> EventFilter {
+    let (trace, claim) = id_of(&filter.text);
+    let is_id = trace.is_some() || claim.is_some();
+    EventFilter {
+        kind: filter.kind.parse().ok(),
+        tenant: Some(filter.tenant.clone()).filter(|slug| !slug.is_empty()),
+        slot: filter.slot.trim_start_matches('#').parse().ok(),
+        text: if is_id { String::new() } else { filter.text.chars().filter(|c| *c != '\0').collect() },
+        trace,
+        claim,
+    }
+}
+
+/// The trace or the claim that an id names: 32 hexadecimal digits, or a claim's id with its dashes.
+fn id_of(text: &str) -> (Option<Vec<u8>>, Option<Uuid>) {
+    match Uuid::try_parse(text) {
+        Ok(id) if text.len() == 32 => (Some(id.as_bytes().to_vec()), None),
+        Ok(id) if text.len() == 36 => (None, Some(id)),
+        _ => (None, None),
+    }
+}
+
+fn fill(model: &mut DebugModel, closely: &Closely, window: &Window, unknown: Option<String>) {
+    model.events = if unknown.is_some() { Vec::new() } else { closely.events.iter().map(log_row).collect() };
+    if model.events.is_empty() {
+        let text = match unknown {
+            Some(tenant) => format!("No tenant is called {tenant}."),
+            None => "No event in this range matches.".to_owned(),
+        };
+        model.events_state = PanelState::Empty { text, action: None::<Link> };
+    }
+    model.claims = claims(&closely.claims);
+    model.leases = leases(&closely.slots);
+    model.affinity = affinity(&closely.slots);
+    model.latency = latency(closely, window);
+    model.moves = moves(closely, window);
+}
+
+/// The name under which a claim's way is found: its trace, or its own id.
+fn way_of(event: &SlotEvent) -> Option<String> {
+    event.trace.as_deref().map(hex).or_else(|| event.claim.map(|claim| claim.to_string()))
+}
+
+fn claims(events: &[SlotEvent]) -> Vec<ClaimRow> {
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut rows = Vec::new();
+    for event in events {
+        let is_rejected = event.kind == EventKind::Reject;
+        let is_slow = event.wait_ms.is_some_and(|wait| wait > SLOW_MS) || event.kind == EventKind::Enqueue;
+        let Some(trace) = way_of(event).filter(|_| is_rejected || is_slow) else { continue };
+        if rows.len() == CLAIMS || !known.insert(trace.clone()) {
+            continue;
+        }
+        rows.push(ClaimRow {
+            trace,
+            at_ms: event.at,
+            tenant: event.tenant.clone().unwrap_or_default(),
+            outcome: if is_rejected {
+                event.reason.clone().unwrap_or_else(|| "rejected".to_owned())
+            } else {
+                "waited".to_owned()
+            },
+            rejected: is_rejected,
+            total_us: i64::from(event.wait_ms.unwrap_or_default()) * 1_000,
+        });
+    }
+    rows
+}
+
+/// Leases by what is left of them.
+fn leases(now: &SlotsNow) -> Vec<LeaseBar> {
+    const BARS: [(&str, Millis); 7] = [
+        ("past their end", 0),
+        ("below 10 s", 10_000),
+        ("10–30 s", 30_000),
+        ("30–60 s", 60_000),
+        ("1–5 min", 300_000),
+        ("5–60 min", 3_600_000),
+        ("over 1 h", Millis::MAX),
+    ];
+    let mut seen = BTreeSet::new();
+    let mut bars = BARS.map(|(label, _)| LeaseBar { label: label.to_owned(), count: 0, past: false });
+    bars[0].past = true;
+    for slot in &now.slots {
+        let Some(held) = slot.held.as_ref() else { continue };
+        // Claims that may not be seen have no id: each of their slots counts.
+        if !held.claim.is_nil() && !seen.insert(held.claim) {
+            continue;
+        }
+        let left = held.expires_at - now.now;
+        let place = BARS.iter().position(|(_, below)| left <= *below).unwrap_or(BARS.len() - 1);
+        bars[place].count += 1;
+    }
+    if bars.iter().all(|bar| bar.count == 0) { Vec::new() } else { bars.to_vec() }
+}
+
+/// Which part of each shard's slots was last used on which node.
+fn affinity(now: &SlotsNow) -> Affinity {
+    let Some(shards) = now.watched.rules.policy.shards.filter(|shards| *shards > 0) else { return Affinity::default() };
+    let mut counts: BTreeMap<(&str, u32), u64> = BTreeMap::new();
+    let mut totals: BTreeMap<u32, u64> = BTreeMap::new();
+    for slot in &now.slots {
+        let shard = (slot.number - 1) % shards;
+        *totals.entry(shard).or_default() += 1;
+        if let Some(node) = slot.node.as_deref() {
+            *counts.entry((node, shard)).or_default() += 1;
+        }
+    }
+    let nodes: Vec<&str> = counts.keys().map(|(node, _)| *node).collect::<BTreeSet<_>>().into_iter().collect();
+    let share = |node: &str, shard: u32| {
+        let total = totals.get(&shard)?;
+        Some(counts.get(&(node, shard)).copied().unwrap_or_default() as f64 / *total as f64)
+    };
+    // A shard prefers the node that has most of it.
+    let mut most: BTreeMap<u32, u64> = BTreeMap::new();
+    for ((_, shard), count) in &counts {
+        let best = most.entry(*shard).or_default();
+        *best = (*count).max(*best);
+    }
+    let placed: u64 = counts.values().sum();
+    let shown: Vec<u32> = (0..shards).take(SHARDS).collect();
+    Affinity {
+        shards: shown.iter().map(ToString::to_string).collect(),
+        share: nodes.iter().take(NODES).map(|node| shown.iter().map(|shard| share(node, *shard)).collect()).collect(),
+        nodes: nodes.iter().take(NODES).map(|node| (*node).to_owned()).collect(),
+        on_preferred: (placed > 0).then(|| most.values().sum::<u64>() as f64 / placed as f64),
+    }
+}
+
+/// One point for each interval of the window that has begun.
+fn points(closely: &Closely, window: &Window, value: impl Fn(Option<&Interval>) -> Option<f64>) -> Vec<Point> {
+    let known: BTreeMap<Millis, &Interval> = closely.intervals.iter().map(|one| (one.from_ms, one)).collect();
+    let starts = (0..).map(|place| window.from_ms + place * closely.step_ms);
+    starts
+        .take_while(|from| *from < window.to_ms.min(window.now_ms))
+        .map(|from_ms| Point {
+            from_ms,
+            to_ms: from_ms + closely.step_ms,
+            value: value(known.get(&from_ms).copied()),
+            low: None,
+            high: None,
+            incomplete: from_ms + closely.step_ms > window.now_ms,
+        })
+        .collect()
+}
+
+fn chart(closely: &Closely, window: &Window, (id, title): (&str, &str), axis: Axis, lines: Vec<Line>) -> ChartModel {
+    let capacity = |step: &headroom_store::pool::CapacityStep| {
+        format::count(headroom_domain::pool::effective(step.configured.into(), step.planned_down.into()))
+    };
+    let note = |step| Annotation { at_ms: step_at(step), text: format!("capacity {}", capacity(step)) };
+    let spec = ChartSpec {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        from_ms: window.from_ms,
+        to_ms: window.to_ms,
+        now_ms: window.now_ms,
+        zone: window.zone.clone(),
+        axis,
+        thresholds: Vec::new(),
+        lines,
+        annotations: closely.steps.iter().take(CLAIMS).map(note).collect(),
+    };
+    let step = format::duration(closely.step_ms);
+    let subtitle = match id {
+        "moves" => format!("slots that changed their holder or node per {step}"),
+        _ => format!("from a claim to its answer, per {step}, ms"),
+    };
+    figure::model(&spec, &[Variant::Compact, Variant::Medium], subtitle, closely.step_ms, String::new())
+}
+
+fn step_at(step: &headroom_store::pool::CapacityStep) -> Millis {
+    step.from_ms
+}
+
+fn latency(closely: &Closely, window: &Window) -> ChartModel {
+    let line = |name: &str, colour, value: fn(&Interval) -> Option<f64>| Line {
+        name: name.to_owned(),
+        mark: Mark::Line,
+        colour,
+        unit: Unit::Number,
+        envelope: None,
+        points: points(closely, window, |one| one.and_then(value)),
+    };
+    let lines = vec![
+        line("P95", Colour::One, |one| one.p95_ms),
+        line("P50", Colour::Three, |one| one.p50_ms),
+        line("P99", Colour::Two, |one| one.p99_ms),
+    ];
+    chart(closely, window, ("latency", "Claim latency"), Axis::Number { unit: "ms".into() }, lines)
+}
+
+fn moves(closely: &Closely, window: &Window) -> ChartModel {
+    let line = Line {
+        name: "Moves".into(),
+        mark: Mark::Bars,
+        colour: Colour::One,
+        unit: Unit::Count,
+        envelope: None,
+        points: points(closely, window, |one| Some(one.map_or(0.0, |one| one.moved as f64))),
+    };
+    chart(closely, window, ("moves", "Moves"), Axis::Count { unit: "moved slots".into() }, vec![line])
+}
+
+/// GET `/debug/claims/{trace}`: by its trace, or by the claim's own id.
+pub(crate) async fn claim(app: App, InPath(id): InPath, visit: Visit) -> Response {
+    match claim_page(&app, &visit, &id).await {
+        Ok(response) => response,
+        Err(error) => failure(&app, &visit, error).await,
+    }
+}
+
+async fn claim_page(app: &App, visit: &Visit, id: &str) -> Result<Response> {
+    let (trace, claim) = id_of(id);
+    let (events, now) = app.claim_events(trace, claim).await?;
+    let missing = || AppError::NotFound {
+        what: "claim of the last 7 days with a trace or an id",
+        slug: id.chars().take(80).collect(),
+        suggestion: None,
+    };
+    let pool = events.first().map(|event| event.pool_slug.clone()).ok_or_else(missing)?;
+    let pool = Named { name: app.pool_name(&pool).await?, slug: pool };
+    let trace = trace_of(id, &events, now, pool).ok_or_else(missing)?;
+    let short: String = id.chars().take(8).collect();
+    let title = format!("Claim {short}");
+    let spec = Spec {
+        title: &title,
+        rail: Some(RailEntry::Debug),
+        honoured: FilterSet::NONE,
+        default_from: "now-15m",
+        view: &[],
+    };
+    let (shell, _) = shell(app, visit, spec).await?;
+    let model = ClaimTraceModel { trace, twin: None, events: events.iter().rev().take(100).map(log_row).collect() };
+    Ok(page(&shell, StatusCode::OK, || pages::claim_trace(&shell, &model)))
+}
+
+/// A claim's way from its events, which are the oldest first: it waited, it was answered, it held slots.
+fn trace_of(id: &str, events: &[SlotEvent], now: Millis, pool: Named) -> Option<TraceModel> {
+    let first = events.first()?;
+    let is_grant = |event: &&SlotEvent| matches!(event.kind, EventKind::Claim | EventKind::Reassign);
+    let grant = events.iter().find(is_grant);
+    let refusal = events.iter().find(|event| event.kind == EventKind::Reject);
+    let answer = grant.or(refusal);
+    let wait = |event: &SlotEvent| Millis::from(event.wait_ms.unwrap_or_default());
+    let asked = answer.map_or(first.at, |event| (event.at - wait(event)).min(first.at));
+    let after = |at: Millis| (at - asked).max(0) * 1_000;
+    let mut spans: Vec<SpanRow> = Vec::new();
+    let mut add = |name: &str, depth, from: Millis, to: Millis, note: String, failed| {
+        let (start_us, end) = (after(from), after(to));
+        spans.push(SpanRow { name: name.to_owned(), depth, start_us, duration_us: end - start_us, note, failed });
+    };
+    if let Some(queued) = events.iter().find(|event| event.kind == EventKind::Enqueue) {
+        add("queue.wait", 1, queued.at, answer.map_or(now, |event| event.at), String::new(), false);
+    }
+    if let Some(event) = answer {
+        let numbers: Vec<String> = events
+            .iter()
+            .filter(is_grant)
+            .filter_map(|event| event.slot.map(|slot| format!("#{slot}")))
+            .take(CLAIMS)
+            .collect();
+        let note = if grant.is_some() { numbers.join(" ") } else { event.reason.clone().unwrap_or_default() };
+        add("allocator.claim", 1, asked, event.at, note, grant.is_none());
+    }
+    let is_end = |event: &&SlotEvent| {
+        use EventKind::{Dead, Expire, Preempt, Reconcile, Release};
+        matches!(event.kind, Release | Expire | Preempt | Dead | Reconcile)
+    };
+    let end = events.iter().rev().find(is_end);
+    if let Some(grant) = grant {
+        let note = end.map_or_else(
+            || "still held".to_owned(),
+            |end| [end.kind.as_str(), end.reason.as_deref().unwrap_or_default()].join(" ").trim().to_owned(),
+        );
+        let failed = end.is_some_and(|end| matches!(end.kind, EventKind::Expire | EventKind::Dead));
+        add("slot.hold", 1, grant.at, end.map_or(now, |end| end.at), note, failed);
+        let others =
+            |event: &&SlotEvent| matches!(event.kind, EventKind::Renew | EventKind::Drain | EventKind::Suspect);
+        let mut known = BTreeSet::new();
+        for event in events.iter().filter(others).take(STEPS) {
+            if known.insert((event.at, event.kind.as_str())) {
+                let name = format!("lease.{}", event.kind);
+                add(&name, 2, event.at, event.at, event.reason.clone().unwrap_or_default(), false);
+            }
+        }
+    }
+    let last = if grant.is_some() && end.is_none() { now } else { events.last().map_or(asked, |event| event.at) };
+    let outcome = match (grant, refusal, end) {
+        (Some(_), _, Some(end)) => format!("granted, then {}", end.kind),
+        (Some(_), _, None) => "granted".to_owned(),
+        (None, Some(refusal), _) => {
+            format!("rejected: {}", refusal.reason.as_deref().unwrap_or("no reason was kept"))
+        }
+        _ => "waits".to_owned(),
+    };
+    Some(TraceModel {
+        trace: id.to_owned(),
+        pool,
+        tenant: events.iter().find_map(|event| event.tenant.clone()).unwrap_or_default(),
+        outcome,
+        rejected: grant.is_none() && refusal.is_some(),
+        at_ms: asked,
+        total_us: after(last).max(1),
+        spans,
+        skewed: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_has_no_dashes_and_a_claim_has() {
+        let id = "0198c1f2-7a31-7e02-9c11-55aa00c1d2e3";
+        assert!(matches!(id_of(id), (None, Some(_))));
+        assert!(matches!(id_of(&id.replace('-', "")), (Some(_), None)));
+        for other in ["", "edge-07", "0198c1f2", "{0198c1f2-7a31-7e02-9c11-55aa00c1d2e3}"] {
+            assert_eq!(id_of(other), (None, None));
+        }
+    }
+}
