@@ -14,7 +14,7 @@ struct World {
     service: Service,
     admin: Admin,
     client: Client,
-    _database: Database,
+    database: Database,
 }
 
 impl World {
@@ -29,7 +29,7 @@ impl World {
         }
         admin.put("/api/v1/pools/lanes/policy", &json!({ "policy": policy })).await?.expect(200)?;
         let client = Client::new(service.url(), people::TOKEN)?;
-        Ok(Self { service, admin, client, _database: database })
+        Ok(Self { service, admin, client, database })
     }
 
     async fn slots(&self) -> Result<String> {
@@ -173,7 +173,7 @@ async fn a_killed_server_is_waited_for_under_the_same_key() -> Result<()> {
     let client = world.client.clone().with_patience(Duration::from_secs(25));
     let again = client.claim("lanes", &ask);
     let restart = async {
-        let command = headroom_tests::service::command(&["serve", "--database-url", world._database.url()])?;
+        let command = headroom_tests::service::command(&["serve", "--database-url", world.database.url()])?;
         Service::spawn_on(command, &url)
     };
     let (again, service) = tokio::join!(again, restart);
