@@ -66,7 +66,7 @@ const SLOTS: Class = Class {
 };
 
 /// A connection that was used so recently is not asked whether it still works.
-const TRUSTED_FOR: Duration = Duration::from_millis(500);
+pub(crate) const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
 impl Db {
     /// Pools that connect when first used.

@@ -8,7 +8,7 @@ use super::owned::{Labels, Owned, limits};
 use super::{Call, ClaimView, Clock, LONGEST_POLL, OVERDUE, Op, Reply, Standing, place_of};
 use crate::app::AppError;
 use crate::clock as system;
-use crate::db::Db;
+use crate::db::{Db, TRUSTED_FOR};
 use headroom_domain::Millis;
 use headroom_domain::allocation::{Answer, Change, Effects, End, Known, Lease};
 use headroom_domain::lease::EventKind;
@@ -16,6 +16,8 @@ use headroom_store::catalog::{self, Version};
 use headroom_store::owner::{self, Owner};
 use headroom_store::slot::{self, Accepted, Decided};
 use headroom_store::{StoreError, live, partition};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, Postgres};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,6 +88,8 @@ pub(super) struct Committer {
     told: Option<Instant>,
     limits_read: Option<Instant>,
     partition_day: Millis,
+    /// The connection of statements, and when it was used last.
+    conn: Option<(PoolConnection<Postgres>, Instant)>,
 }
 
 impl Committer {
@@ -119,6 +123,7 @@ impl Committer {
             told: None,
             limits_read: None,
             partition_day: 0,
+            conn: None,
         }
     }
 
@@ -598,13 +603,29 @@ impl Committer {
         }
     }
 
-    async fn send(&self, effects: &BTreeMap<i32, Effects>) -> Result<Accepted, StoreError> {
+    /// The connection that is kept from one statement to the next: the pool asks each that is given back whether it still works,
+    /// which costs as much as a small statement.
+    async fn connection(&mut self) -> Result<PoolConnection<Postgres>, StoreError> {
+        if let Some((mut conn, used)) = self.conn.take()
+            && (used.elapsed() < TRUSTED_FOR || conn.ping().await.is_ok())
+        {
+            return Ok(conn);
+        }
+        Ok(self.db.slots.acquire().await?)
+    }
+
+    async fn send(&mut self, effects: &BTreeMap<i32, Effects>) -> Result<Accepted, StoreError> {
+        let mut conn = self.connection().await?;
         let decided: Vec<Decided<'_>> = effects
             .iter()
             .filter_map(|(pool, effects)| Some(Decided { pool: *pool, epoch: self.pools.get(pool)?.epoch, effects }))
             .collect();
-        let mut conn = self.db.slots.acquire().await?;
-        slot::change(&mut conn, &decided).await
+        let result = slot::change(&mut conn, &decided).await;
+        // Whatever failed, the pool finds out whether it was the connection.
+        if result.is_ok() {
+            self.conn = Some((conn, Instant::now()));
+        }
+        result
     }
 
     fn nothing_to_send(&self, effects: &BTreeMap<i32, Effects>) -> Accepted {
