@@ -19,6 +19,7 @@ pub mod outward;
 pub mod pages;
 pub mod postgres;
 pub mod serve;
+pub mod simulate;
 pub mod state;
 pub mod telemetry;
 pub mod zones;

@@ -54,6 +54,8 @@ fn every_verb_teaches() -> Result<()> {
         &["serve"],
         &["demo"],
         &["exec"],
+        &["simulate"],
+        &["simulate", "replay"],
         &["import"],
         &["usage"],
         &["backup"],

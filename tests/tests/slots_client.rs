@@ -1,7 +1,7 @@
 //! The client crate against the real server.
 
 use anyhow::{Context, Result, ensure};
-use headroom_slots::{Ask, Beat, CancellationToken, Client, Error, Keeping, NoticeKind, Report};
+use headroom_slots::{Ask, Beat, CancellationToken, Client, Error, Keeping, Look, NoticeKind, Operation, Report, Uuid};
 use headroom_tests::client::Client as Admin;
 use headroom_tests::database::Database;
 use headroom_tests::people;
@@ -179,6 +179,27 @@ async fn a_killed_server_is_waited_for_under_the_same_key() -> Result<()> {
     let (again, service) = tokio::join!(again, restart);
     let _service = service?;
     assert_eq!(again?.claim, first.claim, "one key is one claim, whoever answers");
+    Ok(())
+}
+
+#[tokio::test]
+async fn several_operations_go_in_one_call() -> Result<()> {
+    let world = World::create(json!({})).await?;
+    let first = world.client.claim("lanes", &slots(1)).await?;
+    let operations = [
+        Operation::Claim(Box::new(slots(2))),
+        Operation::Renew { claim: first.claim, ttl: Some(Duration::from_secs(50)) },
+        Operation::Claim(Box::new(slots(2))),
+        Operation::Release { claim: Uuid::nil(), report: Report::ok() },
+    ];
+    let results = world.client.batch("lanes", &operations).await?;
+    ensure!(matches!(&results[0], Ok(Look::Granted(granted)) if granted.slots.len() == 2), "{results:?}");
+    ensure!(matches!(&results[1], Ok(Look::Granted(granted)) if granted.remaining().as_secs() >= 40), "{results:?}");
+    ensure!(matches!(&results[2], Err(Error::Refused { reason, .. }) if reason == "full"), "{results:?}");
+    ensure!(matches!(&results[3], Err(Error::Lost(_))), "{results:?}");
+    let release = [Operation::Release { claim: first.claim, report: Report::ok() }];
+    let released = world.client.batch("lanes", &release).await?;
+    ensure!(matches!(&released[0], Ok(Look::Ended(how)) if how == "released"), "{released:?}");
     Ok(())
 }
 

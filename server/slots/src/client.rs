@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::key;
 use crate::lease::{Keeping, Lease};
 use crate::wire::{
-    Ask, AskBody, Beat, BeatsAnswer, BeatsBody, ClaimAnswer, FenceAnswer, FenceBody, Granted, Look, ReleaseBody,
-    RenewBody, Report, Superseded, millis,
+    Ask, AskBody, BatchAnswer, BatchBody, Beat, BeatsAnswer, BeatsBody, ClaimAnswer, FenceAnswer, FenceBody, Granted,
+    Look, Operation, ReleaseBody, RenewBody, Report, ResultAnswer, Superseded, millis,
 };
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder};
@@ -111,10 +111,10 @@ impl Client {
                 other => return other,
             };
             let left = until.saturating_duration_since(Instant::now());
-            let Error::Refused { retry_after, .. } = &refusal else { return Err(refusal) };
+            let Error::Refused { retry_after, reason, .. } = &refusal else { return Err(refusal) };
             let pause = key::spread((*retry_after).max(SHORTEST_RETRY));
-            // A key stands for one claim: whoever chose it wants one decision.
-            if ask.key.is_some() || pause >= left {
+            // A key stands for one claim: whoever chose it wants one decision. And no patience makes the pool larger.
+            if ask.key.is_some() || reason == "more-than-pool" || pause >= left {
                 return Err(refusal);
             }
             sleep_unless(pause, given_up).await?;
@@ -287,6 +287,23 @@ impl Client {
     pub async fn checkpoint(&self, pool: &str, claim: Uuid) -> Result<()> {
         let path = format!("/api/v1/pools/{}/claims/{claim}/checkpoint", segment(pool));
         self.until_answered(&path, &serde_json::json!({})).await
+    }
+
+    /// Several operations at once, at most 1,000: each is done or refused on its own, together they share a commit. Sent once; a
+    /// claim that is to be asked for again when its answer is lost needs a key of the caller's.
+    ///
+    /// # Errors
+    /// See [`Error`]; of each operation on its own, where the call as a whole was answered.
+    pub async fn batch(&self, pool: &str, operations: &[Operation]) -> Result<Vec<Result<Look>>> {
+        let path = format!("/api/v1/pools/{}/claims/batch", segment(pool));
+        let asked = Instant::now();
+        let request = body_of(self.request(Method::POST, &path, LONGEST_POLL), &BatchBody::of(operations));
+        let answer: BatchAnswer = self.answer(request).await?;
+        let one = |result: ResultAnswer| match (result.claim, result.problem) {
+            (Some(claim), _) => Ok(claim.look(asked)),
+            (None, problem) => Err(Error::of(result.status, None, &problem.unwrap_or_default().to_string())),
+        };
+        Ok(answer.results.into_iter().map(one).collect())
     }
 
     /// Something that may be done twice, until there is an answer.

@@ -14,4 +14,4 @@ pub use lease::{Keeping, Lease, State, Status};
 pub use reqwest::Method;
 pub use tokio_util::sync::CancellationToken;
 pub use uuid::Uuid;
-pub use wire::{Ask, Beat, Fenced, Granted, Look, Notice, NoticeKind, Outcome, Report, Superseded};
+pub use wire::{Ask, Beat, Fenced, Granted, Look, Notice, NoticeKind, Operation, Outcome, Report, Superseded};

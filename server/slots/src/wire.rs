@@ -171,6 +171,76 @@ pub(crate) struct ReleaseBody<'a> {
     pub(crate) report: &'a Report,
 }
 
+/// One operation of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Claims slots. Claims of a batch do not wait.
+    Claim(Box<Ask>),
+    /// Extends a lease.
+    Renew {
+        /// The claim.
+        claim: Uuid,
+        /// Time to live from now; the pool's usual one if it is left out.
+        ttl: Option<Duration>,
+    },
+    /// Gives slots back.
+    Release {
+        /// The claim.
+        claim: Uuid,
+        /// What there is to say about the work.
+        report: Report,
+    },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+enum OperationBody<'a> {
+    Claim {
+        claim: AskBody<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<&'a str>,
+    },
+    Renew {
+        claim: Uuid,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ttl_ms: Option<i64>,
+    },
+    Release {
+        claim: Uuid,
+        report: &'a Report,
+    },
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct BatchBody<'a> {
+    operations: Vec<OperationBody<'a>>,
+}
+
+impl<'a> BatchBody<'a> {
+    pub(crate) fn of(operations: &'a [Operation]) -> Self {
+        let body = |operation: &'a Operation| match operation {
+            Operation::Claim(ask) => {
+                OperationBody::Claim { claim: AskBody::of(ask, Duration::ZERO), key: ask.key.as_deref() }
+            }
+            Operation::Renew { claim, ttl } => OperationBody::Renew { claim: *claim, ttl_ms: ttl.map(millis) },
+            Operation::Release { claim, report } => OperationBody::Release { claim: *claim, report },
+        };
+        Self { operations: operations.iter().map(body).collect() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResultAnswer {
+    pub(crate) status: u16,
+    pub(crate) claim: Option<ClaimAnswer>,
+    pub(crate) problem: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct BatchAnswer {
+    pub(crate) results: Vec<ResultAnswer>,
+}
+
 /// A beat of a holder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Beat {

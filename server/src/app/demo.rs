@@ -3,7 +3,7 @@
 use super::{App, AppError, Result};
 use crate::auth::password;
 use crate::clock;
-use crate::demo::{ACCOUNTS, Keys, World};
+use crate::demo::{ACCOUNTS, Keys, TRACKED, World, policy};
 use headroom_domain::access::Scope;
 use headroom_domain::accumulate::Accumulator;
 use headroom_domain::pool::PoolKind;
@@ -18,7 +18,7 @@ use headroom_store::pool::{CapacityStep, PoolFields};
 use headroom_store::tenant::TenantFields;
 use headroom_store::token::TokenFields;
 use headroom_store::{
-    change, current, history, import, organisation, partition, pool, quota, reservation, signal, tenant,
+    change, current, history, import, organisation, owner, partition, pool, quota, reservation, signal, tenant,
 };
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
@@ -65,7 +65,8 @@ impl App {
         let keys = write_things(&mut tx, &world).await?;
         tx.commit().await?;
         drop(conn);
-        self.write_history(&world, &keys, begun.part, world.now_ms - days * DAY_MS, world.now_ms, progress).await?;
+        let all = (world.now_ms - days * DAY_MS, world.now_ms);
+        self.write_history(&world, &keys, begun.part, all, &[], progress).await?;
         let mut tx = self.db.jobs.begin().await?;
         write_present(&mut tx, &world, &keys, world.now_ms).await?;
         let summary = serde_json::json!({ "seed": world.seed, "now_ms": world.now_ms });
@@ -111,7 +112,7 @@ impl App {
         }
         let fields = TokenFields {
             name: SENDER.into(),
-            scopes: vec![Scope::Ingest],
+            scopes: vec![Scope::Ingest, Scope::Allocate],
             pools: Vec::new(),
             tenants: Vec::new(),
             expires_ms: Some(now + 400 * DAY_MS),
@@ -119,7 +120,18 @@ impl App {
         Ok(self.create_token(&fields).await?.secret)
     }
 
-    /// Fills the time in which the demo did not run.
+    /// Gives the pools that the demo's clients claim in their rules, unless they have some.
+    pub async fn track_demo(&self) -> Result<()> {
+        for slug in TRACKED {
+            let (_, rules) = self.pool_rules(slug).await?;
+            if rules.is_none() {
+                self.set_policy(slug, None, &policy()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the time in which the demo did not run: of pools that are given out here, that time is known.
     async fn catch_up(&self, world: &World, now: Millis, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<()> {
         let mut conn = self.db.jobs.acquire().await?;
         let keys = keys_of(&mut conn, world).await?;
@@ -129,12 +141,14 @@ impl App {
         if to - from < PAUSE_MS {
             return Ok(());
         }
+        let tracked: Vec<i32> =
+            owner::rules(&mut conn, Some(keys.pools.as_slice())).await?.iter().map(|r| r.pool).collect();
         let part = import::begin(&mut conn, "demo", &format!("{KEY} from {from}"), "demo world, while it was stopped")
             .await?
             .part;
         history::remove_part(&mut conn, part).await?;
         drop(conn);
-        self.write_history(world, &keys, part, from, to, progress).await?;
+        self.write_history(world, &keys, part, (from, to), &tracked, progress).await?;
         let mut tx = self.db.jobs.begin().await?;
         write_present(&mut tx, world, &keys, to).await?;
         import::finish(&mut tx, part, (to - from) / MINUTE_MS, 0, &serde_json::json!({})).await?;
@@ -147,11 +161,12 @@ impl App {
         world: &World,
         keys: &Keys,
         part: i32,
-        from: Millis,
-        to: Millis,
+        (from, to): (Millis, Millis),
+        without: &[i32],
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<()> {
-        let chunks = world.chunks_between(from, to);
+        let mut chunks = world.chunks_between(from, to);
+        chunks.retain(|chunk| !without.contains(&keys.pools[chunk.pool]));
         let total: u64 = chunks.iter().map(|c| ((c.to_ms - c.from_ms) / MINUTE_MS) as u64).sum();
         let mut done = 0;
         let mut accumulator = Accumulator::default();

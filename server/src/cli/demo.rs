@@ -2,11 +2,13 @@
 
 use super::serve::{Serve, Stop};
 use super::{Place, plain};
-use crate::demo::{ACCOUNTS, World, send};
+use crate::demo::{ACCOUNTS, World, populate, send};
 use crate::outward::Outward;
 use anyhow::Result;
 use clap::Args;
+use headroom_slots::CancellationToken;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Serve a made-up world.
@@ -20,7 +22,7 @@ pub(super) struct Demo {
     /// Days of history to make on the first start, 2 to 400
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(2..=400))]
     days: i64,
-    /// Do not send live samples
+    /// Do not send live samples, and claim no slots
     #[arg(long)]
     quiet: bool,
 }
@@ -35,16 +37,27 @@ impl Demo {
         let server = self.serve.start(&open, listener, None, Outward::default())?;
         let address = server.address;
         let token = open.app.demo_token().await.map_err(plain)?;
-        let sender = (!self.quiet).then(|| tokio::spawn(send(world, address, token)));
         if let Ok(page) = first_page(address).await
             && page.status().is_success()
         {
             println!("first page after {:.1} s; open http://{address}/overview", started.elapsed().as_secs_f64());
             println!("the page shows an account for each role to sign in with");
         }
+        let world = Arc::new(world);
+        let at_work = CancellationToken::new();
+        let traffic = if self.quiet {
+            None
+        } else {
+            open.app.track_demo().await.map_err(plain)?;
+            let clients = tokio::spawn(populate(Arc::clone(&world), address, token.clone(), at_work.clone()));
+            Some((tokio::spawn(send(world, address, token)), clients))
+        };
         stop.asked().await;
-        if let Some(sender) = sender {
+        if let Some((sender, clients)) = traffic {
             sender.abort();
+            // They give back what they hold while there is somebody to give it to.
+            at_work.cancel();
+            let _ = clients.await;
         }
         server.stop().await;
         open.postgres.stop().await;

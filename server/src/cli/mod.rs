@@ -9,6 +9,7 @@ mod outside;
 mod people;
 mod pool;
 mod serve;
+mod simulate;
 mod tenant;
 mod usage;
 
@@ -36,6 +37,7 @@ Your history in:   headroom import swf LOG.swf.gz
                    headroom import occupancy SAMPLES.csv
 Exact sums out:    headroom usage --by tenant --format csv
 Slots in a script: headroom exec --pool ci-runners --tenant web -- make test
+A game day:        headroom simulate --list
 
 Without --database-url a private PostgreSQL is kept below --data-dir; several commands may use it at once."
 )]
@@ -71,6 +73,8 @@ enum Verb {
     Demo(demo::Demo),
     /// Hold slots while a command runs
     Exec(Box<exec::Exec>),
+    /// Play clients that claim slots, and break something
+    Simulate(Box<simulate::Simulate>),
     /// Bring history in: SWF logs, occupancy samples, intervals, changes
     #[command(subcommand)]
     Import(import::Import),
@@ -116,6 +120,7 @@ pub async fn run() -> Result<ExitCode> {
     telemetry::log(cli.place.log_format, filter);
     match cli.verb {
         Verb::Exec(verb) => return Ok(verb.run().await),
+        Verb::Simulate(verb) => verb.run().await,
         Verb::Serve(verb) => verb.run(&cli.place).await,
         Verb::Demo(verb) => verb.run(&cli.place).await,
         Verb::Import(verb) => verb.run(&cli.place).await,

@@ -1,10 +1,11 @@
 //! The demo's live samples: posted to the ingest API like any sender's, every ten seconds.
 
-use super::World;
+use super::{TRACKED, World};
 use crate::clock;
 use headroom_domain::range::rfc3339;
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Milliseconds between batches.
@@ -12,7 +13,7 @@ const PERIOD_MS: i64 = 10_000;
 
 /// Sends the world's present to a server until cancelled. A batch that could not be sent is left out: the gap
 /// that follows is what a real outage looks like.
-pub async fn send(world: World, to: SocketAddr, token: String) {
+pub async fn send(world: Arc<World>, to: SocketAddr, token: String) {
     let client = reqwest::Client::new();
     let url = format!("http://{to}/api/v1/ingest/occupancy");
     loop {
@@ -34,6 +35,8 @@ fn rows(world: &World, at: i64) -> Vec<Value> {
     world
         .live_rows(at)
         .into_iter()
+        // What is given out here is counted here.
+        .filter(|r| !TRACKED.contains(&r.pool))
         .map(|r| {
             let mut row = Map::new();
             let mut put = |key: &str, value: Value| row.insert(key.to_owned(), value);
