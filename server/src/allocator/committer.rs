@@ -379,7 +379,7 @@ impl Committer {
                             Known::Ended(End::Refused(_)) | Known::Unknown => {}
                             Known::Queued(..) => {
                                 let wait = Duration::from_millis(ask.wait_ms.unsigned_abs());
-                                let until = Instant::now() + wait.min(LONGEST_POLL);
+                                let until = Instant::now() + patience(wait);
                                 let (pool, since) = (call.pool, call.since);
                                 let waiter = Waiter { pool, until, since, alone: false, reply: call.reply };
                                 self.waiters.entry(before).or_default().push(waiter);
@@ -467,7 +467,7 @@ impl Committer {
             Op::Look { claim, wait } => {
                 let known = state.known(claim, now);
                 if matches!(known, Known::Queued(..)) && !wait.is_zero() {
-                    let until = Instant::now() + wait.min(LONGEST_POLL);
+                    let until = Instant::now() + patience(wait);
                     let waiter = Waiter { pool: call.pool, until, since: call.since, alone: false, reply: call.reply };
                     self.waiters.entry(claim).or_default().push(waiter);
                 } else {
@@ -714,7 +714,7 @@ impl Committer {
                                 Op::Claim(ask) => Duration::from_millis(ask.wait_ms.unsigned_abs()),
                                 _ => Duration::ZERO,
                             };
-                            let until = Instant::now() + wait.min(LONGEST_POLL);
+                            let until = Instant::now() + patience(wait);
                             let waiter = Waiter { pool: call.pool, until, since: call.since, alone, reply: call.reply };
                             self.waiters.entry(claim).or_default().push(waiter);
                         }
@@ -874,6 +874,13 @@ impl Committer {
             tracing::debug!(%error, "figures of live pools were not written");
         }
     }
+}
+
+/// How long an answer to a claim is waited for: a little longer than the claim may wait, so that its end is what is told.
+fn patience(wait: Duration) -> Duration {
+    /// Longer than it takes to notice that a claim waited long enough.
+    const MARGIN: Duration = Duration::from_millis(500);
+    (wait + MARGIN).min(LONGEST_POLL)
 }
 
 fn end_of(known: Known<'_>) -> Option<End> {
