@@ -49,7 +49,7 @@ mod stream {
     /// What one tab wants, by its id, and when it last said so.
     struct Want {
         tab: u32,
-        want: String,
+        topics: String,
         said_ms: f64,
     }
 
@@ -212,7 +212,7 @@ mod stream {
                 let Ok(tab) = tab.parse::<u32>() else { return };
                 with(|state| {
                     state.wants.retain(|other| other.tab != tab && now - other.said_ms < WANT_LASTS_MS);
-                    state.wants.push(Want { tab, want: want.to_owned(), said_ms: now });
+                    state.wants.push(Want { tab, topics: want.to_owned(), said_ms: now });
                 });
                 reopen_if_needed();
             }
@@ -246,7 +246,7 @@ mod stream {
                 return None;
             }
             let mut wants = vec![state.own.clone()];
-            wants.extend(state.wants.iter().map(|want| want.want.clone()));
+            wants.extend(state.wants.iter().map(|want| want.topics.clone()));
             let address = live::stream_address(&wants);
             (address != state.address).then_some(address)
         })
