@@ -195,9 +195,16 @@ impl Client {
         if let Some(body) = body {
             request = request.body(body);
         }
-        let response = request.send().await.with_context(|| format!("{asked}: no answer"))?;
+        let mut response = request.send().await.with_context(|| format!("{asked}: no answer"))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.bytes().await.with_context(|| format!("{asked}: the answer is cut"))?;
+        let is_endless = headers.get("content-type").is_some_and(|kind| kind.as_bytes() == b"text/event-stream");
+        let body = if is_endless {
+            // A stream of events does not end: its beginning is shown.
+            response.chunk().await.map(Option::unwrap_or_default)
+        } else {
+            response.bytes().await
+        };
+        let body = body.with_context(|| format!("{asked}: the answer is cut"))?;
         Ok(Answer { asked, status, headers, body: String::from_utf8_lossy(&body).into_owned() })
     }
 }
