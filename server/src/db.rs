@@ -105,12 +105,14 @@ fn pool(options: &PgConnectOptions, class: &Class) -> PgPool {
         Some(setting) => options.options([("synchronous_commit", without_safeguard(setting))]),
         None => options,
     };
+    let is_hasty = class.synchronous_commit.is_some();
     PgPoolOptions::new()
         .max_connections(class.connections)
-        // Asking first costs a second way there and back; who was answered a moment ago will be answered.
+        // Asking first costs a second way there and back. Claims are many and short: who was answered a moment ago will be
+        // answered. A page must not wait on a connection that hangs.
         .test_before_acquire(false)
-        .before_acquire(|connection, used| {
-            Box::pin(async move { Ok(used.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) })
+        .before_acquire(move |connection, used| {
+            Box::pin(async move { Ok((is_hasty && used.idle_for < TRUSTED_FOR) || connection.ping().await.is_ok()) })
         })
         .acquire_timeout(class.wait)
         .idle_timeout(Duration::from_mins(10))

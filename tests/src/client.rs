@@ -177,7 +177,7 @@ impl Client {
         let asked = format!("{method} {}", path.chars().take(200).collect::<String>());
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         let has = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        let is_api = path.starts_with("/api/") || path == "/metrics";
+        let is_api = path.starts_with("/api/") || path.starts_with("/events") || path == "/metrics";
         if let Some(token) = self.token.as_ref().filter(|_| is_api && !has("authorization")) {
             request = request.bearer_auth(token);
         }

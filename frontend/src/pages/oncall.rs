@@ -82,6 +82,7 @@ fn findings(shell: &ShellModel, model: &OnCallModel) -> AnyView {
             return view! {
                 <p class="hr-calm">
                     <span class="hr-level hr-level--ok">{state_icon(shell, "state-ok")}"Nothing needs attention now."</span>
+                    " "<a href="/overview">"Overview"</a>
                 </p>
             }
             .into_any();
