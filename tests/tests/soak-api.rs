@@ -45,11 +45,18 @@ fn broken(cases: &[Case]) -> Vec<&Case> {
 }
 
 /// A token that made itself end would leave the rest of a run to nobody.
-const KEEPS_ITS_TOKEN: &[&str] =
-    &["--exclude-path", "/api/v1/tokens/{token}", "--exclude-path", "/api/v1/ingest/occupancy"];
+const KEEPS_ITS_TOKEN: &[&str] = &[
+    "--exclude-path",
+    "/api/v1/tokens/{token}",
+    "--exclude-path",
+    "/api/v1/ingest/occupancy",
+    "--exclude-path",
+    "/api/v1/pools/{pool}/claims/batch",
+];
 const ENDS_TOKENS: &[&str] = &["--include-path", "/api/v1/tokens/{token}"];
-/// Wrong rows of a batch get a verdict each, and the batch is taken.
-const SENDS: &[&str] = &["--include-path", "/api/v1/ingest/occupancy"];
+/// Wrong rows and operations of a batch get a verdict each, and the batch is taken.
+const SENDS: &[&str] =
+    &["--include-path", "/api/v1/ingest/occupancy", "--include-path", "/api/v1/pools/{pool}/claims/batch"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_answers_as_its_description_says() -> Result<()> {

@@ -323,6 +323,9 @@ pub async fn events(app: App, Query(asked): Query<EventsWanted>) -> Result<Json<
         }
         None => None,
     };
+    if let Some(slot) = asked.slot.filter(|slot| *slot < 1) {
+        return Err(AppError::invalid("slot", slot.to_string(), "a slot's number, from 1").into());
+    }
     let limit = asked.limit.unwrap_or(200);
     if !(1..=MAX_EVENTS).contains(&limit) {
         return Err(AppError::invalid("limit", limit.to_string(), format!("1 to {MAX_EVENTS}")).into());
