@@ -291,6 +291,7 @@ pub struct EventsWanted {
     #[param(minimum = 1)]
     slot: Option<i32>,
     /// The claim's id.
+    #[param(value_type = Option<String>)]
     claim: Option<Uuid>,
     /// The trace, in hexadecimal digits.
     trace: Option<String>,
