@@ -113,6 +113,18 @@ words! {
     }
 }
 
+impl EventKind {
+    /// A slot was given to a claim.
+    pub const fn is_grant(self) -> bool {
+        matches!(self, Self::Claim | Self::Reassign)
+    }
+
+    /// A claim lost its slot.
+    pub const fn ends_lease(self) -> bool {
+        matches!(self, Self::Release | Self::Expire | Self::Preempt | Self::Dead | Self::Reconcile)
+    }
+}
+
 words! {
     /// How work in a slot ended, as its holder reports it.
     Outcome {

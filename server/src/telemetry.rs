@@ -1,6 +1,7 @@
 //! What the server tells its operators: log lines and counters.
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_util::MetricKindMask;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -28,6 +29,9 @@ pub fn log(format: LogFormat, default: &str) {
 /// Little waits in memory, and little is done at once.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 
+/// A gauge that was not set for so long is not shown.
+const GAUGES_LAST: Duration = Duration::from_secs(30);
+
 /// Request durations in seconds: from a page out of memory to a report at its limit.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
@@ -38,6 +42,8 @@ pub fn counters() -> PrometheusHandle {
         PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS)
             .expect("the bucket list is not empty")
+            // What a pool looks like its owner says each second; when another server owns it, this one has no say.
+            .idle_timeout(MetricKindMask::GAUGE, Some(GAUGES_LAST))
     };
     builder().install_recorder().unwrap_or_else(|_| builder().build_recorder().handle())
 }

@@ -7,6 +7,7 @@ use headroom_tests::client::{Answer, Client};
 use headroom_tests::database::Database;
 use headroom_tests::people;
 use headroom_tests::service::Service;
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tower_sessions::session::Id;
@@ -222,4 +223,87 @@ async fn a_tenant_viewer_learns_nothing_of_others() -> Result<()> {
     }
     assert_eq!(viewer.form("/pools/lanes/act/hold", &[("version", "1.6")]).await?.status, 403);
     Ok(())
+}
+
+/// A caller's trace, which it keeps itself or not.
+async fn traced(world: &World, trace: &str, sampled: bool, body: Value) -> Result<Answer> {
+    let context = format!("00-{trace}-00f067aa0ba902b7-0{}", u8::from(sampled));
+    let headers = [("content-type", "application/json"), ("traceparent", context.as_str())];
+    world.client.send(Method::POST, "/api/v1/pools/lanes/claims", &headers, Some(body.to_string().into_bytes())).await
+}
+
+#[tokio::test]
+async fn a_claims_way_shows_where_its_time_went() -> Result<()> {
+    const KEPT: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const WAITED: &str = "4bf92f3577b34da6a3ce929d0e0e4737";
+    const REFUSED: &str = "4bf92f3577b34da6a3ce929d0e0e4738";
+    let world = World::create(json!({})).await?;
+    let held = traced(&world, KEPT, true, json!({ "tenant": "acme", "slots": 6 })).await?.expect(201)?.json()?;
+    let body = world.page_that_says(&format!("/debug/claims/{KEPT}"), "store.commit").await?;
+    for step in ["gateway.admit", "allocator.claim", "committer.wait", "slot.hold", "still held"] {
+        ensure!(body.contains(step), "{step}");
+    }
+    traced(&world, REFUSED, false, json!({ "tenant": "beta" })).await?.expect(429)?;
+    let refused = world.page_that_says(&format!("/debug/claims/{REFUSED}"), "store.commit").await?;
+    ensure!(refused.contains("rejected: full"), "a refusal is kept without being asked for");
+
+    let (waited, ()) = tokio::try_join!(
+        traced(&world, WAITED, false, json!({ "tenant": "beta", "wait_ms": 5_000 })),
+        async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let id = held["claim"].as_str().unwrap_or_default();
+            let path = format!("/api/v1/pools/lanes/claims/{id}/release");
+            world.client.post(&path, &json!({})).await?.expect(200)?;
+            Ok(())
+        }
+    )?;
+    waited.expect(201)?;
+    let waited = world.page_that_says(&format!("/debug/claims/{WAITED}"), "store.commit").await?;
+    ensure!(waited.contains("queue.wait"), "what was waited for is named");
+    let gone = world.client.page("/debug/claims/4bf92f3577b34da6a3ce929d0e0e4739").await?;
+    assert_eq!(gone.status, 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_claims_of_one_slot_are_read_side_by_side() -> Result<()> {
+    let world = World::create(json!({})).await?;
+    let first = world.claim(json!({ "tenant": "acme", "ttl_ms": 600_000 })).await?;
+    let id = first["claim"].as_str().context("a claim has an id")?.to_owned();
+    let alone = world.page_that_says(&format!("/debug/claims/{id}"), "still held").await?;
+    ensure!(!alone.contains("The other claim"), "a sound world has no twins");
+    // What must never happen is written as it would be.
+    let mut conn = world.database.connect().await?;
+    let other: uuid::Uuid = sqlx::query_scalar(
+        "INSERT INTO slot_event (at, pool_id, kind, slot, fence, claim, tenant_id, holder, actor)
+         SELECT hr_now(), pool_id, kind, slot, fence + 1, gen_random_uuid(), tenant_id, 'intruder', actor
+         FROM slot_event WHERE claim = $1::uuid RETURNING claim",
+    )
+    .bind(&id)
+    .fetch_one(&mut conn)
+    .await?;
+    for claim in [id, other.to_string()] {
+        let body = world.page(&format!("/debug/claims/{claim}")).await?;
+        ensure!(body.contains("The other claim"), "{claim} has a twin");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn slots_and_shards_have_gauges_while_they_are_few() -> Result<()> {
+    let world = World::create(json!({ "shards": 2 })).await?;
+    world.claim(json!({ "tenant": "acme", "shard": 1 })).await?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let text = world.client.get("/metrics").await?.expect(200)?.body;
+        let has = |wanted: &str| text.lines().any(|line| line == wanted);
+        if has("slot_held{pool_id=\"lanes\",slot_id=\"2\",shard_id=\"1\"} 1")
+            && has("slot_held{pool_id=\"lanes\",slot_id=\"1\",shard_id=\"0\"} 0")
+            && has("slot_shard_held{pool_id=\"lanes\",shard_id=\"1\"} 1")
+        {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{text}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }

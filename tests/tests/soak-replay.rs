@@ -10,7 +10,7 @@ use headroom_domain::allocation::{Ask, Report};
 use headroom_domain::lease::{LONGEST_TTL_MS, Policy, Reason};
 use headroom_domain::slug::Slug;
 use headroom_domain::{DAY_MS, MINUTE_MS, Millis};
-use headroom_server::allocator::{Allocator, Op, Reply};
+use headroom_server::allocator::{Allocator, Op, Origin, Reply};
 use headroom_server::app::import::{Silent, Source, SwfOptions, import_swf};
 use headroom_server::clock::uuid;
 use headroom_server::db::Db;
@@ -140,7 +140,7 @@ async fn replay(
                 actor: "test".to_owned(),
                 ..Ask::default()
             };
-            match allocator.ask(pool, Op::Claim(Box::new(ask)), None).await {
+            match allocator.ask(pool, Op::Claim(Box::new(ask), Origin::now()), None).await {
                 Reply::Claim(view) => {
                     ensure!(view.slots.len() == job.slots as usize, "all or none");
                     claims.insert(step.job, view.claim);

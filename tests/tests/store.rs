@@ -696,7 +696,7 @@ async fn dropping_fine_history_does_not_change_usage() -> Result<()> {
         assert_eq!(
             made,
             match cut {
-                Cut::Raw | Cut::SlotEvents => 10,
+                Cut::Raw | Cut::SlotEvents | Cut::ClaimTraces => 10,
                 Cut::Minutes => 2,
                 Cut::FiveMinutes => 1,
             }

@@ -120,7 +120,7 @@ pub struct TraceModel {
     pub rejected: bool,
     /// When it was asked.
     pub at_ms: i64,
-    /// How long it took, microseconds.
+    /// From the request to its answer, microseconds.
     pub total_us: i64,
     /// Its steps, parents before their children.
     pub spans: Vec<SpanRow>,

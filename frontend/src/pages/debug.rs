@@ -34,7 +34,7 @@ pub fn debug(shell: &ShellModel, model: &DebugModel) -> AnyView {
         return document(shell, frame, content.into_any());
     }
     let pool = model.pool.as_ref().map(|pool| pool.slug.clone()).unwrap_or_default();
-    let trace = model.trace.as_ref().map(|trace| trace_card(shell, trace, (0, trace.total_us), "trace"));
+    let trace = model.trace.as_ref().map(|trace| trace_card(shell, trace, answer_axis(trace), "trace"));
     let content = view! {
         {listen(shell, Listening { topics: "live,log", pool, refreshes: false })}
         <nav class="hr-tabs" aria-label="Parts of this page">
@@ -148,6 +148,16 @@ fn claims(shell: &ShellModel, rows: &[ClaimRow]) -> AnyView {
         </section>
     }
     .into_any()
+}
+
+/// The axis on which the steps of an answer are seen: a slot that is held for minutes afterwards only begins on it.
+fn answer_axis(trace: &TraceModel) -> (i64, i64) {
+    (0, trace.total_us + (trace.total_us / 8).max(1))
+}
+
+/// When the last step ends, microseconds after the claim was asked.
+fn end_of(trace: &TraceModel) -> i64 {
+    trace.spans.iter().map(|span| span.start_us + span.duration_us).fold(trace.total_us, i64::max)
 }
 
 fn trace_card(shell: &ShellModel, trace: &TraceModel, axis: (i64, i64), id: &'static str) -> AnyView {
@@ -323,12 +333,12 @@ pub fn claim_trace(shell: &ShellModel, model: &ClaimTraceModel) -> AnyView {
         crumbs: vec![Link { label: "Debug".into(), href: shell.url.link("/debug") }],
         ..Frame::plain(format!("Claim {short}"))
     };
-    // Two claims for one slot are read on one axis: who came first is the whole question.
+    // Two claims for one slot are read on one axis: who came first, and who still held it, is the whole question.
     let axis = match &model.twin {
-        None => (0, trace.total_us),
+        None => answer_axis(trace),
         Some(twin) => {
             let shift = (twin.at_ms - trace.at_ms) * 1_000;
-            (shift.min(0), trace.total_us.max(shift + twin.total_us))
+            (shift.min(0), end_of(trace).max(shift + end_of(twin)))
         }
     };
     let twin = model.twin.as_ref().map(|twin| {

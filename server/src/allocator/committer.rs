@@ -5,6 +5,7 @@
 
 use super::figures::Commits;
 use super::owned::{Labels, Owned, limits};
+use super::way::{Keeper, Statement, Way};
 use super::{Call, ClaimView, Clock, LONGEST_POLL, OVERDUE, Op, Reply, Standing, place_of};
 use crate::app::AppError;
 use crate::clock as system;
@@ -41,6 +42,8 @@ const ELSEWHERE_FOR: Duration = Duration::from_millis(500);
 const ATTEMPTS: u8 = 3;
 /// Keys of claims that are remembered here; older ones are in the database.
 const REMEMBERED_KEYS: usize = 100_000;
+/// Series with a slot's or a shard's number, of one committer: as many as a collector bears.
+const SLOT_SERIES: usize = 1_000;
 /// Pools taken in one go.
 const ADOPT: i64 = 200;
 
@@ -51,17 +54,28 @@ struct Waiter {
     since: Instant,
     /// Nobody else knows the claim: if this one goes away, so does the claim.
     alone: bool,
+    /// The way of the claim, with whoever asked for it first.
+    way: Option<Box<Way>>,
     reply: oneshot::Sender<Reply>,
 }
 
 /// An answer that is given when the statement is durable.
 enum Pending {
     /// A claim that was asked for just now.
-    Claim { call: Call, claim: Uuid, alone: bool },
+    Claim { call: Call, claim: Uuid, alone: bool, way: Box<Way> },
     /// A lease that was extended.
     Renewed { pool: i32, lease: Box<Lease>, reply: oneshot::Sender<Reply> },
     /// Something else, of which some claims must have been changed for it to be true.
     Other { pool: i32, claims: Vec<Uuid>, then: Reply, reply: oneshot::Sender<Reply> },
+}
+
+/// What all committers of a server share.
+pub(super) struct Shared {
+    pub(super) db: Db,
+    pub(super) replica: Uuid,
+    pub(super) clock: Arc<Clock>,
+    /// Told when slots changed.
+    pub(super) changed: Arc<Notify>,
 }
 
 pub(super) struct Committer {
@@ -71,6 +85,7 @@ pub(super) struct Committer {
     committers: usize,
     clock: Arc<Clock>,
     changed: Arc<Notify>,
+    traces: Keeper,
     inbox: mpsc::Receiver<Call>,
     /// Calls that must wait for the next statement.
     deferred: VecDeque<Call>,
@@ -94,12 +109,10 @@ pub(super) struct Committer {
 
 impl Committer {
     pub(super) fn new(
-        db: Db,
-        replica: Uuid,
+        Shared { db, replica, clock, changed }: Shared,
         (place, committers): (usize, usize),
-        clock: Arc<Clock>,
-        changed: Arc<Notify>,
         inbox: mpsc::Receiver<Call>,
+        traces: Keeper,
     ) -> Self {
         Self {
             db,
@@ -108,6 +121,7 @@ impl Committer {
             committers,
             clock,
             changed,
+            traces,
             inbox,
             deferred: VecDeque::new(),
             pools: HashMap::new(),
@@ -191,7 +205,7 @@ impl Committer {
             if call.reply.is_closed() {
                 continue;
             }
-            if call.since.elapsed() > OVERDUE && matches!(call.op, Op::Claim(_)) {
+            if call.since.elapsed() > OVERDUE && matches!(call.op, Op::Claim(..)) {
                 let _ = call.reply.send(Reply::Overloaded);
             } else {
                 fresh.push(call);
@@ -249,7 +263,9 @@ impl Committer {
         }
         let today = headroom_store::now(conn).await?;
         let mut tx = sqlx::Connection::begin(conn).await?;
-        partition::ensure(&mut tx, partition::Cut::SlotEvents, today, today + 2 * DAY_MS).await?;
+        for cut in [partition::Cut::SlotEvents, partition::Cut::ClaimTraces] {
+            partition::ensure(&mut tx, cut, today, today + 2 * DAY_MS).await?;
+        }
         tx.commit().await?;
         self.partition_day = today.div_euclid(DAY_MS);
         Ok(())
@@ -356,7 +372,7 @@ impl Committer {
             return;
         }
         match call.op {
-            Op::Claim(ref ask) => {
+            Op::Claim(ref ask, origin) => {
                 if !state.may_act(&ask.holder, ask.generation) {
                     let _ = call.reply.send(Reply::Superseded);
                     return;
@@ -381,7 +397,7 @@ impl Committer {
                                 let wait = Duration::from_millis(ask.wait_ms.unsigned_abs());
                                 let until = Instant::now() + patience(wait);
                                 let (pool, since) = (call.pool, call.since);
-                                let waiter = Waiter { pool, until, since, alone: false, reply: call.reply };
+                                let waiter = Waiter { pool, until, since, alone: false, way: None, reply: call.reply };
                                 self.waiters.entry(before).or_default().push(waiter);
                                 return;
                             }
@@ -400,6 +416,7 @@ impl Committer {
                     }
                 }
                 let mut ask = (**ask).clone();
+                let tenant = ask.tenant;
                 ask.ttl_ms = match state.policy().ttl(Some(ask.ttl_ms).filter(|ttl| *ttl != 0)) {
                     Ok(ttl) => ttl,
                     Err((least, most)) => {
@@ -409,7 +426,9 @@ impl Committer {
                 };
                 ask.wait_ms = ask.wait_ms.min(state.policy().longest_wait_ms);
                 state.claim(ask, now, fx);
-                pending.push(Pending::Claim { call, claim, alone });
+                let mut call = call;
+                let way = call.way.take().unwrap_or_else(|| Box::new(Way::new(origin, call.since, tenant)));
+                pending.push(Pending::Claim { call, claim, alone, way });
             }
             Op::Renew { claim, ttl_ms, report, actor } => {
                 let ttl = match state.policy().ttl(ttl_ms) {
@@ -468,7 +487,8 @@ impl Committer {
                 let known = state.known(claim, now);
                 if matches!(known, Known::Queued(..)) && !wait.is_zero() {
                     let until = Instant::now() + patience(wait);
-                    let waiter = Waiter { pool: call.pool, until, since: call.since, alone: false, reply: call.reply };
+                    let waiter =
+                        Waiter { pool: call.pool, until, since: call.since, alone: false, way: None, reply: call.reply };
                     self.waiters.entry(claim).or_default().push(waiter);
                 } else {
                     let _ = call.reply.send(looked(claim, known, now));
@@ -572,8 +592,11 @@ impl Committer {
                 return;
             }
         };
+        let to = Instant::now();
+        let changes = effects.values().map(|fx| fx.writes.len() + fx.notes.len()).sum();
+        let statement = has_writes.then_some(Statement { from: started, to, changes });
         if has_writes {
-            self.commits.add(self.clock.now(), started.elapsed().as_secs_f64() * 1_000.0);
+            self.commits.add(self.clock.now(), (to - started).as_secs_f64() * 1_000.0);
             self.changed.notify_waiters();
         }
         let owned: HashSet<i32> = accepted.owned.iter().copied().collect();
@@ -596,10 +619,10 @@ impl Committer {
             }
             answers.extend(fx.answers);
         }
-        self.answer(pending, &owned, &lost, &mut answers);
+        self.answer(pending, &owned, &lost, &mut answers, statement);
         // Claims that had waited.
         for (claim, answer) in answers {
-            self.resolve(claim, &answer, lost.contains(&claim));
+            self.resolve(claim, &answer, lost.contains(&claim), statement);
         }
     }
 
@@ -695,27 +718,35 @@ impl Committer {
         owned: &HashSet<i32>,
         lost: &HashSet<Uuid>,
         answers: &mut HashMap<Uuid, Answer>,
+        statement: Option<Statement>,
     ) {
         let now = self.clock.now();
         for one in pending {
             match one {
-                Pending::Claim { call, claim, alone } => {
+                Pending::Claim { mut call, claim, alone, mut way } => {
                     // A pool without effects was not part of the statement, and nothing can have been lost of it.
                     let gone = !owned.contains(&call.pool) && !self.pools.contains_key(&call.pool);
-                    if gone || lost.contains(&claim) {
+                    let is_lost = gone || lost.contains(&claim);
+                    if let Some(statement) = statement {
+                        way.committed(statement, is_lost);
+                    }
+                    if is_lost {
                         answers.remove(&claim);
+                        call.way = Some(way);
                         self.again(call);
                         continue;
                     }
                     match answers.remove(&claim) {
-                        Some(answer) => self.told_first(call, claim, &answer, alone),
+                        Some(answer) => self.told_first(call, claim, &answer, alone, &way),
                         None => {
                             let wait = match &call.op {
-                                Op::Claim(ask) => Duration::from_millis(ask.wait_ms.unsigned_abs()),
+                                Op::Claim(ask, _) => Duration::from_millis(ask.wait_ms.unsigned_abs()),
                                 _ => Duration::ZERO,
                             };
                             let until = Instant::now() + patience(wait);
-                            let waiter = Waiter { pool: call.pool, until, since: call.since, alone, reply: call.reply };
+                            way.queued();
+                            let (pool, since) = (call.pool, call.since);
+                            let waiter = Waiter { pool, until, since, alone, way: Some(way), reply: call.reply };
                             self.waiters.entry(claim).or_default().push(waiter);
                         }
                     }
@@ -750,7 +781,7 @@ impl Committer {
             let _ = call.reply.send(Reply::Overloaded);
             return;
         }
-        if let Op::Claim(ask) = &mut call.op {
+        if let Op::Claim(ask, _) = &mut call.op {
             // A new try is a new claim: the one before ended.
             ask.claim = system::uuid();
         }
@@ -758,8 +789,9 @@ impl Committer {
     }
 
     /// The answer to a claim that did not have to wait for another statement.
-    fn told_first(&mut self, call: Call, claim: Uuid, answer: &Answer, alone: bool) {
+    fn told_first(&mut self, call: Call, claim: Uuid, answer: &Answer, alone: bool, way: &Way) {
         let now = self.clock.now();
+        self.traces.answered(way, claim, call.pool, outcome_of(answer), now);
         if let Answer::Granted(lease) = answer
             && let Some(owned) = self.pools.get_mut(&call.pool)
         {
@@ -779,10 +811,17 @@ impl Committer {
     }
 
     /// A claim that was decided while somebody waited for it.
-    fn resolve(&mut self, claim: Uuid, answer: &Answer, is_lost: bool) {
-        let waiters = self.waiters.remove(&claim).unwrap_or_default();
+    fn resolve(&mut self, claim: Uuid, answer: &Answer, is_lost: bool, statement: Option<Statement>) {
+        let mut waiters = self.waiters.remove(&claim).unwrap_or_default();
         let Some(first) = waiters.first() else { return };
         let (pool, took) = (first.pool, first.since.elapsed().as_secs_f64());
+        if let Some(mut way) = waiters.iter_mut().find_map(|waiter| waiter.way.take()) {
+            if let Some(statement) = statement {
+                way.committed(statement, is_lost);
+            }
+            let outcome = if is_lost { "unknown" } else { outcome_of(answer) };
+            self.traces.answered(&way, claim, pool, outcome, self.clock.now());
+        }
         if let Answer::Granted(lease) = answer
             && let Some(owned) = self.pools.get_mut(&pool)
         {
@@ -823,19 +862,22 @@ impl Committer {
             reason: "the caller went away",
             actor: "allocator".to_owned(),
         };
-        self.deferred.push_back(Call { pool, op, tenants: None, since: Instant::now(), attempts: 0, reply });
+        self.deferred.push_back(Call { pool, op, tenants: None, since: Instant::now(), attempts: 0, way: None, reply });
     }
 
     /// Tells those whose time to wait for an answer is over that their claim still waits.
     fn answer_the_waiting(&mut self) {
         let (now, instant) = (self.clock.now(), Instant::now());
-        let pools = &self.pools;
+        let (pools, traces) = (&self.pools, &mut self.traces);
         self.waiters.retain(|claim, waiters| {
             let (over, left): (Vec<_>, Vec<_>) = std::mem::take(waiters)
                 .into_iter()
                 .partition(|waiter| waiter.until <= instant || !pools.contains_key(&waiter.pool));
             *waiters = left;
             for waiter in over {
+                if let Some(way) = &waiter.way {
+                    traces.answered(way, *claim, waiter.pool, "queued", now);
+                }
                 let reply = pools
                     .get(&waiter.pool)
                     .map_or(Reply::Unknown, |owned| looked(*claim, owned.state.known(*claim, now), now));
@@ -852,6 +894,7 @@ impl Committer {
         }
         self.told = Some(Instant::now());
         let now = self.clock.now();
+        let mut slots_left = SLOT_SERIES;
         let rows: Vec<(i32, serde_json::Value)> = self
             .pools
             .iter()
@@ -863,6 +906,7 @@ impl Committer {
                 metrics::gauge!("slot_occupied", &labels).set(figures.occupied as f64);
                 metrics::gauge!("slot_capacity", &labels).set(f64::from(figures.capacity));
                 metrics::gauge!("slot_queue", &labels).set(figures.queued as f64);
+                owned.tell_slots(&labels[0].1, now, &mut slots_left);
                 Some((*pool, serde_json::to_value(&figures).ok()?))
             })
             .collect();
@@ -881,6 +925,13 @@ fn patience(wait: Duration) -> Duration {
     /// Longer than it takes to notice that a claim waited long enough.
     const MARGIN: Duration = Duration::from_millis(500);
     (wait + MARGIN).min(LONGEST_POLL)
+}
+
+fn outcome_of(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Granted(_) => "granted",
+        Answer::Refused(reason, _) => reason.as_str(),
+    }
 }
 
 fn end_of(known: Known<'_>) -> Option<End> {

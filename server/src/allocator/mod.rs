@@ -12,13 +12,15 @@ mod clock;
 mod committer;
 mod figures;
 mod owned;
+mod way;
 
 pub use clock::Clock;
 pub use figures::{Latency, PoolFigures, ReconcilerFigures};
+pub use way::{Origin, TraceContext};
 
 use crate::clock as system;
 use crate::db::Db;
-use committer::Committer;
+use committer::{Committer, Shared};
 use headroom_domain::Millis;
 use headroom_domain::allocation::{Ask, End, Fenced, NoticeKind, Report};
 use headroom_domain::lease::{EventKind, Reason};
@@ -27,6 +29,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use way::{Keeper, Way};
 
 /// Committers of a server. Two keep two cores busy; more make smaller batches.
 const COMMITTERS: usize = 2;
@@ -45,7 +48,7 @@ pub const LONGEST_POLL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub enum Op {
     /// Slots for a claim. The answer comes when it is decided, or after [`LONGEST_POLL`].
-    Claim(Box<Ask>),
+    Claim(Box<Ask>, Origin),
     /// More time.
     Renew {
         /// The claim.
@@ -218,6 +221,8 @@ struct Call {
     tenants: Option<Arc<Vec<i32>>>,
     since: Instant,
     attempts: u8,
+    /// The way of a claim that is tried again.
+    way: Option<Box<Way>>,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -237,11 +242,14 @@ impl Allocator {
         let clock = Arc::new(Clock::default());
         let changed = Arc::new(Notify::new());
         let mut tasks = tokio::task::JoinSet::new();
+        let (traces, kept) = way::channel();
+        tasks.spawn(way::write(db.clone(), kept));
         let mut inboxes = Vec::new();
         for place in 0..COMMITTERS {
             let (sender, inbox) = mpsc::channel(INBOX);
             let own = (place, COMMITTERS);
-            let committer = Committer::new(db.clone(), replica, own, Arc::clone(&clock), Arc::clone(&changed), inbox);
+            let shared = Shared { db: db.clone(), replica, clock: Arc::clone(&clock), changed: Arc::clone(&changed) };
+            let committer = Committer::new(shared, own, inbox, Keeper::new(traces.clone()));
             tasks.spawn(committer.run(cancel.clone()));
             inboxes.push(sender);
         }
@@ -261,7 +269,7 @@ impl Allocator {
     /// Asks about a pool. The answer is durable.
     pub async fn ask(&self, pool: i32, op: Op, tenants: Option<Arc<Vec<i32>>>) -> Reply {
         let (reply, answer) = oneshot::channel();
-        let call = Call { pool, op, tenants, since: Instant::now(), attempts: 0, reply };
+        let call = Call { pool, op, tenants, since: Instant::now(), attempts: 0, way: None, reply };
         let inbox = &self.inboxes[place_of(pool, self.inboxes.len())];
         match inbox.try_send(call) {
             Ok(()) => answer.await.unwrap_or(Reply::Unknown),

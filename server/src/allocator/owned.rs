@@ -124,6 +124,33 @@ impl Owned {
         }
     }
 
+    /// Gauges of single slots, and of shards, as far as `left` series go: a pool whose slots are too many has none.
+    pub(super) fn tell_slots(&self, pool: &str, now: Millis, left: &mut usize) {
+        let picture = self.state.picture(now);
+        let shards = self.state.policy().shards.filter(|shards| *shards > 0);
+        let is_held = |letter: u8| matches!(letter, b'o' | b'd' | b'l');
+        if let Some(series) = left.checked_sub(picture.len()) {
+            *left = series;
+            for (number, letter) in (1_u32..).zip(picture.bytes()) {
+                let mut labels = vec![("pool_id", pool.to_owned()), ("slot_id", number.to_string())];
+                labels.extend(shards.map(|shards| ("shard_id", ((number - 1) % shards).to_string())));
+                metrics::gauge!("slot_held", &labels).set(f64::from(u8::from(is_held(letter))));
+            }
+        }
+        let Some((shards, series)) = shards.and_then(|shards| Some((shards, left.checked_sub(shards as usize)?))) else {
+            return;
+        };
+        *left = series;
+        let mut held = vec![0_u32; shards as usize];
+        for (place, _) in picture.bytes().enumerate().filter(|(_, letter)| is_held(*letter)) {
+            held[place % shards as usize] += 1;
+        }
+        for (shard, held) in held.into_iter().enumerate() {
+            let labels = [("pool_id", pool.to_owned()), ("shard_id", shard.to_string())];
+            metrics::gauge!("slot_shard_held", &labels).set(f64::from(held));
+        }
+    }
+
     /// What it looks like now.
     pub(super) fn figures(&self, now: Millis) -> PoolFigures {
         let picture = self.state.picture(now);

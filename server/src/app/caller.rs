@@ -6,6 +6,7 @@ use headroom_store::account::{self, Account};
 use headroom_store::audit::{Actor, Receipt};
 use headroom_store::{session, token};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The one on whose behalf a use case runs.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Caller {
     pub pools: Option<Vec<i32>>,
     /// The only tenants it may see; `None` for all.
     pub tenants: Option<Vec<i32>>,
+    /// When it asked.
+    pub asked: Instant,
 }
 
 /// Kinds of callers.
@@ -53,12 +56,12 @@ fn nameless(name: &str, source: &'static str) -> Actor {
 impl Caller {
     /// Somebody who has not signed in.
     pub fn nobody() -> Self {
-        Self { who: Who::Nobody, actor: nameless("nobody", "page"), pools: None, tenants: None }
+        Self { who: Who::Nobody, actor: nameless("nobody", "page"), pools: None, tenants: None, asked: Instant::now() }
     }
 
     /// The command line (`cli`) or the server itself (`job`).
     pub fn machine(source: &'static str) -> Self {
-        Self { who: Who::Machine, actor: nameless("local", source), pools: None, tenants: None }
+        Self { who: Who::Machine, actor: nameless("local", source), pools: None, tenants: None, asked: Instant::now() }
     }
 
     /// Whether it may do something.

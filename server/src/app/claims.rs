@@ -1,7 +1,7 @@
 //! Claims of slots: asked for, renewed, released, looked at.
 
 use super::{App, AppError, Problem, Result, pools, tenants};
-use crate::allocator::{Allocator, ClaimView, LONGEST_POLL, Op, Reply};
+use crate::allocator::{Allocator, ClaimView, LONGEST_POLL, Op, Origin, Reply, TraceContext};
 use crate::clock;
 use headroom_domain::Millis;
 use headroom_domain::access::Action;
@@ -56,7 +56,7 @@ pub struct Wanted {
     /// The same claim asked for again has the same key.
     pub key: Option<String>,
     /// The trace that it belongs to.
-    pub trace: Option<[u8; 16]>,
+    pub trace: Option<TraceContext>,
 }
 
 /// A claim with its tenant's slug.
@@ -158,7 +158,7 @@ impl Wanted {
             keys,
             actor: String::new(),
             key: self.key.clone().map(|key| (key, self.hash())),
-            trace: self.trace,
+            trace: self.trace.map(|context| context.trace),
         })
     }
 
@@ -304,7 +304,8 @@ impl App {
                 None => {}
             }
         }
-        let reply = self.ask(key, Op::Claim(Box::new(ask))).await?;
+        let origin = Origin { asked: self.caller.asked, context: wanted.trace };
+        let reply = self.ask(key, Op::Claim(Box::new(ask), origin)).await?;
         self.claimed(reply).await
     }
 

@@ -14,6 +14,7 @@ use headroom_domain::lease::{EventKind, Mode};
 use headroom_domain::pool::Lifetime;
 use headroom_domain::series::Step;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
+use headroom_store::claim_trace::{self, ClaimTrace};
 use headroom_store::owner::{self, Rules};
 use headroom_store::pool::{CapacityStep, Pool};
 use headroom_store::slot::{self, Holding};
@@ -102,6 +103,17 @@ pub struct Board {
     pub rejected: Vec<Option<f64>>,
     /// The server's own connections; empty for who may not see the whole.
     pub connections: Vec<Connections>,
+}
+
+/// What is known of a claim, or of the claims of a trace.
+#[derive(Debug)]
+pub struct ClaimWay {
+    /// Its events, the oldest first.
+    pub events: Vec<SlotEvent>,
+    /// Its steps through the server, where they were kept.
+    pub traces: Vec<ClaimTrace>,
+    /// When this was so.
+    pub now: Millis,
 }
 
 /// A tracked pool slot by slot.
@@ -388,17 +400,53 @@ impl App {
         Ok(Closely { slots, events, claims, intervals, step_ms, steps })
     }
 
-    /// The events of a claim or of a trace, oldest first, and the instant of that.
-    pub async fn claim_events(&self, trace: Option<Vec<u8>>, claim: Option<Uuid>) -> Result<(Vec<SlotEvent>, Millis)> {
+    /// The way of a claim, or of all claims of a trace.
+    pub async fn claim_way(&self, trace: Option<Vec<u8>>, claim: Option<Uuid>) -> Result<ClaimWay> {
         self.require(Action::Debug)?;
         let now = self.now().await?;
         if trace.is_none() && claim.is_none() {
-            return Ok((Vec::new(), now));
+            return Ok(ClaimWay { events: Vec::new(), traces: Vec::new(), now });
         }
-        let wanted = Wanted { trace, claim, since: now - CLAIM_MS, limit: MOST_OF_CLAIM, ..Wanted::default() };
+        let since = now - CLAIM_MS;
+        let wanted = Wanted { trace, claim, since, limit: MOST_OF_CLAIM, ..Wanted::default() };
         let mut events = self.slot_events(wanted, &[], &[]).await?;
         events.reverse();
-        Ok((events, now))
+        let claims: BTreeSet<Uuid> = events.iter().filter_map(|event| event.claim).collect();
+        let claims: Vec<Uuid> = claims.into_iter().collect();
+        let mut conn = self.db.pages.acquire().await?;
+        let traces = claim_trace::of(&mut conn, &claims, since).await?;
+        Ok(ClaimWay { events, traces, now })
+    }
+
+    /// The claim that had a slot while this one was given it, or was given it while this one had it; none in a sound world.
+    pub async fn rival(&self, way: &ClaimWay) -> Result<Option<Uuid>> {
+        self.require(Action::Debug)?;
+        let end = way.events.iter().rev().find(|event| event.kind.ends_lease());
+        for grant in way.events.iter().filter(|event| event.kind.is_grant()) {
+            let of_slot = Wanted {
+                pools: Some(vec![grant.pool]),
+                slot: grant.slot,
+                since: way.now - CLAIM_MS,
+                limit: 100,
+                ..Wanted::default()
+            };
+            let turns = EventKind::ALL.iter().copied().filter(|kind| kind.is_grant() || kind.ends_lease()).collect();
+            let grants = EventKind::ALL.iter().copied().filter(|kind| kind.is_grant()).collect();
+            let before = Wanted { kinds: turns, before: Some(grant.id), limit: 1, ..of_slot.clone() };
+            let during =
+                Wanted { kinds: grants, after: Some(grant.id), before: end.map(|end| end.id), ..of_slot };
+            let mut conn = self.db.pages.acquire().await?;
+            let before = slot_event::list(&mut conn, &before).await?.pop().filter(|event| event.kind.is_grant());
+            let rival = match before {
+                Some(event) => Some(event),
+                // The first of them.
+                None => slot_event::list(&mut conn, &during).await?.pop(),
+            };
+            if let Some(other) = rival.and_then(|event| event.claim).filter(|other| Some(*other) != grant.claim) {
+                return Ok(Some(other));
+            }
+        }
+        Ok(None)
     }
 
     /// The name of a pool that may be seen.

@@ -20,6 +20,7 @@ use headroom_store::audit::{Actor, Receipt};
 use headroom_store::token;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 use tower_sessions::Session;
 
 /// Carries the CSRF token of a session where a request has no form: calls of the API from a page.
@@ -127,11 +128,12 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
 }
 
 async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
+    let asked = Instant::now();
     let address = request.extensions.get::<Peer>().map(|peer| peer.address.to_string()).unwrap_or_default();
     let source = gate.door.source();
     let headers = &request.headers;
     if gate.door == Door::Api && headers.contains_key(AUTHORIZATION) {
-        return by_token(gate, header(headers, &AUTHORIZATION), header(headers, &USER_AGENT), address).await;
+        return by_token(gate, header(headers, &AUTHORIZATION), header(headers, &USER_AGENT), address, asked).await;
     }
     let Some(session) = request.extensions.get::<Session>() else { return Ok(Caller::nobody()) };
     let signed_in = session::current(session).await.map_err(session_error)?;
@@ -162,6 +164,7 @@ async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
             receipt: Receipt::default(),
         },
         pools: None,
+        asked,
         tenants: Caller::tenants_of(&account),
         who: Who::Person { account: Box::new(account), csrf, session: session_hash },
     })
@@ -172,7 +175,7 @@ pub(crate) fn session_error(error: tower_sessions::session::Error) -> AppError {
     AppError::Unavailable(format!("sessions: {error}"))
 }
 
-async fn by_token(gate: &Gate, authorization: &str, agent: &str, address: String) -> Result<Caller, AppError> {
+async fn by_token(gate: &Gate, authorization: &str, agent: &str, address: String, asked: Instant) -> Result<Caller, AppError> {
     let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, secret)) = bearer else { return Err(AppError::BadToken) };
     let secret = secret.trim();
@@ -195,6 +198,7 @@ async fn by_token(gate: &Gate, authorization: &str, agent: &str, address: String
         },
         pools: only(&found.pool_keys),
         tenants: only(&found.tenant_keys),
+        asked,
         who: Who::Token { key: found.key, scopes: found.fields.scopes.clone() },
     })
 }

@@ -2,7 +2,7 @@
 
 use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query};
-use crate::allocator::Standing;
+use crate::allocator::{Standing, TraceContext};
 use crate::app::claims::{Claimed, Wanted};
 use crate::app::{App, AppError};
 use axum::http::header::LOCATION;
@@ -65,7 +65,7 @@ pub struct ClaimIn {
 }
 
 impl ClaimIn {
-    fn wanted(self, key: Option<String>, trace: Option<[u8; 16]>) -> Wanted {
+    fn wanted(self, key: Option<String>, trace: Option<TraceContext>) -> Wanted {
         Wanted {
             tenant: self.tenant,
             slots: self.slots,
@@ -229,19 +229,27 @@ fn out(pool: &str, claimed: Claimed) -> ClaimOut {
     }
 }
 
-/// The trace id of a W3C `traceparent` header (version 00); anything else is no trace.
-fn trace_of(headers: &HeaderMap) -> Option<[u8; 16]> {
+/// What a W3C `traceparent` header says (version 00, and later ones as far as they say the same); anything else is no trace.
+fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let mut parts = text.split('-');
-    let (version, id) = (parts.next()?, parts.next()?);
-    if version.len() != 2 || version == "ff" || id.len() != 32 || !id.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0; 16];
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let ends = version != "00" || parts.next().is_none();
+    let [first] = bytes::<1>(version)?;
+    let (trace, parent, [flags]) = (bytes::<16>(trace)?, bytes::<8>(parent)?, bytes::<1>(flags)?);
+    let is_whole = ends && first != 0xff && trace != [0; 16] && parent != [0; 8];
+    is_whole.then_some(TraceContext { trace, parent, sampled: flags & 1 == 1 })
+}
+
+/// Bytes that are written as lower-case hexadecimal digits.
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let mut bytes = [0; N];
+    (is_hex && text.len() == 2 * N).then_some(())?;
     for (place, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&id[2 * place..2 * place + 2], 16).ok()?;
+        *byte = u8::from_str_radix(&text[2 * place..2 * place + 2], 16).ok()?;
     }
-    (bytes != [0; 16]).then_some(bytes)
+    Some(bytes)
 }
 
 fn key_of(headers: &HeaderMap) -> Result<Option<String>, AppError> {
@@ -556,14 +564,20 @@ mod tests {
             trace_of(&headers)
         };
         let whole = trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-        assert_eq!(whole.map(|id| id[0]), Some(0x4b));
+        assert_eq!(whole.map(|c| (c.trace[0], c.parent[7], c.sampled)), Some((0x4b, 0xb7, true)));
+        let later = trace("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-more");
+        assert_eq!(later.map(|c| c.sampled), Some(false));
         for wrong in [
             "",
             "00",
             "00-4bf9-00-01",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-zzf92f3577b34da6a3ce929d0e0e4736-0-01",
+            "00-zzf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
         ] {
             assert_eq!(trace(wrong), None, "{wrong:?}");
         }

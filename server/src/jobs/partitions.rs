@@ -22,6 +22,8 @@ const FIVE_MINUTES_KEPT_DAYS: i32 = 400;
 const RUNS_KEPT_MS: Millis = 30 * DAY_MS;
 /// Events of slots are kept this long, and until they are part of the history.
 const EVENTS_KEPT_MS: Millis = 30 * DAY_MS;
+/// Ways of claims are kept this long: as long as the debug view looks for a claim.
+const TRACES_KEPT_MS: Millis = 7 * DAY_MS;
 /// Keys of claims are remembered this long.
 const KEYS_KEPT_MS: Millis = DAY_MS;
 
@@ -49,6 +51,7 @@ pub async fn run(db: &Db) -> Result<Outcome, AppError> {
                         && may_drop(old.to_ms, &partition::holders(&mut tx, cut, &old).await?, FIVE_MINUTES_KEPT_DAYS)
                 }
                 Cut::SlotEvents => old.to_ms <= now - EVENTS_KEPT_MS && feed::is_past(&mut tx, old.to_ms).await?,
+                Cut::ClaimTraces => old.to_ms <= now - TRACES_KEPT_MS,
             };
             if goes {
                 partition::drop(&mut tx, &old).await?;

@@ -1,11 +1,12 @@
-//! `/debug` and `/debug/claims/{trace}`: claims, events, leases and moves one by one.
+//! `/debug`: claims, events, leases and moves one by one.
 
 use super::answer::{failure, page};
 use super::figure;
 use super::oncall::named;
 use super::shell::{Spec, shell};
 use super::slot::{hex, log_row};
-use super::visit::{Named as InPath, Visit};
+use super::trace::{id_of, trace_of};
+use super::visit::Visit;
 use crate::app::live::{Closely, EventFilter, SlotsNow};
 use crate::app::window::Window;
 use crate::app::{App, AppError, Result};
@@ -17,13 +18,12 @@ use headroom_domain::format;
 use headroom_domain::lease::EventKind;
 use headroom_domain::series::chart_step;
 use headroom_frontend::model::{
-    Affinity, ChartModel, ClaimRow, ClaimTraceModel, DebugFilter, DebugModel, FilterSet, LeaseBar, Link, Named,
-    PanelState, SpanRow, TraceModel,
+    Affinity, ChartModel, ClaimRow, DebugFilter, DebugModel, FilterSet, LeaseBar, Link,
+    PanelState,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 use headroom_store::slot_event::{Interval, SlotEvent};
 use std::collections::{BTreeMap, BTreeSet};
-use uuid::Uuid;
 
 /// Points of a chart.
 const POINTS: usize = 120;
@@ -34,8 +34,6 @@ const SLOW_MS: i32 = 50;
 /// Rows and columns of the affinity map.
 const NODES: usize = 40;
 const SHARDS: usize = 32;
-/// Renewals that are drawn as steps of a claim.
-const STEPS: usize = 40;
 
 /// GET `/debug`.
 pub(crate) async fn get(app: App, visit: Visit) -> Response {
@@ -95,8 +93,8 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
         }
         if let Some(worst) = model.claims.iter().max_by_key(|claim| claim.total_us) {
             let (trace, claim) = id_of(&worst.trace);
-            let (events, now) = app.claim_events(trace, claim).await?;
-            model.trace = trace_of(&worst.trace, &events, now, named(one));
+            let way = app.claim_way(trace, claim).await?;
+            model.trace = trace_of(&worst.trace, &way, named(one));
         }
     }
     Ok(page(&shell, StatusCode::OK, || pages::debug(&shell, &model)))
@@ -113,15 +111,6 @@ fn read(filter: &DebugFilter) -> EventFilter {
         text: if is_id { String::new() } else { filter.text.chars().filter(|c| *c != '\0').collect() },
         trace,
         claim,
-    }
-}
-
-/// The trace or the claim that an id names: 32 hexadecimal digits, or a claim's id with its dashes.
-fn id_of(text: &str) -> (Option<Vec<u8>>, Option<Uuid>) {
-    match Uuid::try_parse(text) {
-        Ok(id) if text.len() == 32 => (Some(id.as_bytes().to_vec()), None),
-        Ok(id) if text.len() == 36 => (None, Some(id)),
-        _ => (None, None),
     }
 }
 
@@ -305,124 +294,4 @@ fn moves(closely: &Closely, window: &Window) -> ChartModel {
         points: points(closely, window, |one| Some(one.map_or(0.0, |one| one.moved as f64))),
     };
     chart(closely, window, ("moves", "Moves"), Axis::Count { unit: "moved slots".into() }, vec![line])
-}
-
-/// GET `/debug/claims/{trace}`: by its trace, or by the claim's own id.
-pub(crate) async fn claim(app: App, InPath(id): InPath, visit: Visit) -> Response {
-    match claim_page(&app, &visit, &id).await {
-        Ok(response) => response,
-        Err(error) => failure(&app, &visit, error).await,
-    }
-}
-
-async fn claim_page(app: &App, visit: &Visit, id: &str) -> Result<Response> {
-    let (trace, claim) = id_of(id);
-    let (events, now) = app.claim_events(trace, claim).await?;
-    let missing = || AppError::NotFound {
-        what: "claim of the last 7 days with a trace or an id",
-        slug: id.chars().take(80).collect(),
-        suggestion: None,
-    };
-    let pool = events.first().map(|event| event.pool_slug.clone()).ok_or_else(missing)?;
-    let pool = Named { name: app.pool_name(&pool).await?, slug: pool };
-    let trace = trace_of(id, &events, now, pool).ok_or_else(missing)?;
-    let short: String = id.chars().take(8).collect();
-    let title = format!("Claim {short}");
-    let spec = Spec {
-        title: &title,
-        rail: Some(RailEntry::Debug),
-        honoured: FilterSet::NONE,
-        default_from: "now-15m",
-        view: &[],
-    };
-    let (shell, _) = shell(app, visit, spec).await?;
-    let model = ClaimTraceModel { trace, twin: None, events: events.iter().rev().take(100).map(log_row).collect() };
-    Ok(page(&shell, StatusCode::OK, || pages::claim_trace(&shell, &model)))
-}
-
-/// A claim's way from its events, which are the oldest first: it waited, it was answered, it held slots.
-fn trace_of(id: &str, events: &[SlotEvent], now: Millis, pool: Named) -> Option<TraceModel> {
-    let first = events.first()?;
-    let is_grant = |event: &&SlotEvent| matches!(event.kind, EventKind::Claim | EventKind::Reassign);
-    let grant = events.iter().find(is_grant);
-    let refusal = events.iter().find(|event| event.kind == EventKind::Reject);
-    let answer = grant.or(refusal);
-    let wait = |event: &SlotEvent| Millis::from(event.wait_ms.unwrap_or_default());
-    let asked = answer.map_or(first.at, |event| (event.at - wait(event)).min(first.at));
-    let after = |at: Millis| (at - asked).max(0) * 1_000;
-    let mut spans: Vec<SpanRow> = Vec::new();
-    let mut add = |name: &str, depth, from: Millis, to: Millis, note: String, failed| {
-        let (start_us, end) = (after(from), after(to));
-        spans.push(SpanRow { name: name.to_owned(), depth, start_us, duration_us: end - start_us, note, failed });
-    };
-    if let Some(queued) = events.iter().find(|event| event.kind == EventKind::Enqueue) {
-        add("queue.wait", 1, queued.at, answer.map_or(now, |event| event.at), String::new(), false);
-    }
-    if let Some(event) = answer {
-        let numbers: Vec<String> = events
-            .iter()
-            .filter(is_grant)
-            .filter_map(|event| event.slot.map(|slot| format!("#{slot}")))
-            .take(CLAIMS)
-            .collect();
-        let note = if grant.is_some() { numbers.join(" ") } else { event.reason.clone().unwrap_or_default() };
-        add("allocator.claim", 1, asked, event.at, note, grant.is_none());
-    }
-    let is_end = |event: &&SlotEvent| {
-        use EventKind::{Dead, Expire, Preempt, Reconcile, Release};
-        matches!(event.kind, Release | Expire | Preempt | Dead | Reconcile)
-    };
-    let end = events.iter().rev().find(is_end);
-    if let Some(grant) = grant {
-        let note = end.map_or_else(
-            || "still held".to_owned(),
-            |end| [end.kind.as_str(), end.reason.as_deref().unwrap_or_default()].join(" ").trim().to_owned(),
-        );
-        let failed = end.is_some_and(|end| matches!(end.kind, EventKind::Expire | EventKind::Dead));
-        add("slot.hold", 1, grant.at, end.map_or(now, |end| end.at), note, failed);
-        let others =
-            |event: &&SlotEvent| matches!(event.kind, EventKind::Renew | EventKind::Drain | EventKind::Suspect);
-        let mut known = BTreeSet::new();
-        for event in events.iter().filter(others).take(STEPS) {
-            if known.insert((event.at, event.kind.as_str())) {
-                let name = format!("lease.{}", event.kind);
-                add(&name, 2, event.at, event.at, event.reason.clone().unwrap_or_default(), false);
-            }
-        }
-    }
-    let last = if grant.is_some() && end.is_none() { now } else { events.last().map_or(asked, |event| event.at) };
-    let outcome = match (grant, refusal, end) {
-        (Some(_), _, Some(end)) => format!("granted, then {}", end.kind),
-        (Some(_), _, None) => "granted".to_owned(),
-        (None, Some(refusal), _) => {
-            format!("rejected: {}", refusal.reason.as_deref().unwrap_or("no reason was kept"))
-        }
-        _ => "waits".to_owned(),
-    };
-    Some(TraceModel {
-        trace: id.to_owned(),
-        pool,
-        tenant: events.iter().find_map(|event| event.tenant.clone()).unwrap_or_default(),
-        outcome,
-        rejected: grant.is_none() && refusal.is_some(),
-        at_ms: asked,
-        total_us: after(last).max(1),
-        spans,
-        skewed: false,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_trace_has_no_dashes_and_a_claim_has() {
-        let id = "0198c1f2-7a31-7e02-9c11-55aa00c1d2e3";
-        assert!(matches!(id_of(id), (None, Some(_))));
-        assert!(matches!(id_of(&id.replace('-', "")), (Some(_), None)));
-        for other in ["", "edge-07", "0198c1f2", "{0198c1f2-7a31-7e02-9c11-55aa00c1d2e3}"] {
-            assert_eq!(id_of(other), (None, None));
-        }
-    }
 }

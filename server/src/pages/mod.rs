@@ -28,6 +28,7 @@ mod tenant;
 mod tenant_form;
 mod tenants;
 mod tokens;
+mod trace;
 mod users;
 mod visit;
 
@@ -63,7 +64,7 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::Overview => get(overview::get),
         Page::OnCall => get(oncall::get),
         Page::Debug => get(debug::get),
-        Page::DebugClaim => get(debug::claim),
+        Page::DebugClaim => get(trace::claim),
         Page::Pools => get(pools::get),
         Page::PoolNew => get(pool_form::new).post(pool_form::create),
         Page::Pool => get(pool::get),

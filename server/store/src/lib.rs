@@ -4,6 +4,7 @@ pub mod account;
 pub mod audit;
 pub mod catalog;
 pub mod change;
+pub mod claim_trace;
 mod copy;
 pub mod current;
 mod error;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use headroom_domain::allocation::{Ask, Report};
-use headroom_server::allocator::{Allocator, ClaimView, Op, Reply};
+use headroom_server::allocator::{Allocator, ClaimView, Op, Origin, Reply};
 use headroom_server::clock;
 use headroom_server::db::Db;
 use headroom_server::postgres::{self, Postgres, Source};
@@ -175,7 +175,7 @@ impl drive::Client for Direct {
             actor: "bench".into(),
             ..Ask::default()
         };
-        let view = self.ask(pool, Op::Claim(Box::new(ask))).await?;
+        let view = self.ask(pool, Op::Claim(Box::new(ask), Origin::now())).await?;
         ensure!(view.slots.len() == 1, "a claim of one slot got {:?}", view.slots);
         self.held = (pool, view.claim);
         Ok(())
