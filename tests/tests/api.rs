@@ -625,6 +625,8 @@ async fn a_question_that_makes_no_sense_is_refused_and_never_breaks_anything() -
         (&format!("/api/v1/overview?{many}"), 422),
         (&format!("/api/v1/overview?q={}", "x".repeat(17_000)), 414),
         ("/api/v1/tenants/top?limit=-1", 400),
+        ("/api/v1/tenants/top?limit=", 400),
+        ("/api/v1/slot-events?before=", 400),
         ("/api/v1/pools/%00", 404),
         ("/api/v1/pools/%FF", 400),
         ("/api/v1/pools/..%2F..%2Fetc", 404),

@@ -247,16 +247,14 @@ async fn a_claims_way_shows_where_its_time_went() -> Result<()> {
     let refused = world.page_that_says(&format!("/debug/claims/{REFUSED}"), "store.commit").await?;
     ensure!(refused.contains("rejected: full"), "a refusal is kept without being asked for");
 
-    let (waited, ()) = tokio::try_join!(
-        traced(&world, WAITED, false, json!({ "tenant": "beta", "wait_ms": 5_000 })),
-        async {
+    let (waited, ()) =
+        tokio::try_join!(traced(&world, WAITED, false, json!({ "tenant": "beta", "wait_ms": 5_000 })), async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             let id = held["claim"].as_str().unwrap_or_default();
             let path = format!("/api/v1/pools/lanes/claims/{id}/release");
             world.client.post(&path, &json!({})).await?.expect(200)?;
             Ok(())
-        }
-    )?;
+        })?;
     waited.expect(201)?;
     let waited = world.page_that_says(&format!("/debug/claims/{WAITED}"), "store.commit").await?;
     ensure!(waited.contains("queue.wait"), "what was waited for is named");

@@ -487,8 +487,14 @@ impl Committer {
                 let known = state.known(claim, now);
                 if matches!(known, Known::Queued(..)) && !wait.is_zero() {
                     let until = Instant::now() + patience(wait);
-                    let waiter =
-                        Waiter { pool: call.pool, until, since: call.since, alone: false, way: None, reply: call.reply };
+                    let waiter = Waiter {
+                        pool: call.pool,
+                        until,
+                        since: call.since,
+                        alone: false,
+                        way: None,
+                        reply: call.reply,
+                    };
                     self.waiters.entry(claim).or_default().push(waiter);
                 } else {
                     let _ = call.reply.send(looked(claim, known, now));

@@ -137,7 +137,8 @@ impl Owned {
                 metrics::gauge!("slot_held", &labels).set(f64::from(u8::from(is_held(letter))));
             }
         }
-        let Some((shards, series)) = shards.and_then(|shards| Some((shards, left.checked_sub(shards as usize)?))) else {
+        let Some((shards, series)) = shards.and_then(|shards| Some((shards, left.checked_sub(shards as usize)?)))
+        else {
             return;
         };
         *left = series;

@@ -198,8 +198,7 @@ impl Keeper {
         let took = now.saturating_duration_since(way.origin.asked);
         self.answered += 1;
         let asked_for = way.origin.context.is_some_and(|context| context.sampled);
-        let wanted =
-            asked_for || way.is_unusual(outcome == "granted", took) || self.answered.is_multiple_of(ONE_OF);
+        let wanted = asked_for || way.is_unusual(outcome == "granted", took) || self.answered.is_multiple_of(ONE_OF);
         if wanted && self.budget.take(now) && self.out.try_send(way.written(claim, pool, outcome, (now, at))).is_err() {
             metrics::counter!("slot_trace_dropped_total").increment(1);
         }

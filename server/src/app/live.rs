@@ -433,8 +433,7 @@ impl App {
             let turns = EventKind::ALL.iter().copied().filter(|kind| kind.is_grant() || kind.ends_lease()).collect();
             let grants = EventKind::ALL.iter().copied().filter(|kind| kind.is_grant()).collect();
             let before = Wanted { kinds: turns, before: Some(grant.id), limit: 1, ..of_slot.clone() };
-            let during =
-                Wanted { kinds: grants, after: Some(grant.id), before: end.map(|end| end.id), ..of_slot };
+            let during = Wanted { kinds: grants, after: Some(grant.id), before: end.map(|end| end.id), ..of_slot };
             let mut conn = self.db.pages.acquire().await?;
             let before = slot_event::list(&mut conn, &before).await?.pop().filter(|event| event.kind.is_grant());
             let rival = match before {

@@ -175,7 +175,13 @@ pub(crate) fn session_error(error: tower_sessions::session::Error) -> AppError {
     AppError::Unavailable(format!("sessions: {error}"))
 }
 
-async fn by_token(gate: &Gate, authorization: &str, agent: &str, address: String, asked: Instant) -> Result<Caller, AppError> {
+async fn by_token(
+    gate: &Gate,
+    authorization: &str,
+    agent: &str,
+    address: String,
+    asked: Instant,
+) -> Result<Caller, AppError> {
     let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, secret)) = bearer else { return Err(AppError::BadToken) };
     let secret = secret.trim();

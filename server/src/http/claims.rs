@@ -1,7 +1,7 @@
 //! Claims of slots over the API.
 
 use super::error::{ApiError, ProblemBody};
-use super::extract::{Json, Path, Query};
+use super::extract::{Json, Path, Query, given};
 use crate::allocator::{Standing, TraceContext};
 use crate::app::claims::{Claimed, Wanted};
 use crate::app::{App, AppError};
@@ -299,6 +299,7 @@ pub async fn create(
 pub struct Patience {
     /// Milliseconds; not at all if it is left out.
     #[param(minimum = 0, maximum = 10_000)]
+    #[serde(default, deserialize_with = "given")]
     wait_ms: Option<i64>,
 }
 

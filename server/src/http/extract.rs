@@ -5,8 +5,8 @@ use super::error::ApiError;
 use crate::app::AppError;
 use axum::extract::{FromRequest, FromRequestParts, Path as AxumPath, Request};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 /// A JSON object as body, and any JSON as answer.
@@ -57,6 +57,11 @@ impl<T: Serialize> IntoResponse for Json<T> {
 #[derive(Debug, FromRequestParts)]
 #[from_request(via(AxumPath), rejection(ApiError))]
 pub struct Path<T>(pub T);
+
+/// A parameter of a query that is left out or has a value: `limit=` is a mistake, not a limit that was left out.
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
 
 /// The query string; a parameter may be repeated.
 #[derive(Debug, FromRequestParts)]

@@ -1,7 +1,7 @@
 //! History over the API: curves, totals, exact sums, changes.
 
 use super::error::{ApiError, ProblemBody};
-use super::extract::{Json, List, Path, Query};
+use super::extract::{Json, List, Path, Query, given};
 use super::filters::Filters;
 use crate::app::trend::{Subject, heatmap};
 use crate::app::usage::{By, to_csv, to_json};
@@ -202,6 +202,7 @@ pub struct RankOut {
 #[into_params(parameter_in = Query)]
 pub struct LimitParam {
     /// 1 to 1,000; 5 if left out.
+    #[serde(default, deserialize_with = "given")]
     pub limit: Option<usize>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::AppState;
 use super::error::{ApiError, ProblemBody};
-use super::extract::{Json, Path, Query};
+use super::extract::{Json, Path, Query, given};
 use crate::app::App;
 use crate::app::AppError;
 use crate::app::ingest::{Form, Receipt};
@@ -31,9 +31,11 @@ pub struct Sender {
     source: Option<String>,
     /// The sender's own counter, from 0; NDJSON only.
     #[param(minimum = 0)]
+    #[serde(default, deserialize_with = "given")]
     seq: Option<i64>,
     /// How long a row holds that does not say so, milliseconds; 10,000 if not stated.
     #[param(minimum = 1, maximum = 86_400_000)]
+    #[serde(default, deserialize_with = "given")]
     step_ms: Option<i64>,
 }
 

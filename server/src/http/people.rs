@@ -1,7 +1,7 @@
 //! People, tokens, settings and the audit trail over the API.
 
 use super::error::{ApiError, ProblemBody};
-use super::extract::{Json, Path, Query};
+use super::extract::{Json, Path, Query, given};
 use crate::app::accounts::Handed;
 use crate::app::tokens::{USUAL_DAYS, ends};
 use crate::app::{App, AppError};
@@ -424,13 +424,17 @@ pub struct AuditQuery {
     #[param(max_length = 300)]
     object: Option<String>,
     /// Only above this number, oldest first; without it the newest come first.
+    #[serde(default, deserialize_with = "given")]
     after: Option<i64>,
     /// Only below this number.
+    #[serde(default, deserialize_with = "given")]
     before: Option<i64>,
     /// At most so many, 1 to 1,000; 200 if left out.
     #[param(minimum = 1, maximum = 1000)]
+    #[serde(default, deserialize_with = "given")]
     limit: Option<i64>,
     /// With `true` and NDJSON the answer does not end: entries follow as they are recorded.
+    #[serde(default, deserialize_with = "given")]
     follow: Option<bool>,
 }
 

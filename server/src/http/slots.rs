@@ -1,7 +1,7 @@
 //! Live slots over the API: rules of tracked pools, slots, events, and what operators do.
 
 use super::error::{ApiError, ProblemBody};
-use super::extract::{Json, Path, Query};
+use super::extract::{Json, Path, Query, given};
 use crate::allocator::PoolFigures;
 use crate::app::follow::letter;
 use crate::app::slots::{Act, MAX_EVENTS};
@@ -289,6 +289,7 @@ pub struct EventsWanted {
     kind: Vec<String>,
     /// The slot's number.
     #[param(minimum = 1)]
+    #[serde(default, deserialize_with = "given")]
     slot: Option<i32>,
     /// The claim's id.
     #[param(value_type = Option<String>)]
@@ -298,9 +299,11 @@ pub struct EventsWanted {
     /// From this instant on, RFC 3339 or such as `now-6h`; an hour ago if it is left out.
     from: Option<String>,
     /// Only events with a lower number: the last of the page before.
+    #[serde(default, deserialize_with = "given")]
     before: Option<i64>,
     /// At most so many, 200 if it is left out.
     #[param(minimum = 1, maximum = 2_000)]
+    #[serde(default, deserialize_with = "given")]
     limit: Option<i64>,
 }
 

@@ -18,8 +18,7 @@ use headroom_domain::format;
 use headroom_domain::lease::EventKind;
 use headroom_domain::series::chart_step;
 use headroom_frontend::model::{
-    Affinity, ChartModel, ClaimRow, DebugFilter, DebugModel, FilterSet, LeaseBar, Link,
-    PanelState,
+    Affinity, ChartModel, ClaimRow, DebugFilter, DebugModel, FilterSet, LeaseBar, Link, PanelState,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 use headroom_store::slot_event::{Interval, SlotEvent};

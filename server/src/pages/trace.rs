@@ -143,9 +143,10 @@ fn is_skewed(grant: &SlotEvent, traces: &[ClaimTrace]) -> bool {
     /// What the reckoning of the database's clock may be off.
     const MARGIN_US: i64 = 50_000;
     let at = grant.at * 1_000;
-    traces.iter().filter(|trace| trace.outcome == "granted").any(|trace| {
-        at < trace.at_us - MARGIN_US || at > trace.at_us + trace.took_us + MARGIN_US
-    })
+    traces
+        .iter()
+        .filter(|trace| trace.outcome == "granted")
+        .any(|trace| at < trace.at_us - MARGIN_US || at > trace.at_us + trace.took_us + MARGIN_US)
 }
 
 /// The steps of one request.
