@@ -6,6 +6,7 @@ use headroom_store::account::{self, Account};
 use headroom_store::audit::{Actor, Receipt};
 use headroom_store::{session, token};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The one on whose behalf a use case runs.
 #[derive(Debug, Clone)]
@@ -131,7 +132,13 @@ impl App {
     /// The same use cases on behalf of somebody.
     #[must_use]
     pub fn acting(&self, caller: Arc<Caller>) -> Self {
-        Self { caller, ..self.clone() }
+        Self { caller, asked: Instant::now(), ..self.clone() }
+    }
+
+    /// The same use cases, asked for a while ago: deadlines count from there.
+    #[must_use]
+    pub fn asked_at(self, asked: Instant) -> Self {
+        Self { asked, ..self }
     }
 
     /// The one on whose behalf this runs.
