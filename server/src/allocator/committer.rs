@@ -242,7 +242,7 @@ impl Committer {
         let refresh = calls.iter().any(|call| matches!(call.op, Op::Refresh { .. }));
         let doubtful: Vec<i32> =
             self.pools.iter().filter(|(_, owned)| owned.is_in_doubt()).map(|(pool, _)| *pool).collect();
-        if !(rules_due || refresh || !doubtful.is_empty() || !unknown.is_empty()) {
+        if !rules_due && !refresh && doubtful.is_empty() && unknown.is_empty() {
             return Ok(());
         }
         let mut loan = Loan::of(&self.db.slots).await.map_err(StoreError::from)?;
