@@ -110,6 +110,8 @@ words! {
         Suspect = "suspect", "Suspected";
         /// A holder is taken for dead.
         Dead = "dead", "Dead";
+        /// A holder that holds nothing any more was kept from acting.
+        Stale = "stale", "Kept out";
     }
 }
 
@@ -434,6 +436,7 @@ mod tests {
             assert_eq!(word(EventKind::ALL, number(EventKind::ALL, kind)), Some(*kind));
         }
         assert_eq!(number(EventKind::ALL, &EventKind::Dead), 13, "new kinds go to the end");
+        assert_eq!(number(EventKind::ALL, &EventKind::Stale), 14);
         assert_eq!((word(Outcome::ALL, -1), word(Outcome::ALL, 3)), (None, None));
     }
 }

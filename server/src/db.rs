@@ -1,8 +1,10 @@
 //! Connections to PostgreSQL: a pool per class of work, so that one cannot starve another.
 
 use headroom_store::StoreError;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 /// One connection pool per class of work, each with its own bounds.
@@ -90,6 +92,46 @@ impl Db {
         self.ingest.close().await;
         self.jobs.close().await;
         self.slots.close().await;
+    }
+}
+
+/// A connection for work that may be given up half-way, by a deadline. It goes back to its pool only when that is said: one
+/// that is dropped is thrown away, because a pool would wait, without an end, for the answer that it still owes.
+#[derive(Debug)]
+pub(crate) struct Loan(Option<PoolConnection<Postgres>>);
+
+/// Only a loan that is over has no connection.
+const LENT: &str = "a loan has its connection until it ends";
+
+impl Loan {
+    /// A connection of a pool.
+    pub(crate) async fn of(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self(Some(pool.acquire().await?)))
+    }
+
+    /// The work is done: the next one may have it.
+    pub(crate) fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Deref for Loan {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.0.as_ref().expect(LENT)
+    }
+}
+
+impl DerefMut for Loan {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.0.as_mut().expect(LENT)
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        drop(self.0.take().map(PoolConnection::detach));
     }
 }
 

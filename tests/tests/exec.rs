@@ -27,6 +27,11 @@ impl World {
         let database = Database::create().await?;
         let service = Service::start(&["serve", "--database-url", database.url()])?;
         let client = Client::new(service.url())?;
+        Self::of(service, client, database, policy).await
+    }
+
+    /// The same with a server that was started already.
+    async fn of(service: Service, client: Client, database: Database, policy: Value) -> Result<Self> {
         let pool = json!({ "name": "Lanes", "slug": "lanes", "capacity": 4 });
         client.post("/api/v1/pools", &pool).await?.expect(201)?;
         for tenant in ["acme", "beta"] {
@@ -291,4 +296,60 @@ async fn a_killed_exec_takes_its_command_along() -> Result<()> {
     assert_eq!(line, "term");
     started.child.wait()?;
     world.slots_become("....").await
+}
+
+/// A holder is stopped until its lease is over and its slot is another's, and goes on. Gives what a resource is told about the
+/// holder's old fence, how the holder ended, and what was written down about it.
+async fn a_holder_that_slept(without: Option<&str>) -> Result<(u16, Option<i32>, Vec<(String, u16)>, Value)> {
+    let database = Database::create().await?;
+    let mut serve = command(&["serve", "--database-url", database.url()])?;
+    if let Some(safeguard) = without {
+        serve.env("HEADROOM_NEGATIVE_CONTROL", safeguard);
+    }
+    let service = Service::spawn(serve)?;
+    let client = Client::new(service.url())?;
+    let world = World::of(service, client, database, json!({ "ttl_ms": 2_000 })).await?;
+    let script = r#"echo "$HEADROOM_CLAIM $HEADROOM_SLOT $HEADROOM_FENCE"; exec sleep 60"#;
+    let mut holder = world.exec(&["--slots", "1"], script)?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(holder.stdout.take().context("it is piped")?).lines();
+    let line = lines.next().context("it says what it holds")??;
+    let [claim, slot, fence] = line.split(' ').collect::<Vec<_>>()[..] else { anyhow::bail!("{line}") };
+    let (slot, fence): (i64, i64) = (slot.parse()?, fence.parse()?);
+    let pid = Pid::from_raw(holder.id().cast_signed());
+    kill(pid, Signal::SIGSTOP)?;
+    world.slots_become("....").await?;
+    for _ in 0..4 {
+        let other = json!({ "tenant": "beta", "ttl_ms": 60_000 });
+        world.client.post("/api/v1/pools/lanes/claims", &other).await?.expect(201)?;
+    }
+    let shown = json!({ "pool": "lanes", "slot": slot, "fence": fence });
+    let verified = world.client.post("/api/v1/fences/verify", &shown).await?.status;
+    let mut refused = Vec::new();
+    for what in ["renew", "release"] {
+        let path = format!("/api/v1/pools/lanes/claims/{claim}/{what}");
+        refused.push((what.to_owned(), world.client.post(&path, &json!({})).await?.status));
+    }
+    kill(pid, Signal::SIGCONT)?;
+    let output = tokio::task::spawn_blocking(move || holder.wait_with_output()).await??;
+    assert_eq!(world.slots().await?, "oooo", "what others hold they hold still");
+    let events = world.client.get("/api/v1/slot-events?pool=lanes&kind=stale").await?.expect(200)?.json()?;
+    Ok((verified, output.status.code(), refused, events))
+}
+
+#[tokio::test]
+async fn a_holder_that_slept_over_its_lease_is_kept_out_and_that_is_written_down() -> Result<()> {
+    let (verified, code, refused, events) = a_holder_that_slept(None).await?;
+    assert_eq!((verified, code), (409, Some(76)));
+    assert_eq!(refused, [("renew".to_owned(), 409), ("release".to_owned(), 409)]);
+    let reasons: Vec<&str> = events.as_array().into_iter().flatten().filter_map(|e| e["reason"].as_str()).collect();
+    // The same holder again is no news within a minute.
+    assert_eq!(reasons, ["renew", "verify"], "{events}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_the_fence_a_holder_that_slept_gets_through() -> Result<()> {
+    let (verified, ..) = a_holder_that_slept(Some("fence")).await?;
+    assert_eq!(verified, 200, "without its safeguard the old fence was refused: the test sees nothing");
+    Ok(())
 }

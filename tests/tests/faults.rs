@@ -1,12 +1,17 @@
 //! Claims while things are broken: PostgreSQL gone, a server cut off from it, more claims than can be served.
 
 use anyhow::{Result, ensure};
-use headroom_tests::claims::Durable;
+use headroom_tests::checker::{Violation, check};
+use headroom_tests::claims::{Durable, Recorder};
 use headroom_tests::client::Client;
-use headroom_tests::fault_proxy::FaultProxy;
+use headroom_tests::fault_proxy::{Fault, FaultProxy};
 use headroom_tests::service::Service;
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 const PATH: &str = "/api/v1/pools/lanes/claims";
 
@@ -63,7 +68,7 @@ async fn a_server_that_is_cut_off_refuses_and_the_other_goes_on() -> Result<()> 
     let other = durable.serve(None)?;
     let there = Client::new(other.url())?;
     there.post(PATH, &json!({ "tenant": "acme" })).await?.expect(201)?;
-    proxy.cut(true);
+    proxy.set(Fault::Cut);
     let refused = client.post(PATH, &json!({ "tenant": "acme" })).await?;
     ensure!(refused.status == 503 || refused.status == 401, "{}: {}", refused.status, refused.body);
     let took = until("a takeover", Duration::from_secs(20), async || {
@@ -71,7 +76,7 @@ async fn a_server_that_is_cut_off_refuses_and_the_other_goes_on() -> Result<()> 
     })
     .await?;
     println!("the other server went on after {took:?}");
-    proxy.cut(false);
+    proxy.set(Fault::None);
     // Back, and no owner any more: what it is asked it passes on, and what was held is held.
     until("the way back", Duration::from_secs(20), async || {
         Ok(client.post(PATH, &json!({ "tenant": "acme" })).await?.status == 201)
@@ -97,7 +102,7 @@ async fn more_waiting_claims_than_there_is_room_for_are_refused_and_leave_nothin
         async move { client.post(PATH, &json!({ "tenant": "beta", "wait_ms": 1_500 })).await }
     });
     let answers = futures::future::join_all(asked).await;
-    let mut reasons = std::collections::BTreeMap::new();
+    let mut reasons = BTreeMap::new();
     for answer in answers {
         let answer = answer?;
         let problem = answer.problem(429)?;
@@ -114,4 +119,203 @@ async fn more_waiting_claims_than_there_is_room_for_are_refused_and_leave_nothin
     });
     live.await?;
     Ok(())
+}
+
+/// A claim is answered within a second; the rest is for a machine that does other things too.
+const IN_TIME: Duration = Duration::from_millis(2_500);
+/// Connections of the allocator say this name.
+const ALLOCATOR: &str = "headroom slots";
+
+/// What came of many calls.
+#[derive(Debug, Default)]
+struct Told {
+    /// Answers by status and outcome.
+    answers: BTreeMap<(u16, bool), usize>,
+    slowest: Duration,
+}
+
+impl Told {
+    fn unknown(&self) -> usize {
+        self.answers.get(&(503, true)).copied().unwrap_or_default()
+    }
+}
+
+/// Claims, renewals and releases, one after the other, for a while; each must be answered in time, or be told when to come back.
+async fn ask_all_the_time(client: &Client, claim: &str, how_long: Duration) -> Result<Told> {
+    let mut told = Told::default();
+    let until = Instant::now() + how_long;
+    while Instant::now() < until {
+        let renew = format!("{PATH}/{claim}/renew");
+        // A claim that nobody holds any more is released in vain, after the same way through the allocator.
+        let release = format!("{PATH}/{}/release", uuid::Uuid::nil());
+        let claimed = json!({ "tenant": "beta", "ttl_ms": 1_000 });
+        for (path, body) in [(PATH, claimed), (renew.as_str(), json!({})), (release.as_str(), json!({}))] {
+            let asked = Instant::now();
+            let answer = client.post(path, &body).await?;
+            let took = asked.elapsed();
+            ensure!(took < IN_TIME, "{path} was answered with {} after {took:?}", answer.status);
+            told.slowest = told.slowest.max(took);
+            let is_unknown = answer.status == 503 && answer.problem(503)?["outcome"] == "unknown";
+            ensure!(answer.status != 503 || !answer.header("retry-after").is_empty(), "{}", answer.body);
+            ensure!(answer.status < 500 || answer.status == 503, "{}: {}", answer.status, answer.body);
+            *told.answers.entry((answer.status, is_unknown)).or_default() += 1;
+        }
+    }
+    Ok(told)
+}
+
+/// Whether the server itself answers all the time, though its database does not.
+async fn stays_well(client: &Client, how_long: Duration) -> Result<Duration> {
+    let until = Instant::now() + how_long;
+    let mut slowest = Duration::ZERO;
+    while Instant::now() < until {
+        let asked = Instant::now();
+        client.get("/healthz").await?.expect(200)?;
+        slowest = slowest.max(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    ensure!(slowest < Duration::from_secs(1), "/healthz took {slowest:?}");
+    Ok(slowest)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_hangs_or_is_late_is_told_in_time() -> Result<()> {
+    let durable = Durable::start().await?;
+    let proxy = FaultProxy::before(&durable.socket_folder()).await?;
+    let server = Service::start(&["serve", "--database-url", &proxy.url(&durable.url())?])?;
+    // A program's requests have a token and no cookie.
+    let client = Client::nobody(server.url())?.with_token(headroom_tests::people::TOKEN);
+    durable.prepare(&client, 40, json!({})).await?;
+    let held = client.post(PATH, &json!({ "tenant": "acme", "ttl_ms": 600_000 })).await?.expect(201)?.json()?;
+    let id = held["claim"].as_str().unwrap_or_default();
+    let recorder = Arc::new(Recorder::default());
+    let servers = Arc::new(Mutex::new(vec![client.clone()]));
+    let mut tasks = JoinSet::new();
+    for seed in 0..8 {
+        let (recorder, servers) = (Arc::clone(&recorder), Arc::clone(&servers));
+        tasks.spawn(async move { recorder.client(seed, &servers).await });
+    }
+    let late = Fault::Late(Duration::from_secs(2));
+    // The allocator's connections alone, so that every call comes as far as the allocator; and all.
+    for (name, fault) in [(Some(ALLOCATOR), late), (Some(ALLOCATOR), Fault::Stall), (None, late), (None, Fault::Stall)]
+    {
+        let how_long = Duration::from_secs(4);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        match name {
+            Some(name) => proxy.set_for(name, fault),
+            None => proxy.set(fault),
+        }
+        let others = async {
+            let asked = Instant::now();
+            let answer = client.get("/api/v1/pools").await?;
+            Ok::<_, anyhow::Error>((answer.status, asked.elapsed()))
+        };
+        let (told, well, other) =
+            tokio::join!(ask_all_the_time(&client, id, how_long), stays_well(&client, how_long), others);
+        let (told, well, other) = (told?, well?, other?);
+        println!("{name:?} {fault:?}: {told:?}, /healthz at most {well:?}, GET /pools {other:?}");
+        if name.is_some() {
+            ensure!(told.unknown() > 0, "nothing hung in the allocator: {told:?}");
+            ensure!(other.0 == 200 && other.1 < IN_TIME, "the allocator's trouble is everybody's: {other:?}");
+        }
+        proxy.set(Fault::None);
+        let back = until("the way back", Duration::from_secs(10), async || {
+            Ok(client.post(PATH, &json!({ "tenant": "beta", "ttl_ms": 1_000 })).await?.status == 201)
+        })
+        .await?;
+        until("a page's data", Duration::from_secs(10), async || Ok(client.get("/api/v1/pools").await?.status == 200))
+            .await?;
+        println!("granted again after {back:?}");
+    }
+    let renewed = client.post(&format!("{PATH}/{id}/renew"), &json!({})).await?.expect(200)?.json()?;
+    assert_eq!(renewed["slots"], held["slots"], "what was held is held still");
+    recorder.stop.store(true, Ordering::Relaxed);
+    while let Some(done) = tasks.join_next().await {
+        done?;
+    }
+    let (violations, acknowledged) = checked(&durable, &recorder).await?;
+    ensure!(violations.is_empty(), "{:#?}", violations.iter().take(20).collect::<Vec<_>>());
+    ensure!(acknowledged > 200, "{acknowledged}: the test does not test what it says");
+    ensure!(!server.log().contains("panicked"), "{}", server.log());
+    Ok(())
+}
+
+/// What the checker says of all that was told and stored.
+async fn checked(durable: &Durable, recorder: &Recorder) -> Result<(Vec<Violation>, usize)> {
+    let mut history = recorder.history();
+    history.extend(durable.end().await?);
+    Ok(check(&history))
+}
+
+/// A server's statements are held back until another server has its pool and gave the slots to others; then they arrive. Gives
+/// what the checker found, and how many of the others lost their slot.
+async fn statements_that_come_too_late(without: Option<&str>) -> Result<(Vec<Violation>, usize)> {
+    let durable = Durable::start().await?;
+    let proxy = FaultProxy::before(&durable.socket_folder()).await?;
+    let mut command = headroom_tests::service::command(&["serve", "--database-url", &proxy.url(&durable.url())?])?;
+    if let Some(safeguard) = without {
+        command.env("HEADROOM_NEGATIVE_CONTROL", safeguard);
+    }
+    let slow = Service::spawn(command)?;
+    let client = Client::new(slow.url())?;
+    durable.prepare(&client, 20, json!({ "ttl_ms": 2_000 })).await?;
+    let quick = durable.serve(without)?;
+    let other = Client::new(quick.url())?;
+    let recorder = Arc::new(Recorder::default());
+    let servers = Arc::new(Mutex::new(vec![client.clone()]));
+    let mut tasks = JoinSet::new();
+    for seed in 0..24 {
+        let (recorder, servers) = (Arc::clone(&recorder), Arc::clone(&servers));
+        tasks.spawn(async move { recorder.client(seed, &servers).await });
+    }
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    proxy.set_for(ALLOCATOR, Fault::Stall);
+    *servers.lock().map_err(|_| anyhow::anyhow!("a client panicked"))? = vec![other.clone()];
+    until("a takeover", Duration::from_secs(20), async || {
+        Ok(other.post(PATH, &json!({ "tenant": "beta", "holder": "probe", "ttl_ms": 1_000 })).await?.status == 201)
+    })
+    .await?;
+    recorder.stop.store(true, Ordering::Relaxed);
+    while let Some(done) = tasks.join_next().await {
+        done?;
+    }
+    // Somebody has every slot, so that whatever is taken now is somebody's.
+    let mut keepers: Vec<String> = Vec::new();
+    until("a full pool", Duration::from_secs(20), async || {
+        let held = json!({ "tenant": "acme", "holder": "keeper", "ttl_ms": 60_000 });
+        let answer = other.post(PATH, &held).await?;
+        if answer.status == 201 {
+            keepers.push(answer.json()?["claim"].as_str().unwrap_or_default().to_owned());
+        }
+        Ok(keepers.len() == 20)
+    })
+    .await?;
+    proxy.set(Fault::None);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut robbed = 0;
+    for claim in keepers {
+        let answer = other.post(&format!("{PATH}/{claim}/renew"), &json!({ "ttl_ms": 60_000 })).await?;
+        robbed += usize::from(answer.status != 200);
+    }
+    Ok((checked(&durable, &recorder).await?.0, robbed))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_that_come_too_late_change_nothing() -> Result<()> {
+    let (violations, robbed) = statements_that_come_too_late(None).await?;
+    assert_eq!(robbed, 0, "holders lost their slots");
+    ensure!(violations.is_empty(), "{:#?}", violations.iter().take(20).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_fence_statements_that_come_too_late_take_slots_from_others() -> Result<()> {
+    for _ in 0..4 {
+        let (violations, robbed) = statements_that_come_too_late(Some("fence")).await?;
+        if robbed > 0 {
+            println!("without the fence {robbed} holders lost their slots, and {} rules were broken", violations.len());
+            return Ok(());
+        }
+    }
+    anyhow::bail!("without its safeguard nothing went wrong: the test sees nothing")
 }

@@ -6,10 +6,13 @@
 use super::figures::Commits;
 use super::owned::{Labels, Owned, limits};
 use super::way::{Keeper, Statement, Way};
-use super::{Call, ClaimView, Clock, LONGEST_POLL, OVERDUE, Op, Reply, Standing, place_of};
+use super::{
+    COMMITTERS, CONGESTED, Call, ClaimView, Clock, LONGEST_POLL, OVERDUE, Op, QUIET_LIMIT, Reply, STATEMENT_LIMIT,
+    Standing, place_of, within,
+};
 use crate::app::AppError;
 use crate::clock as system;
-use crate::db::{Db, TRUSTED_FOR};
+use crate::db::{Db, Loan, TRUSTED_FOR};
 use headroom_domain::Millis;
 use headroom_domain::allocation::{Answer, Change, Effects, End, Known, Lease};
 use headroom_domain::lease::EventKind;
@@ -17,10 +20,10 @@ use headroom_store::catalog::{self, Version};
 use headroom_store::owner::{self, Owner};
 use headroom_store::slot::{self, Accepted, Decided};
 use headroom_store::{StoreError, live, partition};
-use sqlx::pool::PoolConnection;
-use sqlx::{Connection, Postgres};
+use sqlx::Connection;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +47,8 @@ const ATTEMPTS: u8 = 3;
 const REMEMBERED_KEYS: usize = 100_000;
 /// Series with a slot's or a shard's number, of one committer: as many as a collector bears.
 const SLOT_SERIES: usize = 1_000;
+/// A large pool is taken in several statements.
+const TAKE_LIMIT: Duration = Duration::from_secs(8);
 /// Pools taken in one go.
 const ADOPT: i64 = 200;
 
@@ -76,6 +81,8 @@ pub(super) struct Shared {
     pub(super) clock: Arc<Clock>,
     /// Told when slots changed.
     pub(super) changed: Arc<Notify>,
+    /// Where each committer says how many callers wait for room.
+    pub(super) waiting: Arc<[AtomicUsize; COMMITTERS]>,
 }
 
 pub(super) struct Committer {
@@ -86,9 +93,13 @@ pub(super) struct Committer {
     clock: Arc<Clock>,
     changed: Arc<Notify>,
     traces: Keeper,
+    /// Where it says how many callers wait for room.
+    waiting: Arc<[AtomicUsize; COMMITTERS]>,
     inbox: mpsc::Receiver<Call>,
     /// Calls that must wait for the next statement.
     deferred: VecDeque<Call>,
+    /// When nothing was left in the inbox.
+    emptied: Instant,
     pools: HashMap<i32, Owned>,
     elsewhere: HashMap<i32, (Instant, Reply)>,
     waiters: HashMap<Uuid, Vec<Waiter>>,
@@ -104,12 +115,12 @@ pub(super) struct Committer {
     limits_read: Option<Instant>,
     partition_day: Millis,
     /// The connection of statements, and when it was used last.
-    conn: Option<(PoolConnection<Postgres>, Instant)>,
+    conn: Option<(Loan, Instant)>,
 }
 
 impl Committer {
     pub(super) fn new(
-        Shared { db, replica, clock, changed }: Shared,
+        Shared { db, replica, clock, changed, waiting }: Shared,
         (place, committers): (usize, usize),
         inbox: mpsc::Receiver<Call>,
         traces: Keeper,
@@ -122,8 +133,10 @@ impl Committer {
             clock,
             changed,
             traces,
+            waiting,
             inbox,
             deferred: VecDeque::new(),
+            emptied: Instant::now(),
             pools: HashMap::new(),
             elsewhere: HashMap::new(),
             waiters: HashMap::new(),
@@ -159,7 +172,10 @@ impl Committer {
             while calls.len() < BATCH {
                 match self.inbox.try_recv() {
                     Ok(call) => calls.push(call),
-                    Err(_) => break,
+                    Err(_) => {
+                        self.emptied = Instant::now();
+                        break;
+                    }
                 }
             }
             if let Err(error) = self.round(calls).await {
@@ -170,7 +186,7 @@ impl Committer {
 
     /// One statement's worth of work.
     async fn round(&mut self, calls: Vec<Call>) -> Result<(), AppError> {
-        let fresh = Self::fresh(calls);
+        let fresh = self.fresh(calls);
         let mut effects: BTreeMap<i32, Effects> = BTreeMap::new();
         let ready = match self.prepare(&fresh, &mut effects).await {
             Ok(()) => fresh,
@@ -178,6 +194,14 @@ impl Committer {
                 for call in fresh {
                     let _ = call.reply.send(Reply::Unavailable);
                 }
+                // Changes around the pools were decided and will not be sent.
+                for pool in effects.keys() {
+                    if let Some(owned) = self.pools.get_mut(pool) {
+                        owned.doubt();
+                    }
+                }
+                self.version = None;
+                self.looked = None;
                 // Without a database there is nothing to do but to try again shortly.
                 tokio::time::sleep(IDLE).await;
                 return Err(error);
@@ -194,18 +218,21 @@ impl Committer {
         self.by_itself(&mut effects);
         self.commit(effects, pending).await;
         self.answer_the_waiting();
+        let waiting = self.waiters.values().map(Vec::len).sum();
+        self.waiting[self.place].store(waiting, Ordering::Relaxed);
         self.tell().await;
         Ok(())
     }
 
     /// Calls that are not too old to be served: a claim that is granted long after it was asked for helps nobody.
-    fn fresh(calls: Vec<Call>) -> Vec<Call> {
+    fn fresh(&self, calls: Vec<Call>) -> Vec<Call> {
+        let overdue = if self.emptied.elapsed() > CONGESTED { CONGESTED } else { OVERDUE };
         let mut fresh = Vec::with_capacity(calls.len());
         for call in calls {
             if call.reply.is_closed() {
                 continue;
             }
-            if call.since.elapsed() > OVERDUE && matches!(call.op, Op::Claim(..)) {
+            if call.since.elapsed() > overdue && matches!(call.op, Op::Claim(..)) {
                 let _ = call.reply.send(Reply::Overloaded);
             } else {
                 fresh.push(call);
@@ -228,20 +255,25 @@ impl Committer {
             pools
         };
         let refresh = calls.iter().any(|call| matches!(call.op, Op::Refresh { .. }));
-        let doubtful = self.pools.values().any(|owned| owned.is_doubtful);
-        if !(rules_due || refresh || doubtful || !unknown.is_empty()) {
+        let doubtful: Vec<i32> =
+            self.pools.iter().filter(|(_, owned)| owned.is_in_doubt()).map(|(pool, _)| *pool).collect();
+        if !rules_due && !refresh && doubtful.is_empty() && unknown.is_empty() {
             return Ok(());
         }
-        let mut conn = self.db.slots.acquire().await?;
-        let conn = &mut *conn;
+        let mut loan = Loan::of(&self.db.slots).await.map_err(StoreError::from)?;
+        let conn = &mut *loan;
         let now = self.clock.now();
-        self.make_partitions(conn, now).await?;
+        within(QUIET_LIMIT, self.make_partitions(conn, now)).await?;
         let took = !unknown.is_empty();
         for pool in unknown {
-            self.take(conn, pool, now).await?;
+            within(TAKE_LIMIT, self.take(conn, pool, now)).await?;
         }
-        for (pool, owned) in self.pools.iter_mut().filter(|(_, owned)| owned.is_doubtful) {
-            owned.reread(conn, *pool).await?;
+        for pool in &doubtful {
+            let Some(owned) = self.pools.get_mut(pool) else { continue };
+            if !within(TAKE_LIMIT, owned.make_sure(conn, *pool, self.replica)).await? {
+                tracing::warn!(pool, "another server decides about the pool now");
+                self.pools.remove(pool);
+            }
         }
         if rules_due || refresh || took {
             let actor = calls.iter().find_map(|call| match &call.op {
@@ -251,6 +283,7 @@ impl Committer {
             self.look_around(conn, now, refresh, actor.unwrap_or("allocator"), effects).await?;
             self.looked = Some(Instant::now());
         }
+        loan.give_back();
         Ok(())
     }
 
@@ -301,13 +334,13 @@ impl Committer {
         actor: &str,
         effects: &mut BTreeMap<i32, Effects>,
     ) -> Result<(), AppError> {
-        for pool in owner::orphans(conn, ADOPT).await? {
+        for pool in within(QUIET_LIMIT, owner::orphans(conn, ADOPT)).await? {
             if place_of(pool, self.committers) == self.place && !self.pools.contains_key(&pool) {
                 self.elsewhere.remove(&pool);
-                self.take(conn, pool, now).await?;
+                within(TAKE_LIMIT, self.take(conn, pool, now)).await?;
             }
         }
-        let version = catalog::version(conn).await?;
+        let version = within(QUIET_LIMIT, catalog::version(conn)).await?;
         let changed = force || self.version != Some(version);
         // Reservations begin and end by themselves.
         let stale = self.limits_read.is_none_or(|at| at.elapsed() > Duration::from_secs(5));
@@ -316,18 +349,20 @@ impl Committer {
         }
         let keys: Vec<i32> = self.pools.keys().copied().collect();
         if changed {
-            self.names = owner::pool_names(conn).await?.into_iter().map(|(slug, key, _)| (key, slug)).collect();
-            let tenants = owner::tenant_names(conn).await?.into_iter().map(|(slug, key, _)| (key, slug));
+            let names = within(QUIET_LIMIT, owner::pool_names(conn)).await?;
+            self.names = names.into_iter().map(|(slug, key, _)| (key, slug)).collect();
+            let tenants = within(QUIET_LIMIT, owner::tenant_names(conn)).await?;
+            let tenants = tenants.into_iter().map(|(slug, key, _)| (key, slug));
             self.tenants = Arc::new(tenants.collect());
         }
-        let mut all: HashMap<i32, owner::Rules> =
-            owner::rules(conn, Some(&keys)).await?.into_iter().map(|rules| (rules.pool, rules)).collect();
-        let mut of_pools = limits(conn, &keys, now).await?;
+        let rules = within(QUIET_LIMIT, owner::rules(conn, Some(&keys))).await?;
+        let mut all: HashMap<i32, owner::Rules> = rules.into_iter().map(|rules| (rules.pool, rules)).collect();
+        let mut of_pools = within(TAKE_LIMIT, limits(conn, &keys, now)).await?;
         self.pools.retain(|pool, _| all.contains_key(pool));
         for (pool, owned) in &mut self.pools {
             owned.state.set_limits(of_pools.remove(pool).unwrap_or_default());
             if let Some(rules) = all.remove(pool) {
-                owned.follow(conn, rules, actor, effects.entry(*pool).or_default()).await?;
+                within(TAKE_LIMIT, owned.follow(conn, rules, actor, effects.entry(*pool).or_default())).await?;
             }
         }
         self.version = Some(version);
@@ -634,23 +669,25 @@ impl Committer {
 
     /// The connection that is kept from one statement to the next: the pool asks each that is given back whether it still works,
     /// which costs as much as a small statement.
-    async fn connection(&mut self) -> Result<PoolConnection<Postgres>, StoreError> {
+    async fn connection(&mut self) -> Result<Loan, StoreError> {
         if let Some((mut conn, used)) = self.conn.take()
             && (used.elapsed() < TRUSTED_FOR || conn.ping().await.is_ok())
         {
             return Ok(conn);
         }
-        Ok(self.db.slots.acquire().await?)
+        Ok(Loan::of(&self.db.slots).await?)
     }
 
     async fn send(&mut self, effects: &BTreeMap<i32, Effects>) -> Result<Accepted, StoreError> {
-        let mut conn = self.connection().await?;
+        // Without a connection nothing was sent, which is not the same as an answer that did not come.
+        let connection = tokio::time::timeout(STATEMENT_LIMIT, self.connection()).await;
+        let mut conn = connection.unwrap_or(Err(StoreError::Database(sqlx::Error::PoolTimedOut)))?;
         let decided: Vec<Decided<'_>> = effects
             .iter()
             .filter_map(|(pool, effects)| Some(Decided { pool: *pool, epoch: self.pools.get(pool)?.epoch, effects }))
             .collect();
-        let result = slot::change(&mut conn, &decided).await;
-        // Whatever failed, the pool finds out whether it was the connection.
+        let result = within(STATEMENT_LIMIT, slot::change(&mut conn, &decided)).await;
+        // After whatever failed the next one is a new connection.
         if result.is_ok() {
             self.conn = Some((conn, Instant::now()));
         }
@@ -685,7 +722,7 @@ impl Committer {
             for write in fx.writes.iter().zip(made).filter(|(_, made)| !**made).map(|(write, _)| write) {
                 lost.insert(write.claim);
                 if let Some(owned) = self.pools.get_mut(pool) {
-                    owned.is_doubtful = true;
+                    owned.doubt();
                 }
                 if write.change != Change::Renew {
                     tracing::warn!(pool, slot = write.slot, expect = write.expect, change = ?write.change, "a slot was not as remembered");
@@ -697,13 +734,19 @@ impl Committer {
 
     /// Nothing was accepted, or it is not known whether something was.
     fn failed(&mut self, error: &StoreError, effects: &BTreeMap<i32, Effects>, pending: Vec<Pending>) {
-        let reply = if slot::is_refused(error) { Reply::Unavailable } else { Reply::Unknown };
+        let is_unknown = !slot::is_refused(error);
+        let reply = if is_unknown { Reply::Unknown } else { Reply::Unavailable };
         tracing::warn!(%error, outcome = ?reply, "a statement of the allocator failed");
         for pool in effects.keys() {
-            if let Some(owned) = self.pools.get_mut(pool) {
-                owned.is_doubtful = true;
+            match self.pools.get_mut(pool) {
+                Some(owned) if is_unknown => owned.doubt_the_unknown(),
+                Some(owned) => owned.doubt(),
+                None => {}
             }
         }
+        // Sizes and rules are looked at again: they may be what was lost.
+        self.version = None;
+        self.looked = None;
         for one in pending {
             let to = match one {
                 Pending::Claim { call, .. } => call.reply,
@@ -916,10 +959,12 @@ impl Committer {
                 Some((*pool, serde_json::to_value(&figures).ok()?))
             })
             .collect();
-        let written = async {
-            let mut conn = self.db.slots.acquire().await?;
-            live::set(&mut conn, &rows).await
-        };
+        let written = within(STATEMENT_LIMIT, async {
+            let mut conn = Loan::of(&self.db.slots).await?;
+            live::set(&mut conn, &rows).await?;
+            conn.give_back();
+            Ok::<(), StoreError>(())
+        });
         if let Err(error) = written.await {
             tracing::debug!(%error, "figures of live pools were not written");
         }

@@ -19,12 +19,14 @@ pub use figures::{Latency, PoolFigures, ReconcilerFigures};
 pub use way::{Origin, TraceContext};
 
 use crate::clock as system;
-use crate::db::Db;
+use crate::db::{Db, Loan};
 use committer::{Committer, Shared};
 use headroom_domain::Millis;
 use headroom_domain::allocation::{Ask, End, Fenced, NoticeKind, Report};
 use headroom_domain::lease::{EventKind, Reason};
+use headroom_store::StoreError;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -39,8 +41,16 @@ const INBOX: usize = 8_192;
 const ALIVE_MS: i64 = 5_000;
 /// It says that it is alive this often.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
-/// A call that has waited this long for its turn is refused instead of served late.
+/// A claim that has waited this long for its turn is refused instead of served late.
 pub const OVERDUE: Duration = Duration::from_millis(900);
+/// The same while calls come faster than they are served: a queue that does not empty in this time would only grow, and whoever
+/// waits in it longer would be served as late as all after it.
+pub const CONGESTED: Duration = Duration::from_millis(250);
+/// The database has this long to answer a statement that somebody waits for; then its outcome is unknown. Shorter than a claim's
+/// deadline, so that whoever waits is told why.
+const STATEMENT_LIMIT: Duration = Duration::from_millis(850);
+/// The same for what nobody waits for: longer than PostgreSQL's own limit, which leaves the connection whole.
+const QUIET_LIMIT: Duration = Duration::from_millis(2_500);
 /// The longest that one call waits for a claim's turn; whoever wants to wait longer asks again.
 pub const LONGEST_POLL: Duration = Duration::from_secs(10);
 
@@ -231,6 +241,8 @@ struct Call {
 pub struct Allocator {
     inboxes: Vec<mpsc::Sender<Call>>,
     clock: Arc<Clock>,
+    /// Callers that wait for room in a pool, by committer.
+    waiting: Arc<[AtomicUsize; COMMITTERS]>,
     /// Told when slots changed: who follows them looks again.
     pub changed: Arc<Notify>,
 }
@@ -241,6 +253,7 @@ impl Allocator {
         let replica = system::uuid();
         let clock = Arc::new(Clock::default());
         let changed = Arc::new(Notify::new());
+        let waiting = Arc::<[AtomicUsize; COMMITTERS]>::default();
         let mut tasks = tokio::task::JoinSet::new();
         let (traces, kept) = way::channel();
         tasks.spawn(way::write(db.clone(), kept));
@@ -248,12 +261,18 @@ impl Allocator {
         for place in 0..COMMITTERS {
             let (sender, inbox) = mpsc::channel(INBOX);
             let own = (place, COMMITTERS);
-            let shared = Shared { db: db.clone(), replica, clock: Arc::clone(&clock), changed: Arc::clone(&changed) };
+            let shared = Shared {
+                db: db.clone(),
+                replica,
+                clock: Arc::clone(&clock),
+                changed: Arc::clone(&changed),
+                waiting: Arc::clone(&waiting),
+            };
             let committer = Committer::new(shared, own, inbox, Keeper::new(traces.clone()));
             tasks.spawn(committer.run(cancel.clone()));
             inboxes.push(sender);
         }
-        let allocator = Self { inboxes, clock: Arc::clone(&clock), changed };
+        let allocator = Self { inboxes, clock: Arc::clone(&clock), waiting, changed };
         let keeper = keep_alive(db.clone(), replica, url, clock, cancel.clone());
         let task = tokio::spawn(async move {
             tokio::join!(keeper, async { while tasks.join_next().await.is_some() {} });
@@ -264,6 +283,11 @@ impl Allocator {
     /// The database's clock as this server reckons it.
     pub fn now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// How many callers wait for room in their pool.
+    pub fn waiting(&self) -> usize {
+        self.waiting.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     /// Asks about a pool. The answer is durable.
@@ -288,10 +312,12 @@ fn place_of(pool: i32, committers: usize) -> usize {
 async fn keep_alive(db: Db, replica: Uuid, url: String, clock: Arc<Clock>, cancel: CancellationToken) {
     while !cancel.is_cancelled() {
         let asked = Instant::now();
-        let answer = async {
-            let mut conn = db.slots.acquire().await?;
-            headroom_store::owner::alive(&mut conn, replica, &url, ALIVE_MS).await
-        };
+        let answer = within(QUIET_LIMIT, async {
+            let mut conn = Loan::of(&db.slots).await?;
+            let at = headroom_store::owner::alive(&mut conn, replica, &url, ALIVE_MS).await?;
+            conn.give_back();
+            Ok::<Millis, StoreError>(at)
+        });
         match answer.await {
             Ok(at) => clock.set(asked, at),
             Err(error) => tracing::warn!(%error, "cannot tell the other servers that this one is alive"),
@@ -301,8 +327,17 @@ async fn keep_alive(db: Db, replica: Uuid, url: String, clock: Arc<Clock>, cance
             () = cancel.cancelled() => {}
         }
     }
-    if let Ok(mut conn) = db.slots.acquire().await {
-        // Pools that are not given back are taken over when this server's silence is noticed.
-        let _ = headroom_store::owner::leave(&mut conn, replica).await;
-    }
+    // Pools that are not given back are taken over when this server's silence is noticed.
+    let _ = within(QUIET_LIMIT, async {
+        let mut conn = Loan::of(&db.slots).await?;
+        headroom_store::owner::leave(&mut conn, replica).await
+    })
+    .await;
+}
+
+/// What the database answers, or that it did not in time. PostgreSQL's own limits are not enough: one that hangs, or is not
+/// reached any more, does not keep them.
+async fn within<T, E: From<StoreError>>(limit: Duration, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let too_late = || StoreError::Database(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(too_late().into()))
 }

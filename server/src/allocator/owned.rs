@@ -11,6 +11,7 @@ use headroom_store::owner::{self, Rules};
 use headroom_store::{quota, reservation, slot};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
+use uuid::Uuid;
 
 /// A pool and what belongs to it.
 #[derive(Debug)]
@@ -21,7 +22,9 @@ pub(super) struct Owned {
     version: i32,
     capacity: u32,
     /// What is stored may be other than what is remembered: it is read before the pool is used again.
-    pub(super) is_doubtful: bool,
+    is_doubtful: bool,
+    /// A statement of this epoch may be under way whose end nobody waits for: a new one begins before the pool is used again.
+    is_haunted: bool,
     pub(super) recent: Recent,
     pub(super) last_pass: Millis,
 }
@@ -43,6 +46,7 @@ impl Owned {
             version: rules.version,
             capacity: 0,
             is_doubtful: false,
+            is_haunted: false,
             recent: Recent::default(),
             last_pass: now,
         }
@@ -55,8 +59,41 @@ impl Owned {
         Self { capacity: if in_service == capacity { capacity } else { u32::MAX }, ..self }
     }
 
+    /// What was decided was not stored as decided: the slots are read again, and the size is set again.
+    pub(super) fn doubt(&mut self) {
+        self.is_doubtful = true;
+        self.capacity = u32::MAX;
+    }
+
+    /// The same, and what was sent may still come to be.
+    pub(super) fn doubt_the_unknown(&mut self) {
+        self.doubt();
+        self.is_haunted = true;
+    }
+
+    /// Whether something must be read before the pool is used again.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.is_doubtful || self.is_haunted
+    }
+
+    /// Ends the doubts. False if another server has the pool by now.
+    pub(super) async fn make_sure(
+        &mut self,
+        conn: &mut PgConnection,
+        pool: i32,
+        replica: Uuid,
+    ) -> Result<bool, AppError> {
+        if self.is_haunted {
+            let Some(epoch) = owner::go_on(conn, pool, replica, self.epoch).await? else { return Ok(false) };
+            self.epoch = epoch;
+            self.is_haunted = false;
+        }
+        self.reread(conn, pool).await?;
+        Ok(true)
+    }
+
     /// Reads the slots again.
-    pub(super) async fn reread(&mut self, conn: &mut PgConnection, pool: i32) -> Result<(), AppError> {
+    async fn reread(&mut self, conn: &mut PgConnection, pool: i32) -> Result<(), AppError> {
         self.state.load(slot::of_pool(conn, pool).await?);
         self.is_doubtful = false;
         Ok(())

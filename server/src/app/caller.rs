@@ -19,8 +19,6 @@ pub struct Caller {
     pub pools: Option<Vec<i32>>,
     /// The only tenants it may see; `None` for all.
     pub tenants: Option<Vec<i32>>,
-    /// When it asked.
-    pub asked: Instant,
 }
 
 /// Kinds of callers.
@@ -56,12 +54,12 @@ fn nameless(name: &str, source: &'static str) -> Actor {
 impl Caller {
     /// Somebody who has not signed in.
     pub fn nobody() -> Self {
-        Self { who: Who::Nobody, actor: nameless("nobody", "page"), pools: None, tenants: None, asked: Instant::now() }
+        Self { who: Who::Nobody, actor: nameless("nobody", "page"), pools: None, tenants: None }
     }
 
     /// The command line (`cli`) or the server itself (`job`).
     pub fn machine(source: &'static str) -> Self {
-        Self { who: Who::Machine, actor: nameless("local", source), pools: None, tenants: None, asked: Instant::now() }
+        Self { who: Who::Machine, actor: nameless("local", source), pools: None, tenants: None }
     }
 
     /// Whether it may do something.
@@ -134,7 +132,13 @@ impl App {
     /// The same use cases on behalf of somebody.
     #[must_use]
     pub fn acting(&self, caller: Arc<Caller>) -> Self {
-        Self { caller, ..self.clone() }
+        Self { caller, asked: Instant::now(), ..self.clone() }
+    }
+
+    /// The same use cases, asked for a while ago: deadlines count from there.
+    #[must_use]
+    pub fn asked_at(self, asked: Instant) -> Self {
+        Self { asked, ..self }
     }
 
     /// The one on whose behalf this runs.

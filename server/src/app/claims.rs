@@ -3,10 +3,12 @@
 use super::{App, AppError, Problem, Result, pools, tenants};
 use crate::allocator::{Allocator, ClaimView, LONGEST_POLL, Op, Origin, Reply, TraceContext};
 use crate::clock;
+use crate::db::Loan;
 use headroom_domain::Millis;
 use headroom_domain::access::Action;
 use headroom_domain::allocation::{Ask, LimitKeys, Report};
 use headroom_domain::lease::{LONGEST_TTL_MS, LONGEST_WAIT_MS, MAX_CLAIM_SLOTS, SHORTEST_TTL_MS};
+use headroom_store::slot_event::{self, Stray};
 use headroom_store::{owner, slot};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -19,6 +21,8 @@ pub const MAX_WORD: usize = 120;
 pub const MAX_KEY: usize = 200;
 /// Most beats of one call.
 pub const MAX_BEATS: usize = 10_000;
+/// What is asked about a claim is answered within this, besides the time that the claim may wait.
+const DEADLINE: Duration = Duration::from_secs(1);
 /// Names of pools and tenants are read anew this often.
 const NAMES_FOR: Duration = Duration::from_secs(1);
 
@@ -79,6 +83,23 @@ struct Names {
 /// What was read of them last.
 #[derive(Debug, Default)]
 pub struct NamesOfClaims(Mutex<Option<Remembered>>);
+
+/// The same stray is written down once in this time,
+const TOLD_AGAIN_AFTER: Duration = Duration::from_mins(1);
+/// and so many in it: what a thousand lost holders do says no more than what the first of them do.
+const MOST_STRAYS: usize = 60;
+
+/// Who acted on what it does not hold any more, and when that was written down.
+#[derive(Debug, Default)]
+pub struct Strays(Mutex<HashMap<(i32, Stray), Instant>>);
+
+impl Strays {
+    fn is_news(&self, pool: i32, stray: Stray) -> bool {
+        let Ok(mut told) = self.0.lock() else { return false };
+        told.retain(|_, at| at.elapsed() < TOLD_AGAIN_AFTER);
+        told.len() < MOST_STRAYS && told.insert((pool, stray), Instant::now()).is_none()
+    }
+}
 
 #[derive(Debug)]
 struct Remembered {
@@ -176,6 +197,12 @@ impl App {
         self.allocator.as_ref().ok_or_else(|| AppError::Unavailable("this process gives out no slots".into()))
     }
 
+    /// The answer, or in time that it is not known what came of it: a database that hangs is no reason to.
+    async fn in_time<T>(&self, wait: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let until = self.asked + DEADLINE + wait.min(LONGEST_POLL);
+        tokio::time::timeout_at(until.into(), work).await.unwrap_or(Err(AppError::OutcomeUnknown))
+    }
+
     async fn claim_names(&self, again: bool) -> Result<Arc<Names>> {
         // What is asked for and not known may have been made a moment ago.
         let for_so_long = if again { Duration::from_millis(50) } else { NAMES_FOR };
@@ -190,9 +217,10 @@ impl App {
             known.asked = Instant::now();
         }
         let read = Instant::now();
-        let mut conn = self.db.pages.acquire().await?;
+        let mut conn = Loan::of(&self.db.pages).await?;
         let pools = owner::pool_names(&mut conn).await?;
         let tenants = owner::tenant_names(&mut conn).await?;
+        conn.give_back();
         let names = Arc::new(Names {
             pools: pools.into_iter().map(|(slug, key, _)| (slug, key)).collect(),
             slugs: tenants.iter().map(|(slug, key, _)| (*key, slug.clone())).collect(),
@@ -283,7 +311,12 @@ impl App {
     /// Claims slots, all or none. A claim that waits is answered when it is decided, or as waiting after ten seconds.
     pub async fn claim(&self, pool: &str, wanted: &Wanted) -> Result<Claimed> {
         self.require(Action::Allocate)?;
-        let mut ask = wanted.check()?;
+        let ask = wanted.check()?;
+        let wait = Duration::from_millis(ask.wait_ms.unsigned_abs());
+        self.in_time(wait, self.claim_as(pool, wanted, ask)).await
+    }
+
+    async fn claim_as(&self, pool: &str, wanted: &Wanted, mut ask: Ask) -> Result<Claimed> {
         let key = self.claim_pool(pool).await?;
         let (tenant, priority) = self.claim_tenant(&wanted.tenant).await?;
         ask.tenant = tenant;
@@ -294,19 +327,54 @@ impl App {
             ask.keys.address.clone_from(&self.caller.actor.address);
         }
         if let Some((word, hash)) = &ask.key {
-            let mut conn = self.db.pages.acquire().await?;
+            let mut conn = Loan::of(&self.db.pages).await?;
             let before =
                 slot::claims_of_keys(&mut conn, &[key], std::slice::from_ref(word)).await?.into_values().next();
-            drop(conn);
+            conn.give_back();
             match before {
                 Some((_, other)) if other != *hash => return Err(key_reused()),
                 Some((claim, _)) => return self.look(key, claim, Duration::ZERO).await,
                 None => {}
             }
         }
-        let origin = Origin { asked: self.caller.asked, context: wanted.trace };
+        let origin = Origin { asked: self.asked, context: wanted.trace };
         let reply = self.ask(key, Op::Claim(Box::new(ask), origin)).await?;
         self.claimed(reply).await
+    }
+
+    /// Does something about a claim, and tells what is known of it then.
+    async fn ask_about(&self, pool: &str, op: Op) -> Result<Claimed> {
+        let work = async {
+            let stray = match op {
+                Op::Renew { claim, .. } => Some((claim, "renew")),
+                Op::Release { claim, .. } => Some((claim, "release")),
+                _ => None,
+            };
+            let pool = self.claim_pool(pool).await?;
+            let reply = self.ask(pool, op).await;
+            if let (Some((claim, what)), Err(AppError::NotHeld(_))) = (stray, &reply) {
+                self.keep_out(pool, Stray::Claim(claim), what).await;
+            }
+            self.claimed(reply?).await
+        };
+        self.in_time(Duration::ZERO, work).await
+    }
+
+    /// A holder that does not know that it lost its slots is somebody's trouble: it leaves an event, and a count.
+    async fn keep_out(&self, pool: i32, stray: Stray, what: &'static str) {
+        metrics::counter!("slot_stale_total", "what" => what).increment(1);
+        if !self.strays.is_news(pool, stray) {
+            return;
+        }
+        let written = async {
+            let mut conn = Loan::of(&self.db.pages).await.map_err(headroom_store::StoreError::from)?;
+            slot_event::kept_out(&mut conn, pool, stray, &self.caller.actor.name, what).await?;
+            conn.give_back();
+            Ok::<(), headroom_store::StoreError>(())
+        };
+        if let Err(error) = written.await {
+            tracing::warn!(%error, ?stray, "that a stale holder was kept out was not written down");
+        }
     }
 
     async fn look(&self, pool: i32, claim: Uuid, wait: Duration) -> Result<Claimed> {
@@ -323,8 +391,8 @@ impl App {
         if !(0..=longest).contains(&wait_ms) {
             return Err(AppError::invalid("wait_ms", wait_ms.to_string(), format!("0 to {longest}")));
         }
-        let pool = self.claim_pool(pool).await?;
-        self.look(pool, claim, Duration::from_millis(wait_ms.unsigned_abs())).await
+        let wait = Duration::from_millis(wait_ms.unsigned_abs());
+        self.in_time(wait, async { self.look(self.claim_pool(pool).await?, claim, wait).await }).await
     }
 
     /// Extends a lease.
@@ -337,29 +405,23 @@ impl App {
     ) -> Result<Claimed> {
         self.require(Action::Allocate)?;
         check_report(&report)?;
-        let pool = self.claim_pool(pool).await?;
         let actor = self.caller.actor.name.clone();
-        let reply = self.ask(pool, Op::Renew { claim, ttl_ms, report, actor }).await?;
-        self.claimed(reply).await
+        self.ask_about(pool, Op::Renew { claim, ttl_ms, report, actor }).await
     }
 
     /// Ends a lease. Ending it twice is no error.
     pub async fn release_claim(&self, pool: &str, claim: Uuid, report: Report) -> Result<Claimed> {
         self.require(Action::Allocate)?;
         check_report(&report)?;
-        let pool = self.claim_pool(pool).await?;
         let actor = self.caller.actor.name.clone();
-        let reply = self.ask(pool, Op::Release { claim, report, actor }).await?;
-        self.claimed(reply).await
+        self.ask_about(pool, Op::Release { claim, report, actor }).await
     }
 
     /// Acknowledges a notice: the work is safe, the slots may go.
     pub async fn checkpoint_claim(&self, pool: &str, claim: Uuid) -> Result<Claimed> {
         self.require(Action::Allocate)?;
-        let pool = self.claim_pool(pool).await?;
         let actor = self.caller.actor.name.clone();
-        let reply = self.ask(pool, Op::Checkpoint { claim, actor }).await?;
-        self.claimed(reply).await
+        self.ask_about(pool, Op::Checkpoint { claim, actor }).await
     }
 
     /// Beats of holders, with their generations. Gives how many were taken, and whose were not.
@@ -378,9 +440,9 @@ impl App {
             problems.truncate(20);
             return Err(AppError::Invalid(problems));
         }
-        let pool = self.claim_pool(pool).await?;
         let beats = beats.into_iter().map(|(holder, generation)| (holder, generation.unsigned_abs())).collect();
-        match self.ask(pool, Op::Beats(beats)).await? {
+        let told = async { self.ask(self.claim_pool(pool).await?, Op::Beats(beats)).await };
+        match self.in_time(Duration::ZERO, told).await? {
             Reply::Beats(taken, superseded) => Ok((taken, superseded)),
             other => Err(AppError::Internal(format!("the allocator answered {other:?} to beats"))),
         }
@@ -405,9 +467,21 @@ impl App {
         };
         let now = headroom_store::now(&mut conn).await?;
         let lease = stored.held.filter(|held| self.caller.sees_tenant(held.tenant));
-        let left = lease.filter(|_| stored.fence == fence).map(|held| held.expires_at - now);
-        Ok(left.filter(|left| *left > 0))
+        let left = lease.filter(|_| stored.fence == fence || is_unfenced()).map(|held| held.expires_at - now);
+        let left = left.filter(|left| *left > 0);
+        drop(conn);
+        // A fence that the slot never had is a mistake of whoever asks, and no holder's.
+        if left.is_none() && (1..=stored.fence).contains(&fence) {
+            self.keep_out(key, Stray::Fence(stored.number.cast_signed(), fence), "verify").await;
+        }
+        Ok(left)
     }
+}
+
+/// A test wants to see what would happen if fences were not compared.
+fn is_unfenced() -> bool {
+    cfg!(feature = "negative-control")
+        && std::env::var("HEADROOM_NEGATIVE_CONTROL").is_ok_and(|control| control == "fence")
 }
 
 fn key_reused() -> AppError {

@@ -34,6 +34,7 @@ use crate::db::Db;
 use crate::outward::Outward;
 use caller::Caller;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What use cases need: the database, and what is remembered between requests.
 #[derive(Debug, Clone)]
@@ -50,12 +51,16 @@ pub struct App {
     pub(crate) outward: Arc<Outward>,
     /// Pools and tenants as claims name them.
     pub(crate) claim_names: Arc<claims::NamesOfClaims>,
+    /// Holders of nothing that were kept out, as far as it was written down.
+    pub(crate) strays: Arc<claims::Strays>,
     /// Since when failures have been there, as far as anybody looked.
     pub(crate) seen: Arc<findings::Seen>,
     /// Gives out slots; only a running server has one.
     pub(crate) allocator: Option<Allocator>,
     /// On whose behalf they run.
     caller: Arc<Caller>,
+    /// When they were asked for.
+    asked: Instant,
 }
 
 impl App {
@@ -68,9 +73,11 @@ impl App {
             catalog: Arc::default(),
             outward: Arc::default(),
             claim_names: Arc::default(),
+            strays: Arc::default(),
             seen: Arc::default(),
             allocator: None,
             caller: Arc::new(Caller::nobody()),
+            asked: Instant::now(),
         }
     }
 

@@ -1,9 +1,10 @@
 //! The gate: every route stands behind one, with a policy. It finds out who asks, refuses who may not, and hands the
 //! use cases on in the caller's name. Without it a route's use cases run for nobody, and nobody may do anything.
 
-use super::{code, session};
+use super::{code, lookup, session};
 use crate::app::caller::{Caller, Who};
 use crate::app::{App, AppError};
+use crate::db::Loan;
 use crate::http::error::ApiError;
 use crate::net::Peer;
 use crate::pages;
@@ -60,6 +61,7 @@ pub struct Gate {
 
 /// The layer of a route.
 pub async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let asked = Instant::now();
     let (mut parts, body) = request.into_parts();
     let caller = match identify(&gate, &parts).await {
         Ok(caller) => caller,
@@ -67,7 +69,7 @@ pub async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Res
         Err(_) if gate.policy == Policy::Open => Caller::nobody(),
         Err(error) => return with_receipt(refuse(&gate, parts, error).await, gate.door, &Receipt::default()),
     };
-    let app = gate.state.app.acting(Arc::new(caller));
+    let app = gate.state.app.acting(Arc::new(caller)).asked_at(asked);
     let passes = match gate.policy {
         Policy::Open => Ok(()),
         Policy::SignedIn if app.caller().is_known() => Ok(()),
@@ -128,12 +130,14 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
 }
 
 async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
-    let asked = Instant::now();
     let address = request.extensions.get::<Peer>().map(|peer| peer.address.to_string()).unwrap_or_default();
     let source = gate.door.source();
     let headers = &request.headers;
     if gate.door == Door::Api && headers.contains_key(AUTHORIZATION) {
-        return by_token(gate, header(headers, &AUTHORIZATION), header(headers, &USER_AGENT), address, asked).await;
+        // Programs are told soon that nobody can say who they are.
+        let caller = by_token(gate, header(headers, &AUTHORIZATION), header(headers, &USER_AGENT), address);
+        let too_late = || AppError::Unavailable("the token was not looked up in time".into());
+        return tokio::time::timeout(lookup::PATIENCE, caller).await.unwrap_or_else(|_| Err(too_late()));
     }
     let Some(session) = request.extensions.get::<Session>() else { return Ok(Caller::nobody()) };
     let signed_in = session::current(session).await.map_err(session_error)?;
@@ -164,7 +168,6 @@ async fn identify(gate: &Gate, request: &Parts) -> Result<Caller, AppError> {
             receipt: Receipt::default(),
         },
         pools: None,
-        asked,
         tenants: Caller::tenants_of(&account),
         who: Who::Person { account: Box::new(account), csrf, session: session_hash },
     })
@@ -175,13 +178,7 @@ pub(crate) fn session_error(error: tower_sessions::session::Error) -> AppError {
     AppError::Unavailable(format!("sessions: {error}"))
 }
 
-async fn by_token(
-    gate: &Gate,
-    authorization: &str,
-    agent: &str,
-    address: String,
-    asked: Instant,
-) -> Result<Caller, AppError> {
+async fn by_token(gate: &Gate, authorization: &str, agent: &str, address: String) -> Result<Caller, AppError> {
     let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, secret)) = bearer else { return Err(AppError::BadToken) };
     let secret = secret.trim();
@@ -191,7 +188,9 @@ async fn by_token(
     let Some(found) = gate.state.tokens.working(code::hash(secret)).await? else { return Err(AppError::BadToken) };
     if found.used_ms.is_none_or(|used| crate::clock::now_ms() - used > 60_000) {
         let agent: String = agent.chars().take(300).collect();
-        token::used(&mut *gate.state.app.db.pages.acquire().await?, found.key, &agent).await?;
+        let mut conn = Loan::of(&gate.state.app.db.pages).await?;
+        token::used(&mut conn, found.key, &agent).await?;
+        conn.give_back();
     }
     let only = |keys: &[i32]| (!keys.is_empty()).then(|| keys.to_vec());
     Ok(Caller {
@@ -204,7 +203,6 @@ async fn by_token(
         },
         pools: only(&found.pool_keys),
         tenants: only(&found.tenant_keys),
-        asked,
         who: Who::Token { key: found.key, scopes: found.fields.scopes.clone() },
     })
 }

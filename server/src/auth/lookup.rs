@@ -4,7 +4,7 @@
 //! together share one question to the database: whatever arrives while one is under way goes into the next.
 
 use crate::app::AppError;
-use crate::db::Db;
+use crate::db::{Db, Loan};
 use headroom_store::StoreError;
 use headroom_store::token::{self, Token};
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ const WAITING: usize = 8_192;
 /// Hashes of one question.
 const TOGETHER: usize = 1_024;
 /// A question is given up after this.
-const PATIENCE: Duration = Duration::from_millis(900);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(900);
 
 type Answer = Result<Option<Arc<Token>>, AppError>;
 
@@ -54,8 +54,9 @@ async fn answer_all(db: Db, mut inbox: mpsc::Receiver<Question>) {
         hashes.sort_unstable();
         hashes.dedup();
         let found = async {
-            let mut conn = db.pages.acquire().await?;
+            let mut conn = Loan::of(&db.pages).await?;
             let found = token::all_working(&mut conn, &hashes).await?;
+            conn.give_back();
             Ok::<HashMap<Vec<u8>, Arc<Token>>, StoreError>(
                 found.into_iter().map(|(hash, token)| (hash, Arc::new(token))).collect(),
             )

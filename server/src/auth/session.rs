@@ -3,7 +3,7 @@
 //! The table knows a session by the hash of its id, so that a copy of the database opens no session.
 
 use crate::clock;
-use crate::db::Db;
+use crate::db::{Db, Loan};
 use async_trait::async_trait;
 use headroom_domain::access::Role;
 use headroom_store::account::Account;
@@ -11,6 +11,7 @@ use headroom_store::session as rows;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
+use std::time::Duration;
 use time::OffsetDateTime;
 use tower_sessions::session::Error as SessionError;
 use tower_sessions::session::{Id, Record};
@@ -25,6 +26,8 @@ const ABSOLUTE_S: i64 = 24 * 3600;
 const ON_CALL_S: i64 = 7 * 24 * 3600;
 /// A sign-in at a provider of single sign-on is finished within this.
 const ELSEWHERE_S: i64 = 15 * 60;
+/// A session is looked up outside the deadline of requests, so it has one of its own.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// A session's last use is written down this often.
 const NOTED_EVERY_S: i64 = 60;
 
@@ -105,8 +108,13 @@ impl SessionStore for Sessions {
     }
 
     async fn load(&self, id: &Id) -> Stored<Option<Record>> {
-        let mut conn = self.db.pages.acquire().await.map_err(backend)?;
-        let found = rows::load(&mut conn, &hash(*id)).await.map_err(backend)?;
+        let found = tokio::time::timeout(PATIENCE, async {
+            let mut conn = Loan::of(&self.db.pages).await.map_err(backend)?;
+            let found = rows::load(&mut conn, &hash(*id)).await.map_err(backend)?;
+            conn.give_back();
+            Ok::<_, Error>(found)
+        });
+        let found = found.await.map_err(|_| backend("the session was not looked up in time"))??;
         let Some((Value::Object(data), end_ms)) = found else { return Ok(None) };
         let expiry_date = OffsetDateTime::from_unix_timestamp(end_ms / 1000).map_err(backend)?;
         Ok(Some(Record { id: *id, data: unordered(data), expiry_date }))

@@ -1,5 +1,6 @@
 //! The JSON API: one file per group of verbs, problems for errors, OpenAPI from the code.
 
+pub mod admission;
 pub mod claims;
 pub mod error;
 pub mod events;
@@ -42,6 +43,8 @@ pub struct ApiRoute {
     pub policy: Policy,
     /// Whether the server that owns the pool answers.
     at_owner: bool,
+    /// Whether it claims slots, of which only so many are under way at a time.
+    is_counted: bool,
     handler: MethodRouter<AppState>,
 }
 
@@ -50,10 +53,15 @@ impl ApiRoute {
     fn at_owner(self) -> Self {
         Self { at_owner: true, ..self }
     }
+
+    /// It claims slots.
+    fn counted(self) -> Self {
+        Self { is_counted: true, ..self }
+    }
 }
 
 fn route(method: &'static str, path: &'static str, policy: Policy, handler: MethodRouter<AppState>) -> ApiRoute {
-    ApiRoute { method, path, policy, at_owner: false, handler }
+    ApiRoute { method, path, policy, at_owner: false, is_counted: false, handler }
 }
 
 /// All routes of the API. The router is built from this table, so none can be without a policy.
@@ -79,8 +87,8 @@ pub fn routes() -> Vec<ApiRoute> {
         route("POST", "/api/v1/pools/{pool}/capacity", Needs(Plan), post(pools::set_capacity)),
         route("PUT", "/api/v1/pools/{pool}/quotas", Needs(Plan), put(pools::set_quota)),
         route("GET", "/api/v1/pools/{pool}/trend", Needs(See), get(history::pool_trend)),
-        route("POST", "/api/v1/pools/{pool}/claims", Needs(Allocate), post(claims::create)).at_owner(),
-        route("POST", "/api/v1/pools/{pool}/claims/batch", Needs(Allocate), post(claims::batch)).at_owner(),
+        route("POST", "/api/v1/pools/{pool}/claims", Needs(Allocate), post(claims::create)).at_owner().counted(),
+        route("POST", "/api/v1/pools/{pool}/claims/batch", Needs(Allocate), post(claims::batch)).at_owner().counted(),
         route("GET", "/api/v1/pools/{pool}/claims/{claim}", Needs(Allocate), get(claims::get)).at_owner(),
         route("POST", "/api/v1/pools/{pool}/claims/{claim}/renew", Needs(Allocate), post(claims::renew)).at_owner(),
         route("POST", "/api/v1/pools/{pool}/claims/{claim}/release", Needs(Allocate), post(claims::release)).at_owner(),
@@ -123,6 +131,7 @@ pub fn routes() -> Vec<ApiRoute> {
 /// The router of the API, each method behind its gate.
 pub fn router(state: &AppState) -> Router<AppState> {
     let peers = forward::Peers::default();
+    let door = admission::Door::of(state.app.allocator.clone());
     let gated = routes().into_iter().fold(Router::new(), |router, route| {
         let gate_of = Gate { state: state.clone(), door: Door::Api, policy: route.policy };
         let handler = if route.at_owner {
@@ -130,7 +139,13 @@ pub fn router(state: &AppState) -> Router<AppState> {
         } else {
             route.handler
         };
-        router.route(route.path, handler.route_layer(from_fn_with_state(gate_of, gate)))
+        let handler = handler.route_layer(from_fn_with_state(gate_of, gate));
+        let handler = if route.is_counted {
+            handler.route_layer(from_fn_with_state(door.clone(), admission::admit))
+        } else {
+            handler
+        };
+        router.route(route.path, handler)
     });
     gated.route("/api/{*rest}", axum::routing::any(no_such_route)).method_not_allowed_fallback(wrong_method)
 }

@@ -198,7 +198,7 @@ pub struct EventOut {
     pub at: String,
     /// The pool's slug.
     pub pool: String,
-    /// `claim`, `renew`, `release`, `reject`, `enqueue`, `expire`, `preempt`, `reassign`, `reconcile`, `scale`, `hold`, `drain`, `suspect` or `dead`.
+    /// `claim`, `renew`, `release`, `reject`, `enqueue`, `expire`, `preempt`, `reassign`, `reconcile`, `scale`, `hold`, `drain`, `suspect`, `dead` or `stale`.
     pub kind: &'static str,
     /// The slot's number, if one is concerned.
     pub slot: Option<i32>,

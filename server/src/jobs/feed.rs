@@ -152,7 +152,8 @@ impl Stretch {
             | EventKind::Scale
             | EventKind::Hold
             | EventKind::Drain
-            | EventKind::Suspect => {}
+            | EventKind::Suspect
+            | EventKind::Stale => {}
         }
     }
 

@@ -74,6 +74,19 @@ pub async fn take(conn: &mut PgConnection, pool: i32, replica: Uuid) -> Result<O
     Ok(Owner::Other(url.unwrap_or_default()))
 }
 
+/// Goes on as the owner in a new epoch; `None` if another server has the pool. A statement of the epoch before that is still
+/// under way, because nobody waited for its end, is over when this returns, or is refused when it comes.
+pub async fn go_on(conn: &mut PgConnection, pool: i32, replica: Uuid, epoch: i64) -> Result<Option<i64>> {
+    Ok(sqlx::query_scalar(
+        "UPDATE pool_owner SET epoch = epoch + 1 WHERE pool_id = $1 AND replica_id = $2 AND epoch = $3 RETURNING epoch",
+    )
+    .bind(pool)
+    .bind(replica)
+    .bind(epoch)
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// Tracked pools that no living server owns.
 pub async fn orphans(conn: &mut PgConnection, limit: i64) -> Result<Vec<i32>> {
     Ok(sqlx::query_scalar(

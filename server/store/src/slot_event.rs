@@ -178,6 +178,37 @@ pub async fn list(conn: &mut PgConnection, wanted: &Wanted) -> Result<Vec<SlotEv
     rows.into_iter().map(SlotEvent::try_from).collect()
 }
 
+/// Somebody who acted on what it does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stray {
+    /// For a claim that is over.
+    Claim(Uuid),
+    /// With a fence that is not the slot's.
+    Fence(i32, i64),
+}
+
+/// Writes down that somebody was kept from acting.
+pub async fn kept_out(conn: &mut PgConnection, pool: i32, stray: Stray, actor: &str, what: &str) -> Result<()> {
+    let (claim, slot, fence) = match stray {
+        Stray::Claim(claim) => (Some(claim), None, None),
+        Stray::Fence(slot, fence) => (None, Some(slot), Some(fence)),
+    };
+    sqlx::query(
+        "INSERT INTO slot_event (at, pool_id, kind, slot, fence, claim, actor, reason)
+         VALUES (hr_now(), $1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(pool)
+    .bind(number(EventKind::ALL, &EventKind::Stale))
+    .bind(slot)
+    .bind(fence)
+    .bind(claim)
+    .bind(actor)
+    .bind(what)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The number of the newest event there may be: as long as it stays the same, nothing happened.
 pub async fn newest(conn: &mut PgConnection) -> Result<i64> {
     let (last, used): (i64, bool) =
