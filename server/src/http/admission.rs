@@ -10,23 +10,33 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use headroom_domain::lease::Reason;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-/// Claims under way beside those that wait for room in their pool, which cost nothing while they wait.
+/// Claims under way beside those that wait for room in their pool, which cost nothing while they wait: at most,
 const MOST: usize = 512;
+/// and at least, however slow the machine is.
+const LEAST: usize = 32;
+/// Where even the quickest claim of a step took longer, there is a queue that does not empty.
+const TARGET: Duration = Duration::from_millis(100);
+/// The bound is looked at this often.
+const STEP: Duration = Duration::from_millis(100);
+/// It grows by so many in a step without a queue; with one it shrinks by a third.
+const GROWTH: usize = 8;
 
 /// Counts the claims under way.
 #[derive(Debug, Clone)]
 pub struct Door {
     under_way: Arc<AtomicUsize>,
+    bound: Arc<Mutex<Bound>>,
     allocator: Option<Allocator>,
 }
 
 impl Door {
     /// The door of an allocator.
     pub fn of(allocator: Option<Allocator>) -> Self {
-        Self { under_way: Arc::default(), allocator }
+        Self { under_way: Arc::default(), bound: Arc::default(), allocator }
     }
 
     fn enter(&self) -> Option<Inside> {
@@ -34,7 +44,46 @@ impl Door {
         let inside = Inside(Arc::clone(&self.under_way));
         let before = self.under_way.fetch_add(1, Ordering::Relaxed);
         // One that does not get in is counted out when `inside` goes.
-        (before.saturating_sub(waiting) < MOST).then_some(inside)
+        let bound = self.bound.lock().map_or(MOST, |bound| bound.most);
+        (before.saturating_sub(waiting) < bound).then_some(inside)
+    }
+
+    fn served(&self, took: Duration) {
+        let busy = self.under_way.load(Ordering::Relaxed);
+        if let Ok(mut bound) = self.bound.lock() {
+            bound.served(took, busy, Instant::now());
+        }
+    }
+}
+
+/// How many may be under way, by how long they take.
+#[derive(Debug)]
+struct Bound {
+    most: usize,
+    since: Instant,
+    quickest: Option<Duration>,
+}
+
+impl Default for Bound {
+    fn default() -> Self {
+        Self { most: MOST, since: Instant::now(), quickest: None }
+    }
+}
+
+impl Bound {
+    fn served(&mut self, took: Duration, busy: usize, now: Instant) {
+        let quickest = self.quickest.map_or(took, |quickest| quickest.min(took));
+        self.quickest = Some(quickest);
+        if now.saturating_duration_since(self.since) < STEP {
+            return;
+        }
+        // Few that are slow are slow for another reason than their number.
+        if quickest <= TARGET {
+            self.most = (self.most + GROWTH).min(MOST);
+        } else if busy >= LEAST {
+            self.most = (self.most - self.most / 3).max(LEAST);
+        }
+        (self.since, self.quickest) = (now, None);
     }
 }
 
@@ -54,5 +103,29 @@ pub async fn admit(State(door): State<Door>, request: Request, next: Next) -> Re
         let full = AppError::NotGranted { reason: Reason::Overloaded, retry_after_ms: Some(1_000) };
         return ApiError::from(full).into_response();
     };
-    next.run(request).await
+    let began = Instant::now();
+    let response = next.run(request).await;
+    door.served(began.elapsed());
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_shrinks_while_a_queue_stands_and_grows_back() {
+        let mut bound = Bound::default();
+        let mut now = bound.since;
+        let mut steps = |bound: &mut Bound, took: u64, busy: usize| {
+            for _ in 0..100 {
+                now += STEP;
+                bound.served(Duration::from_millis(took), busy, now);
+            }
+            bound.most
+        };
+        assert_eq!(steps(&mut bound, 900, LEAST - 1), MOST, "few are slow for another reason");
+        assert_eq!(steps(&mut bound, 900, 400), LEAST);
+        assert_eq!(steps(&mut bound, 5, 400), MOST);
+    }
 }
