@@ -21,6 +21,8 @@ pub enum Fault {
     Late(Duration),
     /// Nothing arrives in either direction, and no connection ends. When that is over what was held back arrives.
     Stall,
+    /// Nothing that is asked arrives; answers do. When that is over what was asked arrives.
+    Hold,
 }
 
 /// What is broken, and for which connections: those that say this name when they begin, or all.
@@ -128,6 +130,7 @@ async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin,
         }
         match line.fault() {
             Fault::Late(by) if is_question => tokio::time::sleep(by).await,
+            Fault::Hold if is_question => line.until(|fault| fault != Fault::Hold).await,
             Fault::Stall => line.until(|fault| fault != Fault::Stall).await,
             _ => {}
         }

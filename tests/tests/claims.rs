@@ -95,7 +95,8 @@ async fn slots_are_claimed_renewed_verified_and_released() -> Result<()> {
 
     let events = world.client.get("/api/v1/slot-events?pool=lanes&slot=2").await?.expect(200)?.json()?;
     let kinds: Vec<&str> = events.as_array().into_iter().flatten().filter_map(|e| e["kind"].as_str()).collect();
-    assert_eq!(kinds, ["release", "renew", "claim", "scale"], "one event for each transition, newest first");
+    let expected = ["stale", "release", "renew", "claim", "scale"];
+    assert_eq!(kinds, expected, "one event for each transition and for what came too late, newest first");
     Ok(())
 }
 

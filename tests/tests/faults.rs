@@ -269,7 +269,9 @@ async fn statements_that_come_too_late(without: Option<&str>) -> Result<(Vec<Vio
         tasks.spawn(async move { recorder.client(seed, &servers).await });
     }
     tokio::time::sleep(Duration::from_millis(600)).await;
-    proxy.set_for(ALLOCATOR, Fault::Stall);
+    // Answers still arrive, so that the next statement is sent: it is the one that comes too late.
+    proxy.set_for(ALLOCATOR, Fault::Hold);
+    tokio::time::sleep(Duration::from_millis(200)).await;
     *servers.lock().map_err(|_| anyhow::anyhow!("a client panicked"))? = vec![other.clone()];
     until("a takeover", Duration::from_secs(20), async || {
         Ok(other.post(PATH, &json!({ "tenant": "beta", "holder": "probe", "ttl_ms": 1_000 })).await?.status == 201)
