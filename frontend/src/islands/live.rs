@@ -414,6 +414,12 @@ mod figures {
             return;
         }
         let _ = element.remove_attribute("title");
+        // A number that got longer keeps its room when it gets shorter: nothing beside it moves to and fro.
+        let room = |style: String| style.strip_prefix("min-inline-size:")?.strip_suffix("ch")?.parse::<usize>().ok();
+        let length = text.chars().count();
+        if element.get_attribute("style").and_then(room).is_some_and(|kept| kept < length) {
+            let _ = element.set_attribute("style", &format!("min-inline-size:{length}ch"));
+        }
         // The text node is kept: replacing it would end a selection around it.
         match element.first_child() {
             Some(node) => node.set_node_value(Some(&text)),
@@ -448,7 +454,7 @@ mod figures {
             if shown && let Ok(Some(words)) = place.query_selector("span") {
                 let age = headroom_domain::format::duration(age_ms / 1_000 * 1_000);
                 words.set_text_content(Some(&format!(
-                    "No data for {age}. The figures are the last known ones, not zero."
+                    "Nothing heard for {age}. The figures are the last ones known, not zero."
                 )));
             }
         }
@@ -459,7 +465,7 @@ mod figures {
 #[cfg(feature = "hydrate")]
 mod refresh {
     use leptos::prelude::{document, set_interval, window};
-    use web_sys::{Document, DomParser, Element, SupportedType};
+    use web_sys::{Document, Element};
 
     use super::figures::is_selected;
     use crate::islands::dom;
@@ -481,11 +487,7 @@ mod refresh {
     }
 
     fn put(html: &str) {
-        let Some(fresh) =
-            DomParser::new().ok().and_then(|parser| parser.parse_from_string(html, SupportedType::TextHtml).ok())
-        else {
-            return;
-        };
+        let Some(fresh) = dom::parse(html) else { return };
         for place in dom::all("[data-refresh]") {
             let Some(name) = place.get_attribute("data-refresh") else { continue };
             let Ok(Some(new)) = fresh.query_selector(&format!("[data-refresh=\"{name}\"]")) else { continue };
@@ -498,12 +500,17 @@ mod refresh {
                 }
             }
         }
+        // Charts that are new have to be found by the crosshair.
+        if let Ok(event) = web_sys::Event::new(dom::PAGE_RENEWED) {
+            let _ = window().dispatch_event(&event);
+        }
         findings(&fresh);
     }
 
     /// Nothing moves under the hand.
     fn is_touched(place: &Element) -> bool {
-        place.matches(":hover, :focus-within").unwrap_or(false) || is_selected(place)
+        let is_open = || place.query_selector(".hr-pop[open], .hr-tip[open], [data-pinned]").ok().flatten().is_some();
+        place.matches(":hover, :focus-within").unwrap_or(false) || is_selected(place) || is_open()
     }
 
     /// New findings are announced and counted, never pushed into the list: it changes when somebody asks for it.

@@ -366,7 +366,7 @@ fn pool_choice(shell: &ShellModel, model: &OnCallModel) -> Option<AnyView> {
     Some(
         view! {
             <form class="hr-slots__choice" method="get" action=format!("{}#slots", shell.path)>
-                {carry(shell, &["map", "state"])}
+                {carry(shell, &["map", "state", "sel"])}
                 <select class="hr-input" name="map" aria-label="Pool of the map">{options}</select>
                 <button class="hr-btn" type="submit">"Show"</button>
             </form>
