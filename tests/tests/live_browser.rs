@@ -606,14 +606,6 @@ async fn slots_are_picked_grouped_and_looked_at() -> Result<()> {
     ensure!(world.client.page(&link).await?.expect(200)?.body.contains("Drain 3 slots"), "the link leads to a preview");
     press("Escape", false).await?;
     ensure!(world.browser.evaluate::<bool>("return document.querySelector('[data-slots-picked]').hidden;").await?);
-    // Enter opens what is known of a slot, and the address says so.
-    press("Enter", false).await?;
-    world.browser.wait_for("document.querySelector('#slot-chosen')", "the slot's panel").await?;
-    ensure!(text("[data-slots-panel]").await?.contains("edge-1"), "its holder is told");
-    let address: String = world.browser.evaluate("return location.search;").await?;
-    ensure!(address.contains("sel=slot:3") && address.contains("by=tenant"), "the address is {address}");
-    let body = world.client.page(&format!("/pools/lanes{address}")).await?.expect(200)?.body;
-    ensure!(body.contains("slot-chosen"), "the same page comes from the server");
     // What the pointer rests on is told with its lease.
     world
         .browser
@@ -622,6 +614,14 @@ async fn slots_are_picked_grouped_and_looked_at() -> Result<()> {
             "lease and event",
         )
         .await?;
+    // Enter opens what is known of a slot, and the address says so.
+    press("Enter", false).await?;
+    world.browser.wait_for("document.querySelector('#slot-chosen')", "the slot's panel").await?;
+    ensure!(text("[data-slots-panel]").await?.contains("edge-1"), "its holder is told");
+    let address: String = world.browser.evaluate("return location.search;").await?;
+    ensure!(address.contains("sel=slot:3") && address.contains("by=tenant"), "the address is {address}");
+    let body = world.client.page(&format!("/pools/lanes{address}")).await?.expect(200)?.body;
+    ensure!(body.contains("slot-chosen"), "the same page comes from the server");
     // Closer, and back.
     let scale = "const c = document.querySelector('[data-slots-stage]'); return c.hasAttribute('data-larger');";
     world.browser.evaluate::<()>("document.querySelector('[data-slots-zoom=in]').click();").await?;
@@ -629,7 +629,7 @@ async fn slots_are_picked_grouped_and_looked_at() -> Result<()> {
     let zoomed: bool = world.browser.evaluate(scale).await?;
     world.browser.evaluate::<()>("document.querySelector('[data-slots-zoom=fit]').click();").await?;
     let fitted: bool = world.browser.evaluate(scale).await?;
-    assert_eq!((zoomed, fitted), (false, false), "boxes of a small pool have their full size anyway");
+    assert_eq!((zoomed, fitted), (true, false), "a closer look is larger than the stage, and fits again");
     world.finish().await
 }
 
@@ -638,7 +638,7 @@ async fn a_lease_with_notice_drains_on_the_map() -> Result<()> {
     let world = World::create(6).await?;
     world.claim("acme", 2).await?;
     world.open("/pools/lanes?tab=map").await?;
-    let preempt = json!({ "action": "preempt", "tenant": "acme", "slots": 2, "reason": "room", "preview": false });
+    let preempt = json!({ "action": "preempt", "tenant": "acme", "size": 2, "reason": "room", "preview": false });
     world.client.post("/api/v1/pools/lanes/actions", &preempt).await?.expect(200)?;
     world
         .browser

@@ -90,7 +90,7 @@ fn order(shell: &ShellModel, map: &SlotMapModel) -> AnyView {
         view! { <li><a href=href aria-current=(map.by == by).then_some("true")>{label}</a></li> }
     };
     let entries = std::iter::once(None).chain(GroupBy::ALL.into_iter().map(Some)).map(entry).collect_view();
-    view! { <div class="hr-slots__by"><span id="slots-by">"Slots by"</span><ul aria-labelledby="slots-by">{entries}</ul></div> }
+    view! { <div class="hr-slots__by"><span id="slots-by">"Slots by"</span><ul class="hr-slots__orders" aria-labelledby="slots-by">{entries}</ul></div> }
         .into_any()
 }
 

@@ -272,7 +272,12 @@ mod stream {
                 take(kind, &data);
             });
         }
-        dom::listen(&source, "open", |_: web_sys::Event| connected(true));
+        dom::listen(&source, "open", |_: web_sys::Event| {
+            connected(true);
+            // What happened between a page, or the stream before, and this one is told by no stream.
+            post("m\nreset\n{}");
+            dispatch("reset", &JsValue::NULL);
+        });
         let mine = source.clone();
         dom::listen(&source, "error", move |_: web_sys::Event| failed(&mine));
     }
@@ -312,14 +317,7 @@ mod stream {
             with(|state| state.attempt = attempt + 1);
             let pause = live::back_off_ms(attempt, js_sys::Math::random());
             let pause = std::time::Duration::from_millis(pause.unsigned_abs().into());
-            set_timeout(
-                || {
-                    reopen_if_needed();
-                    // What was sent meanwhile is lost to a new stream.
-                    dispatch("reset", &JsValue::NULL);
-                },
-                pause,
-            );
+            set_timeout(reopen_if_needed, pause);
         }
     }
 

@@ -463,9 +463,15 @@ mod canvas {
         let shared = Rc::clone(shared);
         dom::fetch_text(&address, move |text| {
             let Ok(answer) = js_sys::JSON::parse(&text) else { return };
-            let states = slotmap::read(&dom::text(&answer, "states"));
+            let mut states = slotmap::read(&dom::text(&answer, "states"));
             let mut map = shared.borrow_mut();
             map.version = dom::number(&answer, "version").unwrap_or(0.0);
+            // Whether its work is slow is known to the page only.
+            for (state, known) in states.iter_mut().zip(&map.states) {
+                if (*known, *state) == (SlotState::Hot, SlotState::Occupied) {
+                    *state = SlotState::Hot;
+                }
+            }
             map.states = states;
             map.write_counts();
             map.fit();
