@@ -289,9 +289,9 @@ fn drawing(states: &[SlotState], grid: &Grid, names: &[String], spotlight: Optio
             );
         }
     }
-    for (row, group) in grid.heads() {
-        let y = *row as u32 * grid.pitch() + 14;
-        let name = names.get(*group).map_or("", String::as_str);
+    for (end, group) in grid.heads() {
+        let y = end - 5;
+        let name = names.get(group).map_or("", String::as_str);
         let short: String = name.chars().take(40).collect();
         let _ = write!(svg, r#"<text class="hr-s-name" x="0" y="{y}">{}</text>"#, escaped(&short));
     }

@@ -613,11 +613,11 @@ mod canvas {
             self.paint.set_fill_style_str(&self.colours.text);
             self.paint.set_text_align("left");
             self.paint.set_text_baseline("alphabetic");
-            for (row, group) in self.grid.heads() {
-                let count = self.groups.iter().filter(|of| usize::from(**of) == *group).count();
-                let name = self.names.get(*group).map_or("", String::as_str);
+            for (end, group) in self.grid.heads() {
+                let count = self.groups.iter().filter(|of| usize::from(**of) == group).count();
+                let name = self.names.get(group).map_or("", String::as_str);
                 let text = format!("{name} · {}", headroom_domain::format::count(count as i64));
-                let y = *row as f64 * f64::from(self.grid.pitch()) + 13.0;
+                let y = f64::from(end) - 5.0;
                 let _ = self.paint.fill_text(&text, 0.0, y);
             }
         }
@@ -665,7 +665,7 @@ mod canvas {
                 self.paint.clear_rect(f64::from(x), f64::from(y), pitch, pitch);
             }
             self.paint_boxes(&boxes, &marks);
-            if !self.grid.heads().is_empty() {
+            if !self.groups.is_empty() {
                 self.paint_names();
             }
         }

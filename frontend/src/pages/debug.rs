@@ -125,8 +125,8 @@ fn answer_map(shell: &ShellModel, map: Option<&AnswerMap>) -> AnyView {
     view! {
         <section class="hr-card" aria-labelledby="answers-title" id="answers">
             <div class="hr-card__head">
-                <h2 id="answers-title">"Claims by time to their answer"</h2>
-                <span class="hr-card__sub">"choose a part to compare it with the rest"</span>
+                <h2 id="answers-title">"Claims by how long they waited"</h2>
+                <span class="hr-card__sub">"from a claim to its decision; choose a part to compare it with the rest"</span>
             </div>
             {body}
         </section>

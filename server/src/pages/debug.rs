@@ -186,12 +186,14 @@ fn answers(closely: &Closely, window: &Window) -> Option<AnswerMap> {
     Some(AnswerMap { columns, step_ms, rows, claims, chosen })
 }
 
-/// What is more frequent inside than outside, by how much more.
+/// What is more frequent inside than outside, by how much more. A single claim among several says nothing.
 fn differences(contrasts: &[Contrast], inside: i64, outside: i64) -> Vec<Difference> {
     let share = |part: i64, whole: i64| if whole > 0 { part as f64 / whole as f64 } else { 0.0 };
     let more = |one: &Contrast| share(one.inside, inside) - share(one.outside, outside);
-    let mut telling: Vec<&Contrast> =
-        contrasts.iter().filter(|one| one.what != "claims" && more(one) > TELLING).collect();
+    let mut telling: Vec<&Contrast> = contrasts
+        .iter()
+        .filter(|one| one.what != "claims" && (one.inside > 1 || inside < 3) && more(one) > TELLING)
+        .collect();
     telling.sort_by(|a, b| more(b).total_cmp(&more(a)));
     let difference = |one: &Contrast| Difference {
         what: one.what.clone(),
