@@ -160,6 +160,17 @@ impl Figure {
             .find(|figure| figure.word() == word)
     }
 
+    /// Characters that a figure of a name usually needs: room is kept for them.
+    pub fn room(self, name: &str) -> usize {
+        match self {
+            Self::Count if name.ends_with("_1m") || name == "queued" => 3,
+            Self::Count => 2,
+            Self::PercentNumber => 4,
+            Self::Percent | Self::Micros => 6,
+            Self::Millis => 7,
+        }
+    }
+
     /// The number as text; the server and the browser write the same.
     pub fn text(self, value: f64) -> String {
         match self {

@@ -156,6 +156,11 @@ impl Layout {
         })
     }
 
+    /// A layout of boxes already counted.
+    fn of_boxes(pitch: u32, columns: usize, rows: usize) -> Self {
+        Self { slots: columns * rows, bundle: 1, pitch, columns, rows }
+    }
+
     /// Boxes of one bundle, as large as the area lets them be.
     fn with_bundle(slots: usize, bundle: usize, width: u32, height: u32, least: u32) -> Option<Self> {
         let boxes = slots.div_ceil(bundle).max(1);
@@ -272,6 +277,230 @@ impl Layout {
     }
 }
 
+/// Height of the line in which a group's name stands, pixels.
+const HEAD_PX: u32 = 18;
+/// Most groups of a map.
+pub const MOST_GROUPS: usize = 24;
+
+/// Boxes on a grid: slots in their order, or group by group, each group under a line for its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grid {
+    /// Slots per box.
+    pub bundle: usize,
+    /// Where boxes lie; places without slots are among them.
+    places: Layout,
+    /// Slots in the order shown.
+    order: Vec<usize>,
+    /// By place: which part of the order lies there.
+    cells: Vec<(usize, usize)>,
+    /// By slot: its place.
+    of_slot: Vec<usize>,
+    /// Rows in which a group's name stands, with the group.
+    heads: Vec<(usize, usize)>,
+}
+
+impl Grid {
+    /// Fits all slots into an area. `groups` has the group of each slot, from 0; without it there is one group without a name.
+    pub fn fit(slots: usize, groups: &[u8], width: u32, height: u32) -> Self {
+        let alone = Layout::fit(slots, width, height);
+        if groups.is_empty() {
+            return Self::build(slots, groups, alone.bundle, alone.pitch, alone.columns);
+        }
+        // Names and half-filled rows take room, so boxes are smaller, or stand for more slots, than without groups.
+        let (width, height) = (width.max(MIN_PITCH), height.max(MIN_PITCH));
+        let sizes = sizes(slots, groups);
+        for bundle in BUNDLES.into_iter().filter(|bundle| *bundle >= alone.bundle) {
+            for pitch in (MIN_PITCH..=alone.pitch.max(MIN_PITCH)).rev() {
+                let columns = (width / pitch).max(1) as usize;
+                if rows_of(&sizes, bundle, pitch, columns) * pitch as usize <= height as usize {
+                    return Self::build(slots, groups, bundle, pitch, columns);
+                }
+            }
+        }
+        // More than the area holds: the map is moved about in.
+        let last = BUNDLES[BUNDLES.len() - 1];
+        Self::build(slots, groups, last, MIN_PITCH, (width / MIN_PITCH) as usize)
+    }
+
+    /// A grid of at most about `most` boxes, for a drawing that is scaled afterwards.
+    pub fn coarse(slots: usize, groups: &[u8], most: usize, columns: usize, pitch: u32) -> Self {
+        let layout = Layout::coarse(slots, most, columns, pitch);
+        Self::build(slots, groups, layout.bundle, pitch, if groups.is_empty() { layout.columns } else { columns })
+    }
+
+    fn build(slots: usize, groups: &[u8], bundle: usize, pitch: u32, columns: usize) -> Self {
+        let (bundle, columns) = (bundle.max(1), columns.max(1));
+        let mut order: Vec<usize> = (0..slots).collect();
+        let group_of = |slot: usize| groups.get(slot).copied().unwrap_or_default();
+        order.sort_by_key(|slot| group_of(*slot));
+        let mut grid = Self {
+            bundle,
+            places: Layout::of_boxes(pitch, columns, 0),
+            cells: Vec::new(),
+            of_slot: vec![0; slots],
+            heads: Vec::new(),
+            order,
+        };
+        let mut from = 0;
+        for (group, size) in sizes(slots, groups).into_iter().enumerate().filter(|(_, size)| *size > 0) {
+            if !groups.is_empty() {
+                grid.heads.push((grid.cells.len() / columns, group));
+                let blank = head_rows(pitch) * columns;
+                grid.cells.resize(grid.cells.len() + blank, (from, from));
+            }
+            let end = from + size;
+            while from < end {
+                let to = (from + bundle).min(end);
+                for slot in &grid.order[from..to] {
+                    grid.of_slot[*slot] = grid.cells.len();
+                }
+                grid.cells.push((from, to));
+                from = to;
+            }
+            let whole = grid.cells.len().div_ceil(columns) * columns;
+            grid.cells.resize(whole, (from, from));
+        }
+        grid.places = Layout::of_boxes(pitch, columns, grid.cells.len() / columns);
+        grid
+    }
+
+    /// How many places there are; some have no slots.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// There is nothing to show.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Distance from one box to the next, pixels.
+    pub fn pitch(&self) -> u32 {
+        self.places.pitch
+    }
+
+    /// Boxes per row.
+    pub fn columns(&self) -> usize {
+        self.places.columns
+    }
+
+    /// Rows, those of names among them.
+    pub fn rows(&self) -> usize {
+        self.places.rows
+    }
+
+    /// Side of an anomaly's mark.
+    pub fn mark(&self) -> u32 {
+        self.places.mark()
+    }
+
+    /// What each box shows.
+    pub fn detail(&self) -> Detail {
+        Layout { bundle: self.bundle, ..self.places }.detail()
+    }
+
+    /// The names of groups: where the line of each ends, pixels from the top, and the group.
+    pub fn heads(&self) -> impl Iterator<Item = (u32, usize)> {
+        let pitch = self.pitch();
+        self.heads.iter().map(move |(row, group)| ((row + head_rows(pitch)) as u32 * pitch, *group))
+    }
+
+    /// Upper left corner of a place, pixels.
+    pub fn corner(&self, place: usize) -> (u32, u32) {
+        self.places.corner(place)
+    }
+
+    /// The slots of a place, from 0.
+    pub fn slots_of(&self, place: usize) -> &[usize] {
+        self.cells.get(place).map_or(&[], |(from, to)| &self.order[*from..*to])
+    }
+
+    /// The place of a slot, both from 0.
+    pub fn place_of(&self, slot: usize) -> usize {
+        self.of_slot.get(slot).copied().unwrap_or_default()
+    }
+
+    /// The place with slots at a point, if there is one.
+    pub fn at(&self, x: f64, y: f64) -> Option<usize> {
+        self.places.at(x, y).filter(|place| !self.slots_of(*place).is_empty())
+    }
+
+    /// The places that a change of one may have painted over.
+    pub fn around(&self, place: usize) -> Vec<usize> {
+        self.places.around(place)
+    }
+
+    /// All slots from one to another in the order shown, both ends included.
+    pub fn between(&self, one: usize, other: usize) -> Vec<usize> {
+        let ends = [one, other].map(|slot| self.cells.get(self.place_of(slot)).copied().unwrap_or_default());
+        let (from, to) = (ends[0].0.min(ends[1].0), ends[0].1.max(ends[1].1));
+        let mut slots = self.order.get(from..to).unwrap_or_default().to_vec();
+        slots.sort_unstable();
+        slots
+    }
+
+    /// Where a key leads from a place; `None` if the key does not move.
+    pub fn step(&self, from: usize, key: &str) -> Option<usize> {
+        let to = self.places.step(from, key)?;
+        let has_slots = |place: &usize| !self.slots_of(*place).is_empty();
+        let columns = self.places.columns;
+        let row_start = to / columns * columns;
+        let found = match key {
+            "ArrowLeft" => (0..=to).rev().find(has_slots),
+            "ArrowRight" => (to..self.len()).find(has_slots),
+            "End" => (row_start..=to).rev().find(has_slots),
+            "ArrowUp" | "PageUp" => (0..=to).rev().step_by(columns).find(has_slots),
+            _ => (to..self.len()).step_by(columns).find(has_slots),
+        };
+        Some(found.unwrap_or(from))
+    }
+}
+
+/// Slots by group.
+fn sizes(slots: usize, groups: &[u8]) -> Vec<usize> {
+    if groups.is_empty() {
+        return vec![slots];
+    }
+    let mut sizes = vec![0; MOST_GROUPS + 1];
+    for slot in 0..slots {
+        sizes[usize::from(groups.get(slot).copied().unwrap_or_default()).min(MOST_GROUPS)] += 1;
+    }
+    sizes
+}
+
+fn head_rows(pitch: u32) -> usize {
+    HEAD_PX.div_ceil(pitch.max(1)) as usize
+}
+
+fn rows_of(sizes: &[usize], bundle: usize, pitch: u32, columns: usize) -> usize {
+    let filled = sizes.iter().filter(|size| **size > 0);
+    filled.map(|size| head_rows(pitch) + size.div_ceil(bundle).div_ceil(columns)).sum()
+}
+
+/// The groups of a map's text: a letter per slot, `A` for the first group.
+pub fn read_groups(text: &str) -> Vec<u8> {
+    text.bytes().map(|letter| letter.saturating_sub(b'A').min(MOST_GROUPS as u8)).collect()
+}
+
+/// Slots from 0 as people and forms write them, from 1: `4711, 9000-9040`.
+pub fn ranges(slots: &[usize]) -> String {
+    let mut text = String::new();
+    let mut rest = slots;
+    while let Some((first, _)) = rest.split_first() {
+        let length = rest.iter().zip(*first..).take_while(|(slot, expected)| **slot == *expected).count();
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(&(first + 1).to_string());
+        if length > 1 {
+            text.push('-');
+            text.push_str(&(first + length).to_string());
+        }
+        rest = &rest[length..];
+    }
+    text
+}
+
 /// The next unusual slot after one (or before it), round the end; both from 0.
 pub fn next_anomaly(states: &[SlotState], from: usize, forward: bool) -> Option<usize> {
     let count = states.len();
@@ -292,11 +521,17 @@ pub struct Shown {
 }
 
 /// Sums up the slots of a box.
-pub fn shown(states: &[SlotState]) -> Shown {
-    let used = states.iter().filter(|state| state.is_used()).count();
-    let worst = states.iter().copied().max_by_key(|state| state.weight()).filter(|state| state.is_anomaly());
+pub fn shown(states: impl IntoIterator<Item = SlotState>) -> Shown {
+    let (mut used, mut slots, mut worst) = (0, 0, SlotState::Free);
+    for state in states {
+        used += usize::from(state.is_used());
+        slots += 1;
+        if state.weight() > worst.weight() {
+            worst = state;
+        }
+    }
     let plain = if used > 0 { SlotState::Occupied } else { SlotState::Free };
-    Shown { state: worst.unwrap_or(plain), used, slots: states.len() }
+    Shown { state: if worst.is_anomaly() { worst } else { plain }, used, slots }
 }
 
 #[cfg(test)]
@@ -388,10 +623,54 @@ mod tests {
 
     #[test]
     fn a_box_shows_what_matters_most() {
-        assert_eq!(shown(&read("oodlx")).state, SlotState::Leaked);
-        assert_eq!(shown(&read("oo..")), Shown { state: SlotState::Occupied, used: 2, slots: 4 });
-        assert_eq!(shown(&read("....")).state, SlotState::Free);
-        assert_eq!(shown(&read("?")).state, SlotState::Offline, "the unknown is not free");
+        assert_eq!(shown(read("oodlx")).state, SlotState::Leaked);
+        assert_eq!(shown(read("oo..")), Shown { state: SlotState::Occupied, used: 2, slots: 4 });
+        assert_eq!(shown(read("....")).state, SlotState::Free);
+        assert_eq!(shown(read("?")).state, SlotState::Offline, "the unknown is not free");
+    }
+
+    #[test]
+    fn groups_stand_apart_and_lose_no_slot() {
+        let groups = read_groups(&"AABBBC".repeat(200));
+        for (width, height) in [(735, 300), (326, 300), (280, 60)] {
+            let grid = Grid::fit(1_200, &groups, width, height);
+            let shown: usize = (0..grid.len()).map(|place| grid.slots_of(place).len()).sum();
+            assert_eq!(shown, 1_200);
+            assert_eq!(grid.heads().count(), 3);
+            for slot in [0, 4, 1_199] {
+                let place = grid.place_of(slot);
+                assert!(grid.slots_of(place).contains(&slot));
+                assert!(
+                    grid.slots_of(place).iter().all(|other| groups[*other] == groups[slot]),
+                    "boxes are of one group"
+                );
+            }
+        }
+        let grid = Grid::fit(1_200, &groups, 735, 300);
+        assert!(grid.rows() * grid.pitch() as usize <= 300);
+        assert_eq!(Grid::fit(1_200, &[], 735, 300).detail(), Layout::fit(1_200, 735, 300).detail());
+    }
+
+    #[test]
+    fn keys_pass_over_names_of_groups() {
+        let grid = Grid::build(7, &read_groups("AAABBBB"), 1, 18, 5);
+        // Row 0 is a name, row 1 three boxes, row 2 a name, row 3 four boxes.
+        assert_eq!(grid.rows(), 4);
+        assert_eq!(grid.heads().collect::<Vec<_>>(), [(18, 0), (54, 1)]);
+        assert_eq!(grid.step(5, "ArrowUp"), Some(5), "there is nothing above");
+        assert_eq!(grid.step(7, "ArrowRight"), Some(15));
+        assert_eq!(grid.step(15, "ArrowLeft"), Some(7));
+        assert_eq!(grid.step(6, "ArrowDown"), Some(16));
+        assert_eq!(grid.step(16, "PageUp"), Some(16), "the top is a name");
+        assert_eq!(grid.step(15, "End"), Some(18));
+        assert_eq!(grid.step(0, "x"), None);
+        assert_eq!(grid.between(1, 4), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn ranges_are_written_as_forms_read_them() {
+        assert_eq!(ranges(&[0, 1, 2, 6, 8, 9]), "1-3, 7, 9-10");
+        assert_eq!(ranges(&[]), "");
     }
 
     #[test]

@@ -187,7 +187,7 @@ async fn claims_are_looked_at_one_by_one() -> Result<()> {
     let held = world.claim(json!({ "tenant": "acme", "slots": 6, "holder": "edge-1", "node": "n-07" })).await?;
     assert_eq!(world.ask(json!({ "tenant": "beta" })).await?.status, 429);
     let page = world.page_that_says("/debug?pool=lanes", "edge-1").await?;
-    for text in ["Debug Lanes &lt;i&gt;", "full", "n-07", "10–30 s"] {
+    for text in ["Debug · Lanes &lt;i&gt; · last 15", "full", "n-07", "10–30 s"] {
         ensure!(page.contains(text), "the page says {text:?}");
     }
     let filtered = world.page("/debug?pool=lanes&kind=reject").await?;

@@ -42,7 +42,7 @@ pub(crate) fn e2e(options: &Options) -> Result<()> {
     bundle::run(&bundle::Options::default())?;
     step("the service", || build(&PROGRAMS, false))?;
     let filter = options.filter.as_deref().into_iter();
-    step("browser suite", || tests(runner(&["--test", "browser"]).args(filter)))
+    step("browser suite", || tests(runner(&["--test", "browser", "--test", "live_browser"]).args(filter)))
 }
 
 /// The service, and what starts a PostgreSQL for its tests.

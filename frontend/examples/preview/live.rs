@@ -52,6 +52,10 @@ pub(crate) fn states() -> (String, Vec<SlotRow>) {
 pub(crate) fn slot_map(spotlight: Option<SlotState>) -> SlotMapModel {
     let (states, anomalies) = states();
     SlotMapModel {
+        by: None,
+        groups: Vec::new(),
+        group_of: String::new(),
+        chosen: None,
         pool: named("ingress-eu"),
         version: 88_120,
         states,
@@ -371,6 +375,7 @@ pub(crate) fn trace() -> TraceModel {
 
 pub(crate) fn debug() -> DebugModel {
     DebugModel {
+        answers: None,
         pool: Some(named("ingress-eu")),
         pools: vec![named("ingress-eu"), named("stream-01")],
         filter: DebugFilter::default(),

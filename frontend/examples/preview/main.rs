@@ -333,6 +333,7 @@ fn card(metric: Metric, value: f64, previous: f64, rising: f64) -> StatCard {
 
 fn overview() -> OverviewModel {
     OverviewModel {
+        now: None,
         pools_in_scope: 8,
         cards: vec![
             StatCard { window: "now".into(), ..card(Metric::PoolSize, 48_200.0, 47_000.0, 0.1) },

@@ -18,10 +18,16 @@ pub(crate) fn live(
 ) -> AnyView {
     let text = value.map_or_else(|| format::UNKNOWN.to_owned(), |value| figure.text(value));
     let title = value.is_none().then(|| format!("unknown: {reason}"));
+    let room = room(figure.room(name), &text);
     view! {
-        <span class="hr-live" data-live=name data-as=figure.word() data-pool=pool.map(str::to_owned) data-ticks="" title=title>{text}</span>
+        <span class="hr-live" style=room data-live=name data-as=figure.word() data-pool=pool.map(str::to_owned) data-ticks="" title=title>{text}</span>
     }
     .into_any()
+}
+
+/// Keeps room for a text and at least so many characters: what stands behind a number that gets longer stays where it is.
+pub(crate) fn room(least: usize, text: &str) -> String {
+    format!("min-inline-size:{}ch", text.chars().count().max(least))
 }
 
 /// A whole number of [`live`].

@@ -21,7 +21,7 @@ mod crosshair {
     use std::cell::RefCell;
     use std::rc::Rc;
 
-    use leptos::prelude::document;
+    use leptos::prelude::{document, window};
     use wasm_bindgen::JsCast;
     use web_sys::{Element, HtmlElement, KeyboardEvent, MouseEvent};
 
@@ -39,6 +39,14 @@ mod crosshair {
         pinned: bool,
     }
 
+    impl Chart {
+        /// Pins the tip or lets go of it. What is pinned is marked, so that nothing replaces it.
+        fn set_pinned(&mut self, pinned: bool) {
+            self.pinned = pinned;
+            let _ = self.draw.toggle_attribute_with_force("data-pinned", pinned);
+        }
+    }
+
     struct Page {
         charts: Vec<Chart>,
         tip: HtmlElement,
@@ -46,24 +54,43 @@ mod crosshair {
 
     pub(super) fn start() {
         let Some(tip) = make_tip() else { return };
-        let charts: Vec<Chart> = dom::all(".hr-chart").into_iter().filter_map(|figure| chart(&figure)).collect();
-        let page = Rc::new(RefCell::new(Page { charts, tip }));
-        let count = page.borrow().charts.len();
-        for index in 0..count {
-            let draw = page.borrow().charts[index].draw.clone();
-            let on = |page: &Rc<RefCell<Page>>| Rc::clone(page);
-            let moved = on(&page);
+        let page = Rc::new(RefCell::new(Page { charts: Vec::new(), tip }));
+        wake(&page);
+        dom::listen(&window(), dom::PAGE_RENEWED, move |_: web_sys::Event| wake(&page));
+    }
+
+    /// Finds the charts that are not known yet. One that was drawn anew takes the place of the old drawing.
+    fn wake(page: &Rc<RefCell<Page>>) {
+        for figure in dom::all(".hr-chart:not([data-awake])") {
+            let Some(found) = chart(&figure) else { continue };
+            let _ = figure.set_attribute("data-awake", "");
+            let draw = found.draw.clone();
+            let index = {
+                let charts = &mut page.borrow_mut().charts;
+                match charts.iter().position(|known| !known.draw.is_connected()) {
+                    Some(gone) => {
+                        charts[gone] = found;
+                        gone
+                    }
+                    None => {
+                        charts.push(found);
+                        charts.len() - 1
+                    }
+                }
+            };
+            let on = || Rc::clone(page);
+            let moved = on();
             dom::listen(&draw, "pointermove", move |event: MouseEvent| pointer(&moved, index, &event));
-            let left = on(&page);
+            let left = on();
             dom::listen(&draw, "pointerleave", move |_: MouseEvent| hide(&left));
-            let clicked = on(&page);
+            let clicked = on();
             dom::listen(&draw, "click", move |event: MouseEvent| {
                 pointer(&clicked, index, &event);
                 pin(&clicked, index);
             });
-            let blurred = on(&page);
+            let blurred = on();
             dom::listen(&draw, "blur", move |_: web_sys::Event| hide(&blurred));
-            let pressed = on(&page);
+            let pressed = on();
             dom::listen(&draw, "keydown", move |event: KeyboardEvent| key(&pressed, index, &event));
         }
     }
@@ -225,7 +252,7 @@ mod crosshair {
         let released = {
             let mut page = page.borrow_mut();
             let chart = &mut page.charts[index];
-            chart.pinned = !chart.pinned;
+            chart.set_pinned(!chart.pinned);
             let (pinned, row) = (chart.pinned, chart.current);
             if let (true, Some(row)) = (pinned, row) {
                 fill_tip(&page.tip, &page.charts[index], row);
@@ -253,7 +280,7 @@ mod crosshair {
                 return;
             }
             "Escape" => {
-                page.borrow_mut().charts[index].pinned = false;
+                page.borrow_mut().charts[index].set_pinned(false);
                 hide(page);
                 return;
             }
@@ -271,7 +298,7 @@ mod crosshair {
         event.prevent_default();
         let said = {
             let mut page = page.borrow_mut();
-            page.charts[index].pinned = false;
+            page.charts[index].set_pinned(false);
             let at_ms = number(&page.charts[index].rows[wanted], "data-t").unwrap_or_default();
             show(&mut page, index, at_ms);
             page.tip.inner_text().replace('\n', ", ")

@@ -4,7 +4,7 @@ use leptos::ev;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-use web_sys::{Element, HtmlElement, HtmlInputElement};
+use web_sys::{Document, DomParser, Element, HtmlElement, HtmlInputElement, SupportedType};
 
 /// The root element, which carries theme, rail and readiness.
 pub(super) fn root() -> Option<Element> {
@@ -127,6 +127,9 @@ pub(super) fn set_theme(theme: &str) {
 /// Sent to the window when a theme was chosen.
 pub(super) const THEME_CHANGED: &str = "hr-theme";
 
+/// Sent to the window when parts of the page were put in place anew.
+pub(super) const PAGE_RENEWED: &str = "hr-renewed";
+
 /// A member of a JavaScript object; undefined if it has none of that name.
 pub(super) fn member(object: &JsValue, name: &str) -> JsValue {
     js_sys::Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
@@ -160,6 +163,20 @@ pub(super) fn fetch_text(address: &str, then: impl FnOnce(String) + 'static) {
     });
 }
 
+/// A page's text as a document.
+pub(super) fn parse(html: &str) -> Option<Document> {
+    DomParser::new().ok()?.parse_from_string(html, SupportedType::TextHtml).ok()
+}
+
+/// Writes an address into the address bar without leaving the page.
+pub(super) fn set_address(address: &str) {
+    let history = member(&window(), "history");
+    if let Ok(replace) = member(&history, "replaceState").dyn_into::<js_sys::Function>() {
+        // A browser that refuses keeps the old address; the page is right all the same.
+        let _ = replace.call3(&history, &JsValue::NULL, &JsValue::from_str(""), &JsValue::from_str(address));
+    }
+}
+
 /// Light to dark and back, from what is seen now.
 pub(super) fn toggle_theme() {
     let Some(root) = root() else { return };
@@ -187,7 +204,7 @@ pub(super) fn copy_link_of(event: &ev::MouseEvent) {
         return;
     };
     event.prevent_default();
-    copy(&link.href());
+    copy(&link.href(), "Link copied");
     close_popovers();
 }
 
@@ -198,15 +215,16 @@ pub(super) fn copy_first_link() -> bool {
         .next()
         .and_then(|link| link.dyn_into::<web_sys::HtmlAnchorElement>().ok());
     let Some(link) = link else { return false };
-    copy(&link.href());
+    copy(&link.href(), "Link copied");
     true
 }
 
-fn copy(text: &str) {
+/// Puts a text on the clipboard and says so.
+pub(super) fn copy(text: &str, done: &str) {
     // Without a secure context there is no clipboard; then the text is offered for copying by hand.
     if window().is_secure_context() {
         let _ = window().navigator().clipboard().write_text(text);
-        say("Link copied");
+        say(done);
     } else {
         let _ = window().prompt_with_message_and_default("Press Ctrl C to copy", text);
     }

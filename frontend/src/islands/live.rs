@@ -272,7 +272,12 @@ mod stream {
                 take(kind, &data);
             });
         }
-        dom::listen(&source, "open", |_: web_sys::Event| connected(true));
+        dom::listen(&source, "open", |_: web_sys::Event| {
+            connected(true);
+            // What happened between a page, or the stream before, and this one is told by no stream.
+            post("m\nreset\n{}");
+            dispatch("reset", &JsValue::NULL);
+        });
         let mine = source.clone();
         dom::listen(&source, "error", move |_: web_sys::Event| failed(&mine));
     }
@@ -312,14 +317,7 @@ mod stream {
             with(|state| state.attempt = attempt + 1);
             let pause = live::back_off_ms(attempt, js_sys::Math::random());
             let pause = std::time::Duration::from_millis(pause.unsigned_abs().into());
-            set_timeout(
-                || {
-                    reopen_if_needed();
-                    // What was sent meanwhile is lost to a new stream.
-                    dispatch("reset", &JsValue::NULL);
-                },
-                pause,
-            );
+            set_timeout(reopen_if_needed, pause);
         }
     }
 
@@ -414,6 +412,12 @@ mod figures {
             return;
         }
         let _ = element.remove_attribute("title");
+        // A number that got longer keeps its room when it gets shorter: nothing beside it moves to and fro.
+        let room = |style: String| style.strip_prefix("min-inline-size:")?.strip_suffix("ch")?.parse::<usize>().ok();
+        let length = text.chars().count();
+        if element.get_attribute("style").and_then(room).is_some_and(|kept| kept < length) {
+            let _ = element.set_attribute("style", &format!("min-inline-size:{length}ch"));
+        }
         // The text node is kept: replacing it would end a selection around it.
         match element.first_child() {
             Some(node) => node.set_node_value(Some(&text)),
@@ -448,7 +452,7 @@ mod figures {
             if shown && let Ok(Some(words)) = place.query_selector("span") {
                 let age = headroom_domain::format::duration(age_ms / 1_000 * 1_000);
                 words.set_text_content(Some(&format!(
-                    "No data for {age}. The figures are the last known ones, not zero."
+                    "Nothing heard for {age}. The figures are the last ones known, not zero."
                 )));
             }
         }
@@ -459,7 +463,7 @@ mod figures {
 #[cfg(feature = "hydrate")]
 mod refresh {
     use leptos::prelude::{document, set_interval, window};
-    use web_sys::{Document, DomParser, Element, SupportedType};
+    use web_sys::{Document, Element};
 
     use super::figures::is_selected;
     use crate::islands::dom;
@@ -481,11 +485,7 @@ mod refresh {
     }
 
     fn put(html: &str) {
-        let Some(fresh) =
-            DomParser::new().ok().and_then(|parser| parser.parse_from_string(html, SupportedType::TextHtml).ok())
-        else {
-            return;
-        };
+        let Some(fresh) = dom::parse(html) else { return };
         for place in dom::all("[data-refresh]") {
             let Some(name) = place.get_attribute("data-refresh") else { continue };
             let Ok(Some(new)) = fresh.query_selector(&format!("[data-refresh=\"{name}\"]")) else { continue };
@@ -498,12 +498,17 @@ mod refresh {
                 }
             }
         }
+        // Charts that are new have to be found by the crosshair.
+        if let Ok(event) = web_sys::Event::new(dom::PAGE_RENEWED) {
+            let _ = window().dispatch_event(&event);
+        }
         findings(&fresh);
     }
 
     /// Nothing moves under the hand.
     fn is_touched(place: &Element) -> bool {
-        place.matches(":hover, :focus-within").unwrap_or(false) || is_selected(place)
+        let is_open = || place.query_selector(".hr-pop[open], .hr-tip[open], [data-pinned]").ok().flatten().is_some();
+        place.matches(":hover, :focus-within").unwrap_or(false) || is_selected(place) || is_open()
     }
 
     /// New findings are announced and counted, never pushed into the list: it changes when somebody asks for it.

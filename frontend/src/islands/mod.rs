@@ -4,6 +4,7 @@
 //! Islands stay small: they format durations but no dates (the tip of a chart repeats what the table says), leave JSON to the browser, and
 //! talk to the page through `data-*` attributes.
 
+mod answer_boxes;
 mod chart;
 mod copy_link;
 mod event_stream;
@@ -18,6 +19,7 @@ mod theme;
 #[cfg(feature = "hydrate")]
 mod dom;
 
+pub use answer_boxes::*;
 pub use chart::*;
 pub use copy_link::*;
 pub use event_stream::*;

@@ -23,8 +23,16 @@ mod canvas {
     use web_sys::{CanvasRenderingContext2d, Element, HtmlCanvasElement, HtmlElement, KeyboardEvent, MouseEvent};
 
     use crate::islands::{dom, live};
-    use crate::slotmap::{self, Detail, Layout, SlotState};
+    use crate::slotmap::{self, Detail, Grid, SlotState};
 
+    /// The closest look.
+    const MOST_ZOOM: f64 = 16.0;
+    /// The pointer rests so long on a slot before the server is asked about it.
+    const RESTS: std::time::Duration = std::time::Duration::from_millis(250);
+    /// Most slots of one act.
+    const MOST_OF_ACT: usize = 10_000;
+    /// A press that moves less is a click.
+    const CLICK_PX: f64 = 4.0;
     /// Time between two repaints.
     const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -40,6 +48,7 @@ mod canvas {
         draining: String,
         offline: String,
         hot: String,
+        accent: String,
     }
 
     struct Map {
@@ -49,10 +58,26 @@ mod canvas {
         paint: CanvasRenderingContext2d,
         cursor: HtmlElement,
         pool: String,
-        page: String,
         version: f64,
         states: Vec<SlotState>,
-        layout: Layout,
+        /// The group of each slot; empty without groups.
+        groups: Vec<u8>,
+        names: Vec<String>,
+        grid: Grid,
+        /// 1 shows all.
+        zoom: f64,
+        /// What part of the grid is seen when it is larger than the stage: its upper left corner.
+        offset: (f64, f64),
+        press: Option<Press>,
+        /// Distance of two fingers and the zoom when they came down.
+        pinch: Option<(f64, f64)>,
+        /// The slots chosen together, by number, and where choosing began.
+        picked: Vec<usize>,
+        anchor: Option<usize>,
+        /// What the server said about a slot.
+        told: Option<(usize, String)>,
+        /// The slot that the pointer or the keyboard is on.
+        on: Option<usize>,
         spotlight: Option<SlotState>,
         colours: Colours,
         /// The slot that the keyboard is on, from 0.
@@ -60,7 +85,18 @@ mod canvas {
         /// Digits typed so far.
         typed: String,
         dirty: BTreeSet<usize>,
+        /// All of it has to be painted again.
+        stale: bool,
         waits: bool,
+    }
+
+    /// A button or finger that is down.
+    struct Press {
+        from: (f64, f64),
+        offset: (f64, f64),
+        /// It picks slots instead of moving the map.
+        picks: bool,
+        moved: bool,
     }
 
     type Shared = Rc<RefCell<Map>>;
@@ -93,10 +129,20 @@ mod canvas {
         let attribute = |name: &str| stage.get_attribute(name).unwrap_or_default();
         let mut map = Map {
             pool: attribute("data-slots-stage"),
-            page: attribute("data-href"),
             version: attribute("data-version").parse().unwrap_or(0.0),
             spotlight: SlotState::parse(&attribute("data-spotlight")),
-            layout: Layout::fit(states.len(), 1, 1),
+            groups: slotmap::read_groups(&attribute("data-groups")),
+            names: attribute("data-group-names").lines().map(str::to_owned).collect(),
+            grid: Grid::fit(states.len(), &[], 1, 1),
+            zoom: 1.0,
+            offset: (0.0, 0.0),
+            press: None,
+            pinch: None,
+            picked: Vec::new(),
+            anchor: None,
+            told: None,
+            on: None,
+            stale: false,
             colours: Colours::default(),
             at: 0,
             typed: String::new(),
@@ -125,33 +171,242 @@ mod canvas {
             dom::listen(&query, "change", move |_: web_sys::Event| map.borrow_mut().fit());
         }
         let map = on();
-        dom::listen(&stage, "pointermove", move |event: MouseEvent| map.borrow().hover(&event));
-        let map = on();
-        dom::listen(&stage, "pointerleave", move |_: MouseEvent| map.borrow().rest());
-        let map = on();
-        dom::listen(&stage, "click", move |event: MouseEvent| {
-            let at = map.borrow().slot_under(&event);
-            if let Some(slot) = at {
-                map.borrow().open(slot);
-            }
+        dom::listen(&stage, "pointermove", move |event: MouseEvent| {
+            map.borrow_mut().hover(&event);
+            ask_soon(&map);
         });
         let map = on();
-        dom::listen(&stage, "focus", move |_: web_sys::Event| map.borrow_mut().go(None));
+        dom::listen(&stage, "pointerleave", move |_: MouseEvent| map.borrow_mut().rest());
         let map = on();
-        dom::listen(&stage, "blur", move |_: web_sys::Event| map.borrow().rest());
+        dom::listen(&stage, "focus", move |_: web_sys::Event| {
+            map.borrow_mut().go(None);
+            ask_soon(&map);
+        });
+        let map = on();
+        dom::listen(&stage, "blur", move |_: web_sys::Event| map.borrow_mut().rest());
         let map = on();
         dom::listen(&stage, "keydown", move |event: KeyboardEvent| {
-            let used = map.borrow_mut().key(&event);
+            let used = key(&map, &event);
             if used {
                 // The same keys mean other things to the rest of the page.
                 event.prevent_default();
                 event.stop_propagation();
             }
         });
+        wire_presses(shared, &stage);
+        wire_buttons(shared);
         let map = on();
         live::subscribe("slots", move |message| changed(&map, message));
         let map = on();
         live::subscribe("reset", move |_| read_again(&map));
+    }
+
+    /// Dragging moves a map that is larger than its stage; with Shift it picks slots. Two fingers zoom. The wheel scrolls the page.
+    fn wire_presses(shared: &Shared, stage: &HtmlElement) {
+        let on = || Rc::clone(shared);
+        let map = on();
+        dom::listen(stage, "pointerdown", move |event: MouseEvent| {
+            if event.button() == 0 {
+                map.borrow_mut().press(&event);
+            }
+        });
+        let map = on();
+        dom::listen(&window(), "pointermove", move |event: MouseEvent| {
+            let is_pressed = map.borrow().press.is_some();
+            if is_pressed {
+                map.borrow_mut().drag(&event);
+                later(&map);
+            }
+        });
+        let map = on();
+        dom::listen(&window(), "pointercancel", move |_: MouseEvent| map.borrow_mut().press = None);
+        let map = on();
+        dom::listen(&window(), "pointerup", move |event: MouseEvent| {
+            let Some(press) = map.borrow_mut().press.take() else { return };
+            if press.moved || map.borrow().pinch.is_some() {
+                return;
+            }
+            let at = map.borrow().slot_under(&event);
+            match at {
+                Some(slot) if press.picks => {
+                    map.borrow_mut().pick(slot, slot);
+                    later(&map);
+                }
+                Some(slot) => choose(&map, slot, false),
+                None => {}
+            }
+        });
+        let map = on();
+        dom::listen(stage, "touchstart", move |event: web_sys::Event| {
+            if let Some(distance) = finger_distance(&event) {
+                let zoom = map.borrow().zoom;
+                map.borrow_mut().pinch = Some((distance, zoom));
+            }
+        });
+        let map = on();
+        dom::listen(stage, "touchmove", move |event: web_sys::Event| {
+            let (Some(now), Some((distance, zoom))) = (finger_distance(&event), map.borrow().pinch) else { return };
+            event.prevent_default();
+            map.borrow_mut().zoom_to(zoom * now / distance.max(1.0));
+            later(&map);
+        });
+        let map = on();
+        dom::listen(stage, "touchend", move |event: web_sys::Event| {
+            if finger_distance(&event).is_none() {
+                map.borrow_mut().pinch = None;
+            }
+        });
+    }
+
+    /// How far two fingers are apart; `None` if there are not two.
+    fn finger_distance(event: &web_sys::Event) -> Option<f64> {
+        let touches = dom::member(event, "touches");
+        if dom::number(&touches, "length") != Some(2.0) {
+            return None;
+        }
+        let at = |finger: &str| {
+            let touch = dom::member(&touches, finger);
+            Some((dom::number(&touch, "clientX")?, dom::number(&touch, "clientY")?))
+        };
+        let ((x, y), (other_x, other_y)) = (at("0")?, at("1")?);
+        Some((x - other_x).hypot(y - other_y))
+    }
+
+    fn wire_buttons(shared: &Shared) {
+        let panel = shared.borrow().panel.clone();
+        let find = |selector: &str| panel.query_selector(selector).ok().flatten();
+        for (word, factor) in [("out", 0.5), ("in", 2.0), ("fit", 0.0)] {
+            let Some(button) = find(&format!("[data-slots-zoom=\"{word}\"]")) else { continue };
+            let map = Rc::clone(shared);
+            dom::listen(&button, "click", move |_: MouseEvent| {
+                let zoom = map.borrow().zoom * factor;
+                map.borrow_mut().zoom_to(zoom);
+                map.borrow_mut().fit();
+            });
+        }
+        if let Some(button) = find("[data-slots-copy]") {
+            let map = Rc::clone(shared);
+            dom::listen(&button, "click", move |_: MouseEvent| {
+                dom::copy(&slotmap::ranges(&map.borrow().picked), "Slot numbers copied");
+            });
+        }
+        if let Some(button) = find("[data-slots-drop]") {
+            let map = Rc::clone(shared);
+            dom::listen(&button, "click", move |_: MouseEvent| {
+                map.borrow_mut().drop_picked();
+                later(&map);
+                let _ = map.borrow().stage.focus();
+            });
+        }
+    }
+
+    /// Whether the key was used.
+    fn key(shared: &Shared, event: &KeyboardEvent) -> bool {
+        let opens = {
+            let mut map = shared.borrow_mut();
+            if event.key() == "Enter" && map.typed.is_empty() {
+                Some(map.at)
+            } else if map.key(event) {
+                None
+            } else {
+                return false;
+            }
+        };
+        match opens {
+            Some(slot) => choose(shared, slot, true),
+            None => ask_soon(shared),
+        }
+        later(shared);
+        true
+    }
+
+    /// Shows what is known about a slot below the map, and puts it into the address: the same page comes from the server.
+    fn choose(shared: &Shared, slot: usize, by_key: bool) {
+        let (address, panel) = {
+            let map = shared.borrow();
+            let any = map.stage.get_attribute("data-any").unwrap_or_default();
+            let address = map.stage.get_attribute("data-choose").unwrap_or_default();
+            (address.replace(&any, &(slot + 1).to_string()), map.panel.clone())
+        };
+        dom::set_address(&address);
+        dom::fetch_text(&address, move |html| {
+            let Some(fresh) = dom::parse(&html) else { return };
+            let (Ok(Some(new)), Ok(Some(place))) =
+                (fresh.query_selector("[data-slots-panel]"), panel.query_selector("[data-slots-panel]"))
+            else {
+                return;
+            };
+            place.set_inner_html(&new.inner_html());
+            if by_key
+                && let Ok(Some(section)) = place.query_selector("section")
+                && let Ok(section) = section.dyn_into::<HtmlElement>()
+            {
+                let _ = section.focus();
+            }
+        });
+    }
+
+    /// Asks the server about the slot that the pointer rests on: whose it is, how long, how long still, and what happened last.
+    fn ask_soon(shared: &Shared) {
+        let Some(slot) = shared.borrow().on else { return };
+        if shared.borrow().told.as_ref().is_some_and(|(of, _)| *of == slot) {
+            return;
+        }
+        let shared = Rc::clone(shared);
+        set_timeout(
+            move || {
+                let is_known = shared.borrow().told.as_ref().is_some_and(|(of, _)| *of == slot);
+                if shared.borrow().on != Some(slot) || is_known {
+                    return;
+                }
+                shared.borrow_mut().told = Some((slot, String::new()));
+                let address = format!("/api/v1{}/slots/{}", crate::url::pool_path(&shared.borrow().pool), slot + 1);
+                let shared = Rc::clone(&shared);
+                dom::fetch_text(&address, move |text| {
+                    let Ok(answer) = js_sys::JSON::parse(&text) else { return };
+                    let mut map = shared.borrow_mut();
+                    map.told = Some((slot, in_words(&answer)));
+                    if map.on == Some(slot) {
+                        map.tell("[data-slots-tip]", &map.words(slot));
+                    }
+                });
+            },
+            RESTS,
+        );
+    }
+
+    /// `tenant acme, held 3 m, 27 s left, on n-07, last: renew`
+    fn in_words(answer: &JsValue) -> String {
+        let slot = dom::member(answer, "slot");
+        let events = js_sys::Array::from(&dom::member(answer, "events"));
+        let last = events.get(0);
+        let time = |ms: f64| headroom_domain::format::duration(ms as i64);
+        let mut parts = Vec::new();
+        let claim = dom::text(&slot, "claim");
+        let tenant = events.iter().find(|event| !claim.is_empty() && dom::text(event, "claim") == claim);
+        if let Some(tenant) = tenant.map(|event| dom::text(&event, "tenant")).filter(|tenant| !tenant.is_empty()) {
+            parts.push(format!("tenant {tenant}"));
+        }
+        if let Some(held) = dom::number(&slot, "held_ms") {
+            parts.push(format!("held {}", time(held)));
+        }
+        match dom::number(&slot, "remaining_ms") {
+            Some(left) if left < 0.0 => parts.push(format!("lease over since {}", time(-left))),
+            Some(left) => parts.push(format!("{} left", time(left))),
+            None => {}
+        }
+        if let Some(work) = events.iter().find_map(|event| dom::number(&event, "work_ms")) {
+            parts.push(format!("last work {}", time(work)));
+        }
+        let node = dom::text(&slot, "node");
+        if !node.is_empty() {
+            parts.push(format!("on {node}"));
+        }
+        let kind = dom::text(&last, "kind");
+        if !kind.is_empty() {
+            parts.push(format!("last: {kind}"));
+        }
+        parts.join(", ")
     }
 
     /// Some slots changed, or too much to say.
@@ -179,15 +434,19 @@ mod canvas {
             }
         }
         map.write_counts();
-        later(shared, &mut map);
+        drop(map);
+        later(shared);
     }
 
     /// Repaints what changed, at most ten times a second.
-    fn later(shared: &Shared, map: &mut Map) {
-        if map.waits || map.dirty.is_empty() {
-            return;
+    fn later(shared: &Shared) {
+        {
+            let mut map = shared.borrow_mut();
+            if map.waits || (map.dirty.is_empty() && !map.stale) {
+                return;
+            }
+            map.waits = true;
         }
-        map.waits = true;
         let shared = Rc::clone(shared);
         set_timeout(
             move || {
@@ -204,9 +463,15 @@ mod canvas {
         let shared = Rc::clone(shared);
         dom::fetch_text(&address, move |text| {
             let Ok(answer) = js_sys::JSON::parse(&text) else { return };
-            let states = slotmap::read(&dom::text(&answer, "states"));
+            let mut states = slotmap::read(&dom::text(&answer, "states"));
             let mut map = shared.borrow_mut();
             map.version = dom::number(&answer, "version").unwrap_or(0.0);
+            // Whether its work is slow is known to the page only.
+            for (state, known) in states.iter_mut().zip(&map.states) {
+                if (*known, *state) == (SlotState::Hot, SlotState::Occupied) {
+                    *state = SlotState::Hot;
+                }
+            }
             map.states = states;
             map.write_counts();
             map.fit();
@@ -218,10 +483,15 @@ mod canvas {
         fn fit(&mut self) {
             let (width, height) = (self.stage.client_width().max(1) as u32, self.stage.client_height().max(1) as u32);
             let ratio = window().device_pixel_ratio().max(1.0);
-            self.layout = Layout::fit(self.states.len(), width, height);
+            let zoomed = |length: u32| (f64::from(length) * self.zoom) as u32;
+            self.grid = Grid::fit(self.states.len(), &self.groups, zoomed(width), zoomed(height));
+            self.offset = self.bounded(self.offset);
+            let is_larger = self.bounded((f64::MAX, f64::MAX)) != (0.0, 0.0);
+            let _ = self.stage.toggle_attribute_with_force("data-larger", is_larger);
             self.canvas.set_width((f64::from(width) * ratio) as u32);
             self.canvas.set_height((f64::from(height) * ratio) as u32);
-            let _ = self.paint.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
+            let (left, top) = self.offset;
+            let _ = self.paint.set_transform(ratio, 0.0, 0.0, ratio, -left * ratio, -top * ratio);
             if let Ok(Some(style)) = window().get_computed_style(&self.stage) {
                 let read = |name: &str| style.get_property_value(name).unwrap_or_default().trim().to_owned();
                 self.colours = Colours {
@@ -234,55 +504,174 @@ mod canvas {
                     draining: read("--hr-slot-drain"),
                     offline: read("--hr-slot-off"),
                     hot: read("--hr-chart-4"),
+                    accent: read("--hr-focus"),
                 };
                 self.paint.set_font(&format!("550 11px {}", read("--hr-font")));
             }
             if let Ok(Some(scale)) = self.panel.query_selector("[data-slots-scale]") {
-                let bundle = self.layout.bundle as i64;
+                let bundle = self.grid.bundle as i64;
                 let noun = if bundle == 1 { "slot" } else { "slots" };
                 scale.set_text_content(Some(&format!("1 box = {bundle} {noun}")));
             }
             self.dirty.clear();
-            self.paint.clear_rect(0.0, 0.0, f64::from(width), f64::from(height));
-            let all: Vec<usize> = (0..self.layout.boxes()).collect();
+            self.stale = false;
+            self.paint.clear_rect(left, top, f64::from(width), f64::from(height));
+            let all: Vec<usize> = (0..self.grid.len()).collect();
             self.paint_boxes(&all, &all);
+            self.paint_names();
             if document().active_element().as_ref() == Some(self.stage.as_ref()) {
-                self.put_cursor(self.layout.box_of(self.at));
+                self.put_cursor(self.grid.place_of(self.at));
             }
+        }
+
+        /// The nearest place that the map may be moved to.
+        fn bounded(&self, (x, y): (f64, f64)) -> (f64, f64) {
+            let pitch = f64::from(self.grid.pitch());
+            let room = |cells: usize, length: i32| (cells as f64 * pitch - f64::from(length)).max(0.0);
+            let right = room(self.grid.columns(), self.stage.client_width());
+            let bottom = room(self.grid.rows(), self.stage.client_height());
+            (x.clamp(0.0, right), y.clamp(0.0, bottom))
+        }
+
+        /// Looks closer or from farther away; what was in the middle stays there.
+        fn zoom_to(&mut self, zoom: f64) {
+            let zoom = zoom.clamp(1.0, MOST_ZOOM);
+            let middle = (f64::from(self.stage.client_width()) / 2.0, f64::from(self.stage.client_height()) / 2.0);
+            let seen = self.grid.at(self.offset.0 + middle.0, self.offset.1 + middle.1);
+            let seen = seen.and_then(|place| self.grid.slots_of(place).first().copied());
+            self.zoom = zoom;
+            self.fit();
+            if let Some(slot) = seen.filter(|_| zoom > 1.0) {
+                let (x, y) = self.grid.corner(self.grid.place_of(slot));
+                self.offset = self.bounded((f64::from(x) - middle.0, f64::from(y) - middle.1));
+            }
+            self.stale = true;
+        }
+
+        fn press(&mut self, event: &MouseEvent) {
+            let picks = event.shift_key();
+            if picks {
+                // Otherwise the browser selects text up to here.
+                event.prevent_default();
+                self.anchor = self.slot_under(event);
+            }
+            let from = (f64::from(event.client_x()), f64::from(event.client_y()));
+            self.press = Some(Press { from, offset: self.offset, picks, moved: false });
+        }
+
+        fn drag(&mut self, event: &MouseEvent) {
+            let Some(press) = self.press.as_mut() else { return };
+            let (x, y) = (f64::from(event.client_x()) - press.from.0, f64::from(event.client_y()) - press.from.1);
+            press.moved |= x.hypot(y) > CLICK_PX;
+            if !press.moved || self.pinch.is_some() {
+                return;
+            }
+            let (picks, offset) = (press.picks, press.offset);
+            if !picks {
+                self.offset = self.bounded((offset.0 - x, offset.1 - y));
+                self.stale = true;
+            } else if let (Some(from), Some(to)) = (self.anchor, self.slot_under(event)) {
+                self.pick(from, to);
+            }
+        }
+
+        /// Chooses all slots between two, as they lie on the map.
+        fn pick(&mut self, from: usize, to: usize) {
+            self.anchor = Some(from);
+            self.picked = self.grid.between(from, to);
+            self.stale = true;
+            let count = self.picked.len();
+            let noun = if count == 1 { "slot" } else { "slots" };
+            let text = format!("{} {noun}", headroom_domain::format::count(count as i64));
+            self.tell("[data-slots-picked-count]", &text);
+            self.tell("[data-slots-said]", &format!("{text} chosen"));
+            let ranges = slotmap::ranges(&self.picked);
+            for link in dom::all("[data-slots-act]").iter().filter(|link| self.panel.contains(Some(link))) {
+                let page = link.get_attribute("data-slots-act").unwrap_or_default();
+                let _ = link.set_attribute("href", &crate::url::with_query(&page, &[("slots", &ranges)]));
+                // A form takes so many at a time.
+                let _ = link.toggle_attribute_with_force("hidden", count > MOST_OF_ACT);
+            }
+            self.show_picked(true);
+        }
+
+        fn drop_picked(&mut self) {
+            self.picked.clear();
+            self.anchor = None;
+            self.stale = true;
+            self.show_picked(false);
+        }
+
+        fn show_picked(&self, shown: bool) {
+            if let Ok(Some(place)) = self.panel.query_selector("[data-slots-picked]") {
+                let _ = place.toggle_attribute_with_force("hidden", !shown);
+            }
+        }
+
+        /// The names of groups, each with its number of slots.
+        fn paint_names(&self) {
+            self.paint.set_fill_style_str(&self.colours.text);
+            self.paint.set_text_align("left");
+            self.paint.set_text_baseline("alphabetic");
+            for (end, group) in self.grid.heads() {
+                let count = self.groups.iter().filter(|of| usize::from(**of) == group).count();
+                let name = self.names.get(group).map_or("", String::as_str);
+                let text = format!("{name} · {}", headroom_domain::format::count(count as i64));
+                let y = f64::from(end) - 5.0;
+                let _ = self.paint.fill_text(&text, 0.0, y);
+            }
+        }
+
+        /// Whether any of a place is seen.
+        fn is_seen(&self, place: usize) -> bool {
+            let (x, y) = self.grid.corner(place);
+            let reach = f64::from(self.grid.pitch().max(self.grid.mark()));
+            let near = |at: u32, from: f64, length: i32| {
+                let at = f64::from(at) - from;
+                at > -reach && at < f64::from(length) + reach
+            };
+            near(x, self.offset.0, self.stage.client_width()) && near(y, self.offset.1, self.stage.client_height())
         }
 
         /// Slots are counted from 1 in the stream.
         fn set(&mut self, slot: usize, state: SlotState) {
             let Some(place) = slot.checked_sub(1).and_then(|index| self.states.get_mut(index)) else { return };
-            if *place != state {
+            // Whether its work is slow is not told here: a slot that stays in use stays hot until all is read again.
+            if *place != state && (*place, state) != (SlotState::Hot, SlotState::Occupied) {
                 *place = state;
-                self.dirty.insert(self.layout.box_of(slot - 1));
+                self.dirty.insert(self.grid.place_of(slot - 1));
+                if self.told.as_ref().is_some_and(|(of, _)| *of == slot - 1) {
+                    self.told = None;
+                }
             }
         }
 
         fn repaint(&mut self) {
             let changed = std::mem::take(&mut self.dirty);
-            if changed.len() * 4 > self.layout.boxes() {
+            if self.stale || changed.len() * 4 > self.grid.len() {
                 self.fit();
                 return;
             }
             let around = |boxes: &BTreeSet<usize>| -> BTreeSet<usize> {
-                boxes.iter().flat_map(|index| self.layout.around(*index)).collect()
+                boxes.iter().flat_map(|index| self.grid.around(*index)).collect()
             };
             // Marks reach over the edge of their box, so the neighbours' marks are painted again too.
             let boxes = around(&changed);
             let marks: Vec<usize> = around(&boxes).into_iter().collect();
             let boxes: Vec<usize> = boxes.into_iter().collect();
-            let pitch = f64::from(self.layout.pitch);
+            let pitch = f64::from(self.grid.pitch());
             for index in &boxes {
-                let (x, y) = self.layout.corner(*index);
+                let (x, y) = self.grid.corner(*index);
                 self.paint.clear_rect(f64::from(x), f64::from(y), pitch, pitch);
             }
             self.paint_boxes(&boxes, &marks);
+            if !self.groups.is_empty() {
+                self.paint_names();
+            }
         }
 
         fn shown(&self, index: usize) -> slotmap::Shown {
-            slotmap::shown(&self.states[self.layout.slots_of(index)])
+            slotmap::shown(self.grid.slots_of(index).iter().filter_map(|slot| self.states.get(*slot)).copied())
         }
 
         fn light(&self, state: SlotState) {
@@ -292,10 +681,12 @@ mod canvas {
 
         /// Boxes first, all of one colour together; what is unusual last, over everything.
         fn paint_boxes(&self, boxes: &[usize], marks: &[usize]) {
-            let side = f64::from(self.layout.pitch) - 1.0;
-            let shown: Vec<(usize, slotmap::Shown)> = boxes.iter().map(|index| (*index, self.shown(*index))).collect();
+            let side = f64::from(self.grid.pitch()) - 1.0;
+            let has_slots = |index: &&usize| !self.grid.slots_of(**index).is_empty() && self.is_seen(**index);
+            let shown: Vec<(usize, slotmap::Shown)> =
+                boxes.iter().filter(has_slots).map(|index| (*index, self.shown(*index))).collect();
             let corner = |index: usize| {
-                let (x, y) = self.layout.corner(index);
+                let (x, y) = self.grid.corner(index);
                 (f64::from(x), f64::from(y))
             };
             self.light(SlotState::Free);
@@ -320,14 +711,14 @@ mod canvas {
                     self.paint.fill_rect(x, y + side - height, side, height);
                 }
             }
-            if self.layout.detail() == Detail::Numbered {
+            if self.grid.detail() == Detail::Numbered {
                 for (index, box_) in &shown {
                     if !box_.state.is_anomaly() {
                         self.write_number(*index, corner(*index), side);
                     }
                 }
             }
-            for index in marks {
+            for index in marks.iter().filter(has_slots) {
                 let state = self.shown(*index).state;
                 if state.is_anomaly() {
                     self.light(state);
@@ -335,10 +726,23 @@ mod canvas {
                 }
             }
             self.paint.set_global_alpha(1.0);
+            if !self.picked.is_empty() {
+                self.paint.set_stroke_style_str(&self.colours.accent);
+                self.paint.set_line_width(2.0);
+                let is_picked = |index: &usize| {
+                    self.grid.slots_of(*index).first().is_some_and(|slot| self.picked.binary_search(slot).is_ok())
+                };
+                for (index, _) in shown.iter().filter(|(index, _)| is_picked(index)) {
+                    let (x, y) = corner(*index);
+                    self.paint.stroke_rect(x + 1.0, y + 1.0, side - 2.0, side - 2.0);
+                }
+                self.paint.set_line_width(1.0);
+            }
         }
 
         fn write_number(&self, index: usize, (x, y): (f64, f64), side: f64) {
-            let text = (index + 1).to_string();
+            let Some(slot) = self.grid.slots_of(index).first() else { return };
+            let text = (slot + 1).to_string();
             if text.len() as f64 * 6.5 > side - 2.0 {
                 return;
             }
@@ -350,13 +754,14 @@ mod canvas {
 
         /// Shapes, not only colours: a diamond, a ring, an arrow down, an upright notch.
         fn paint_mark(&self, state: SlotState, (x, y): (f64, f64), side: f64) {
-            let size = f64::from(self.layout.mark());
+            let size = f64::from(self.grid.mark());
             let (middle_x, middle_y) = (x + side / 2.0, y + side / 2.0);
             let (left, top) = (middle_x - size / 2.0, middle_y - size / 2.0);
             let paint = &self.paint;
             match state {
                 SlotState::Leaked => {
-                    let half = size / 2.0 + 0.5;
+                    // Its tips are thin: a diamond of seven pixels would look smaller than one.
+                    let half = size / 2.0 + 1.5;
                     // A rim of surface keeps the mark apart from what lies under it.
                     paint.set_fill_style_str(&self.colours.leaked);
                     paint.set_stroke_style_str(&self.colours.surface);
@@ -368,7 +773,7 @@ mod canvas {
                     paint.close_path();
                     paint.fill();
                     paint.stroke();
-                    if self.layout.detail() == Detail::Numbered {
+                    if self.grid.detail() == Detail::Numbered {
                         let arm = size / 5.0;
                         paint.set_line_width(2.0);
                         paint.begin_path();
@@ -425,19 +830,20 @@ mod canvas {
         fn slot_under(&self, event: &MouseEvent) -> Option<usize> {
             let rect = self.canvas.get_bounding_client_rect();
             let (x, y) = (f64::from(event.client_x()) - rect.left(), f64::from(event.client_y()) - rect.top());
-            self.layout.at(x, y).and_then(|index| self.first_of(index))
+            let place = self.grid.at(x + self.offset.0, y + self.offset.1);
+            place.and_then(|place| self.first_of(place))
         }
 
-        fn first_of(&self, index: usize) -> Option<usize> {
-            let slots = self.layout.slots_of(index);
-            let worst = slots.clone().max_by_key(|slot| (self.states[*slot].weight(), usize::MAX - slot));
-            worst.or(Some(slots.start)).filter(|slot| *slot < self.states.len())
+        fn first_of(&self, place: usize) -> Option<usize> {
+            let slots = self.grid.slots_of(place).iter().copied().filter(|slot| *slot < self.states.len());
+            slots.max_by_key(|slot| (self.states[*slot].weight(), usize::MAX - slot))
         }
 
-        fn hover(&self, event: &MouseEvent) {
+        fn hover(&mut self, event: &MouseEvent) {
             match self.slot_under(event) {
                 Some(slot) => {
-                    self.put_cursor(self.layout.box_of(slot));
+                    self.on = Some(slot);
+                    self.put_cursor(self.grid.place_of(slot));
                     self.tell("[data-slots-tip]", &self.words(slot));
                 }
                 None => self.rest(),
@@ -445,9 +851,11 @@ mod canvas {
         }
 
         /// Nothing is pointed at: the cursor goes back to the keyboard's place, or away.
-        fn rest(&self) {
+        fn rest(&mut self) {
+            self.on = None;
             if document().active_element().as_ref() == Some(self.stage.as_ref()) {
-                self.put_cursor(self.layout.box_of(self.at));
+                self.on = Some(self.at);
+                self.put_cursor(self.grid.place_of(self.at));
                 self.tell("[data-slots-tip]", &self.words(self.at));
             } else {
                 self.cursor.set_hidden(true);
@@ -456,8 +864,9 @@ mod canvas {
         }
 
         fn put_cursor(&self, index: usize) {
-            let (x, y) = self.layout.corner(index);
-            let style = format!("left:{x}px;top:{y}px;width:{0}px;height:{0}px", self.layout.pitch - 1);
+            let (x, y) = self.grid.corner(index);
+            let (x, y) = (f64::from(x) - self.offset.0, f64::from(y) - self.offset.1);
+            let style = format!("left:{x}px;top:{y}px;width:{0}px;height:{0}px", self.grid.pitch() - 1);
             let _ = self.cursor.set_attribute("style", &style);
             self.cursor.set_hidden(false);
         }
@@ -471,10 +880,13 @@ mod canvas {
         /// `Slot 4711, leaked, 6 m 12 s ago, tenant acme-search, row 12 of 40`
         fn words(&self, slot: usize) -> String {
             let Some(state) = self.states.get(slot) else { return String::new() };
-            let index = self.layout.box_of(slot);
+            let index = self.grid.place_of(slot);
             let mut text = format!("Slot {}, {}", slot + 1, state.slug());
+            let told = self.told.as_ref().filter(|(of, told)| *of == slot && !told.is_empty());
             // The table knows more about what is unusual.
-            if let Ok(Some(row)) = self.panel.query_selector(&format!("tr[data-slot=\"{}\"]", slot + 1)) {
+            if told.is_none()
+                && let Ok(Some(row)) = self.panel.query_selector(&format!("tr[data-slot=\"{}\"]", slot + 1))
+            {
                 if let Some(since) = row.query_selector("time").ok().flatten().and_then(|time| time.text_content()) {
                     text += &format!(", {since}");
                 }
@@ -482,11 +894,15 @@ mod canvas {
                     text += &format!(", tenant {tenant}");
                 }
             }
-            if self.layout.bundle > 1 {
+            if let Some((_, told)) = told {
+                text += ", ";
+                text += told;
+            }
+            if self.grid.bundle > 1 {
                 let shown = self.shown(index);
                 text += &format!(", in a box of {} slots, {} in use", shown.slots, shown.used);
             }
-            text + &format!(", row {} of {}", index / self.layout.columns + 1, self.layout.rows)
+            text + &format!(", row {} of {}", index / self.grid.columns() + 1, self.grid.rows())
         }
 
         /// Moves the keyboard's place (or stays) and says where it is.
@@ -495,10 +911,29 @@ mod canvas {
                 return;
             }
             self.at = to.unwrap_or(self.at).min(self.states.len() - 1);
-            self.put_cursor(self.layout.box_of(self.at));
+            self.on = Some(self.at);
+            self.bring_into_view();
+            self.put_cursor(self.grid.place_of(self.at));
             let words = self.words(self.at);
             self.tell("[data-slots-tip]", &words);
             self.tell("[data-slots-said]", &words);
+        }
+
+        /// Moves a map that is larger than its stage so that the keyboard's place is on it.
+        fn bring_into_view(&mut self) {
+            let (x, y) = self.grid.corner(self.grid.place_of(self.at));
+            let pitch = f64::from(self.grid.pitch());
+            let near = |at: u32, from: f64, length: i32| {
+                let at = f64::from(at);
+                from.min(at).max(at + pitch - f64::from(length))
+            };
+            let wanted =
+                (near(x, self.offset.0, self.stage.client_width()), near(y, self.offset.1, self.stage.client_height()));
+            let wanted = self.bounded(wanted);
+            if wanted != self.offset {
+                self.offset = wanted;
+                self.fit();
+            }
         }
 
         /// Whether the key was used.
@@ -514,11 +949,11 @@ mod canvas {
                 },
                 "Enter" => {
                     let typed = std::mem::take(&mut self.typed);
-                    match typed.parse::<usize>() {
-                        Ok(slot) if slot >= 1 => self.go(Some(slot - 1)),
-                        _ => self.open(self.at),
+                    if let Ok(slot @ 1..) = typed.parse::<usize>() {
+                        self.go(Some(slot - 1));
                     }
                 }
+                "Escape" if !self.picked.is_empty() => self.drop_picked(),
                 "Escape" if !self.typed.is_empty() => {
                     self.typed.clear();
                     self.go(None);
@@ -530,16 +965,16 @@ mod canvas {
                     self.tell("[data-slots-said]", &text);
                 }
                 other => {
-                    let Some(index) = self.layout.step(self.layout.box_of(self.at), other) else { return false };
-                    let slot = self.first_of(index);
+                    let Some(place) = self.grid.step(self.grid.place_of(self.at), other) else { return false };
+                    let (from, slot) = (self.anchor.unwrap_or(self.at), self.first_of(place));
                     self.go(slot);
+                    // With Shift the way between is picked.
+                    if let Some(to) = slot.filter(|_| event.shift_key()) {
+                        self.pick(from, to);
+                    }
                 }
             }
             true
-        }
-
-        fn open(&self, slot: usize) {
-            let _ = window().location().set_href(&format!("{}{}", self.page, slot + 1));
         }
     }
 }

@@ -11,8 +11,9 @@ pub struct DebugModel {
     pub pools: Vec<Named>,
     /// What the events and claims are filtered by.
     pub filter: DebugFilter,
-    /// Claim latency over time as a heatmap: the drawing is a picture of counts by time and latency, the table holds P50, P95, P99
-    /// and the number of claims per interval.
+    /// Answered claims by time and by how long the answer took; `None` if there were none.
+    pub answers: Option<AnswerMap>,
+    /// P50, P95 and P99 of the time to an answer, per interval.
     pub latency: ChartModel,
     /// Claims that were slow or rejected, newest first, at most 12.
     pub claims: Vec<ClaimRow>,
@@ -28,6 +29,49 @@ pub struct DebugModel {
     pub moves: ChartModel,
     /// Which node serves which shard.
     pub affinity: Affinity,
+}
+
+/// A heatmap of answered claims: time goes to the right, the time to an answer upwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerMap {
+    /// Starts of the columns.
+    pub columns: Vec<i64>,
+    /// Length of a column, milliseconds.
+    pub step_ms: i64,
+    /// Names of the rows, the fastest first.
+    pub rows: Vec<String>,
+    /// By row, then column: how many claims.
+    pub claims: Vec<Vec<i64>>,
+    /// The part that was chosen (`box=` in the address).
+    pub chosen: Option<ChosenBox>,
+}
+
+/// A part of the heatmap against the rest of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenBox {
+    /// First and last column that it touches.
+    pub columns: (usize, usize),
+    /// First and last row.
+    pub rows: (usize, usize),
+    /// Claims in it.
+    pub inside: i64,
+    /// Claims outside.
+    pub outside: i64,
+    /// What is more frequent inside, the most telling first, at most 8.
+    pub differences: Vec<Difference>,
+}
+
+/// Something that claims in a box have more often than others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// `node`, `tenant`, `shard` or `outcome`.
+    pub what: String,
+    /// Its value.
+    pub value: String,
+    /// Claims with it in the box.
+    pub inside: i64,
+    /// Claims with it outside.
+    pub outside: i64,
 }
 
 /// Filters of the page, as typed; empty is none.

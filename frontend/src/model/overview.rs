@@ -9,6 +9,8 @@ pub struct OverviewModel {
     pub pools_in_scope: i64,
     /// The cards, four: pool size, occupancy, saturation events, reservation waste.
     pub cards: Vec<StatCard>,
+    /// What the pools that give out their slots here say about this moment; `None` without such a pool, or where the range is past.
+    pub now: Option<NowBar>,
     /// Global occupancy over time: average, peak band, capacity changes as annotations.
     pub trend: ChartModel,
     /// The heaviest tenants by slot-hours, at most five.
@@ -90,4 +92,19 @@ pub struct TopTenant {
     pub quota_peak: Option<f64>,
     /// Fair share ÷ quota: the mark on the bar.
     pub fair_share: Option<f64>,
+}
+
+/// Figures of this moment, over the tracked pools in scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NowBar {
+    /// Slots held.
+    pub occupied: Option<i64>,
+    /// Slots there are.
+    pub capacity: Option<i64>,
+    /// Slots that can be claimed.
+    pub free: Option<i64>,
+    /// Claims that wait.
+    pub queued: Option<i64>,
+    /// Claims rejected in the last minute.
+    pub rejected_1m: Option<i64>,
 }

@@ -41,10 +41,64 @@ pub struct SlotMapModel {
     pub anomalies_total: i64,
     /// The state that is lit (`state=` in the address); the others are dimmed, and the table shows only it.
     pub spotlight: Option<SlotState>,
+    /// What the slots are grouped by (`by=` in the address); `None` is by number.
+    pub by: Option<GroupBy>,
+    /// Names of the groups, at most [`crate::slotmap::MOST_GROUPS`] and one for the rest.
+    pub groups: Vec<String>,
+    /// One letter per slot: `A` for the first group; empty without groups.
+    pub group_of: String,
+    /// The slot that was chosen (`sel=slot:4711` in the address).
+    pub chosen: Option<ChosenSlot>,
     /// When the state was read.
     pub as_of_ms: i64,
     /// Empty, stale, failed.
     pub state: PanelState,
+}
+
+/// What slots are grouped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupBy {
+    /// The node they were last used on.
+    Node,
+    /// The shard they serve.
+    Shard,
+    /// Who uses them.
+    Tenant,
+    /// Their state.
+    State,
+}
+
+impl GroupBy {
+    /// All, in the order they are offered.
+    pub const ALL: [Self; 4] = [Self::Node, Self::Shard, Self::Tenant, Self::State];
+
+    /// The word in addresses and on the page.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Shard => "shard",
+            Self::Tenant => "tenant",
+            Self::State => "state",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.word() == word)
+    }
+}
+
+/// The slot that was chosen on the map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChosenSlot {
+    /// What the table says about it.
+    pub row: SlotRow,
+    /// Held since.
+    pub claimed_ms: Option<i64>,
+    /// Its lease has so long left; negative if it is past.
+    pub remaining_ms: Option<i64>,
+    /// What happened to it last: kind and instant.
+    pub last_event: Option<(String, i64)>,
 }
 
 /// One slot in a table.

@@ -12,17 +12,18 @@ use crate::components::state::{empty, panel};
 use crate::components::table::carry;
 use crate::components::value::{ago, instant};
 use crate::components::waterfall::waterfall;
-use crate::islands::EventStream;
+use crate::islands::{AnswerBoxes, EventStream};
 use crate::live::micros;
 use crate::model::{
-    Affinity, ClaimRow, ClaimTraceModel, DebugModel, EVENT_KINDS, LeaseBar, Link, ShellModel, TraceModel,
+    Affinity, AnswerMap, ChosenBox, ClaimRow, ClaimTraceModel, DebugModel, EVENT_KINDS, LeaseBar, Link, ShellModel,
+    TraceModel,
 };
 use crate::url::{pool_path, with_query};
 
 /// `/debug`
 pub fn debug(shell: &ShellModel, model: &DebugModel) -> AnyView {
     let heading = match &model.pool {
-        Some(pool) => format!("Debug {}", pool.name),
+        Some(pool) => format!("Debug · {} · {}", pool.name, shell.filters.window()),
         None => "Debug".to_owned(),
     };
     let frame = Frame { section: Some("Debug"), sub: Some(scope_text(shell).into_any()), ..Frame::data(heading) };
@@ -38,13 +39,17 @@ pub fn debug(shell: &ShellModel, model: &DebugModel) -> AnyView {
     let content = view! {
         {listen(shell, Listening { topics: "live,log", pool, refreshes: false })}
         <nav class="hr-tabs" aria-label="Parts of this page">
-            <a href="#latency">"Claims"</a>
+            <a href="#answers">"Claims"</a>
             <a href="#events">"Events"</a>
             <a href="#leases">"Leases"</a>
             <a href="#moves">"Moves"</a>
             <a href="#affinity">"Affinity"</a>
         </nav>
         {filter_form(shell, model)}
+        <div class="hr-grid hr-grid--side">
+            {answer_map(shell, model.answers.as_ref())}
+            {different(shell, model)}
+        </div>
         <div class="hr-grid hr-grid--side">
             {chart_card(shell, &model.latency)}
             {claims(shell, &model.claims)}
@@ -55,7 +60,7 @@ pub fn debug(shell: &ShellModel, model: &DebugModel) -> AnyView {
             {leases(shell, model)}
         </div>
         {chart_card(shell, &model.moves)}
-        {affinity(&model.affinity)}
+        {affinity(shell, &model.affinity)}
     };
     document(shell, frame, content.into_any())
 }
@@ -89,7 +94,7 @@ fn filter_form(shell: &ShellModel, model: &DebugModel) -> AnyView {
     };
     view! {
         <form class="hr-tools hr-tools--fields" method="get" action=shell.path.clone() role="search" aria-label="Filter claims and events">
-            {carry(shell, &["pool", "kind", "who", "slot", "q"])}
+            {carry(shell, &["pool", "kind", "who", "slot", "q", "box"])}
             <div class="hr-field">
                 <label for="debug-pool">"Pool"</label>
                 <select class="hr-input" id="debug-pool" name="pool">{pools}</select>
@@ -104,6 +109,209 @@ fn filter_form(shell: &ShellModel, model: &DebugModel) -> AnyView {
             <button class="hr-btn" type="submit">{icon(shell, "filter")}"Filter"</button>
             {clear}
         </form>
+    }
+    .into_any()
+}
+
+/// Stands for the box in the address that chooses one.
+const ANY_BOX: &str = "999999999";
+
+/// Answered claims by time and latency. Each filled cell is a link that chooses it; with a script, dragging chooses several.
+fn answer_map(shell: &ShellModel, map: Option<&AnswerMap>) -> AnyView {
+    let body = match map {
+        Some(map) => answer_table(shell, map),
+        None => view! { <p class="hr-muted">"No claim was answered in this range."</p> }.into_any(),
+    };
+    view! {
+        <section class="hr-card" aria-labelledby="answers-title" id="answers">
+            <div class="hr-card__head">
+                <h2 id="answers-title">"Claims by how long they waited"</h2>
+                <span class="hr-card__sub">"from a claim to its decision; choose a part to compare it with the rest"</span>
+            </div>
+            {body}
+        </section>
+    }
+    .into_any()
+}
+
+fn answer_table(shell: &ShellModel, map: &AnswerMap) -> AnyView {
+    let most = map.claims.iter().flatten().copied().max().unwrap_or_default().max(1);
+    let time = |at: i64| shell.zone.local(at).format("%H:%M:%S").to_string();
+    let address = |value: &str| shell.url.replace(&shell.path, &[("box", value)]) + "#answers";
+    let labelled_every = map.columns.len().div_ceil(6).max(1);
+    let heads = map
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(column, at)| {
+            let text = time(*at);
+            let short = text.get(..5).unwrap_or_default().to_owned();
+            if column % labelled_every == 0 {
+                view! { <th scope="col" class="hr-answers__time">{short}</th> }.into_any()
+            } else {
+                view! { <th scope="col"><span class="hr-vh">{text}</span></th> }.into_any()
+            }
+        })
+        .collect_view();
+    let is_chosen = |row: usize, column: usize| {
+        map.chosen.as_ref().is_some_and(|chosen| {
+            (chosen.columns.0..=chosen.columns.1).contains(&column) && (chosen.rows.0..=chosen.rows.1).contains(&row)
+        })
+    };
+    // Seconds stand above milliseconds.
+    let rows = map
+        .rows
+        .iter()
+        .zip(&map.claims)
+        .enumerate()
+        .rev()
+        .map(|(row, (name, claims))| {
+            let cells = claims
+                .iter()
+                .zip(&map.columns)
+                .enumerate()
+                .map(|(column, (count, at))| {
+                    let chosen = is_chosen(row, column).then_some("");
+                    if *count == 0 {
+                        return view! { <td data-row=row data-column=column data-chosen=chosen></td> }.into_any();
+                    }
+                    // Few claims have to be told from none, so the steps are those of a logarithm.
+                    let step = (((*count as f64).ln_1p() / (most as f64).ln_1p()) * 9.0).ceil().clamp(1.0, 9.0);
+                    let href = address(&format!("{at}-{}.{row}-{row}", at + map.step_ms));
+                    let title = format!("{} claims, {name}, from {}", format::count(*count), time(*at));
+                    view! {
+                        <td data-row=row data-column=column data-chosen=chosen data-q=step.to_string() title=title>
+                            <a href=href draggable="false"><span class="hr-vh">{format::count(*count)}</span></a>
+                        </td>
+                    }
+                    .into_any()
+                })
+                .collect_view();
+            view! { <tr><th scope="row">{name.clone()}</th>{cells}</tr> }
+        })
+        .collect_view();
+    let steps = (1..=9).map(|step| view! { <i class=format!("hr-q{step}")></i> }).collect_view();
+    let starts = map.columns.first().copied().unwrap_or_default();
+    view! {
+        <div
+            class="hr-heat hr-answers"
+            role="group"
+            tabindex="0"
+            aria-labelledby="answers-title"
+            data-answers=address(ANY_BOX)
+            data-any=ANY_BOX
+            data-start=starts
+            data-step=map.step_ms
+        >
+            <table>
+                <caption class="hr-vh">{format!("Answered claims by time, per {}, and by how long the answer took", format::duration(map.step_ms))}</caption>
+                <thead><tr><th scope="col"><span class="hr-vh">"Time to the answer"</span></th>{heads}</tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+        <p class="hr-scale">
+            <span>"1"</span>
+            <span class="hr-scale__steps" aria-hidden="true">{steps}</span>
+            <span>{format!("{} claims per {}", format::count(most), format::duration(map.step_ms))}</span>
+        </p>
+        {box_form(shell, map)}
+        <AnswerBoxes/>
+    }
+    .into_any()
+}
+
+/// Choosing a part without a pointer.
+fn box_form(shell: &ShellModel, map: &AnswerMap) -> AnyView {
+    let last_column = map.columns.len().saturating_sub(1);
+    let (columns, rows) = map
+        .chosen
+        .as_ref()
+        .map_or(((0, last_column), (0, map.rows.len().saturating_sub(1))), |chosen| (chosen.columns, chosen.rows));
+    let time = |at: i64| shell.zone.local(at).format("%H:%M:%S").to_string();
+    let times = |chosen: usize, shift: i64| {
+        let option = |(index, at): (usize, &i64)| {
+            view! { <option value=at + shift selected=index == chosen>{time(at + shift)}</option> }
+        };
+        map.columns.iter().enumerate().map(option).collect_view()
+    };
+    let ranges = |chosen: usize| {
+        let option = |(index, name): (usize, &String)| {
+            view! { <option value=index selected=index == chosen>{name.clone()}</option> }
+        };
+        map.rows.iter().enumerate().map(option).collect_view()
+    };
+    view! {
+        <details class="hr-data">
+            <summary>{icon(shell, "chevron-right")}"Choose a part by its edges"</summary>
+            <form class="hr-tools hr-tools--fields" method="get" action=format!("{}#answers", shell.path)>
+                {carry(shell, &["box"])}
+                <div class="hr-field"><label for="box-from">"From"</label><select class="hr-input" id="box-from" name="from_ms">{times(columns.0, 0)}</select></div>
+                <div class="hr-field"><label for="box-to">"Until"</label><select class="hr-input" id="box-to" name="to_ms">{times(columns.1, map.step_ms)}</select></div>
+                <div class="hr-field"><label for="box-low">"Fastest"</label><select class="hr-input" id="box-low" name="low">{ranges(rows.0)}</select></div>
+                <div class="hr-field"><label for="box-high">"Slowest"</label><select class="hr-input" id="box-high" name="high">{ranges(rows.1)}</select></div>
+                <button class="hr-btn" type="submit">"Compare"</button>
+            </form>
+        </details>
+    }
+    .into_any()
+}
+
+/// What claims in the box have more often than the others.
+fn different(shell: &ShellModel, model: &DebugModel) -> AnyView {
+    let chosen = model.answers.as_ref().and_then(|map| map.chosen.as_ref());
+    let body = match chosen {
+        None => view! { <p class="hr-muted">"No part of the map is chosen. Choose a cell, or drag over several."</p> }
+            .into_any(),
+        Some(chosen) if chosen.inside == 0 => {
+            view! { <p class="hr-muted">"No claim was answered in this part."</p> }.into_any()
+        }
+        Some(chosen) if chosen.differences.is_empty() => {
+            view! { <p class="hr-muted">"Nothing is more frequent here than in the rest."</p> }.into_any()
+        }
+        Some(chosen) => differences(chosen),
+    };
+    let counts = chosen.map(|chosen| {
+        let (inside, outside) = (format::count(chosen.inside), format::count(chosen.outside));
+        let clear = shell.url.replace(&shell.path, &[("box", "")]) + "#answers";
+        view! {
+            <span class="hr-card__sub">
+                <span class="hr-dot">{format!("{inside} claims against {outside}")}</span>
+                <span class="hr-dot"><a href=clear>"Clear"</a></span>
+            </span>
+        }
+    });
+    view! {
+        <section class="hr-card" aria-labelledby="different-title" id="different">
+            <div class="hr-card__head"><h2 id="different-title">"What is different in the box"</h2>{counts}</div>
+            {body}
+        </section>
+    }
+    .into_any()
+}
+
+fn differences(chosen: &ChosenBox) -> AnyView {
+    let share = |part: i64, whole: i64| {
+        if whole > 0 { format::percent(part as f64 / whole as f64) } else { format::UNKNOWN.to_owned() }
+    };
+    let rows = chosen
+        .differences
+        .iter()
+        .map(|one| {
+            view! {
+                <tr>
+                    <th scope="row" class="hr-wraps">{format!("{} = {}", one.what, one.value)}</th>
+                    <td class="hr-num">{share(one.inside, chosen.inside)}</td>
+                    <td class="hr-num">{share(one.outside, chosen.outside)}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <table class="hr-table hr-table--plain hr-table--tight">
+            <caption class="hr-vh">"What claims in the chosen part have more often than the rest"</caption>
+            <thead><tr><th scope="col">"What"</th><th scope="col" class="hr-num">"In the box"</th><th scope="col" class="hr-num">"The rest"</th></tr></thead>
+            <tbody>{rows}</tbody>
+        </table>
     }
     .into_any()
 }
@@ -265,7 +473,7 @@ fn lease_bar(bar: &LeaseBar, most: i64) -> AnyView {
 }
 
 /// Rows are nodes, columns shards. The number is in each cell, so the colour is never alone.
-fn affinity(model: &Affinity) -> AnyView {
+fn affinity(shell: &ShellModel, model: &Affinity) -> AnyView {
     let body = if model.nodes.is_empty() || model.shards.is_empty() {
         view! { <p class="hr-muted">"No slot says on which node it is, or which shard it serves."</p> }.into_any()
     } else {
@@ -290,6 +498,7 @@ fn affinity(model: &Affinity) -> AnyView {
         }
         .into_any()
     };
+    let table = (!model.nodes.is_empty() && !model.shards.is_empty()).then(|| affinity_table(shell, model));
     let preferred =
         model.on_preferred.map(|share| format!("{} of the slots are where they prefer to be", format::percent(share)));
     view! {
@@ -299,7 +508,32 @@ fn affinity(model: &Affinity) -> AnyView {
                 <span class="hr-card__sub">{preferred.unwrap_or_else(|| "percent of a shard's slots on a node".to_owned())}</span>
             </div>
             {body}
+            {table}
         </section>
+    }
+    .into_any()
+}
+
+/// The same as rows, for whoever reads rather than looks.
+fn affinity_table(shell: &ShellModel, model: &Affinity) -> AnyView {
+    let rows = model.nodes.iter().zip(&model.share).flat_map(|(node, shares)| {
+        let known = model.shards.iter().zip(shares).filter_map(|(shard, share)| Some((shard, share.filter(|share| *share > 0.0)?)));
+        known.map(move |(shard, share)| {
+            view! { <tr><th scope="row">{node.clone()}</th><td>{shard.clone()}</td><td class="hr-num">{format::percent(share)}</td></tr> }
+        })
+    });
+    let rows = rows.collect_view();
+    view! {
+        <details class="hr-data">
+            <summary>{icon(shell, "chevron-right")}"Show as table"</summary>
+            <div class="hr-data__table" role="group" tabindex="0" aria-label="Shards by node">
+                <table class="hr-table hr-table--tight">
+                    <caption class="hr-vh">"Part of each shard's slots on each node"</caption>
+                    <thead><tr><th scope="col">"Node"</th><th scope="col">"Shard"</th><th scope="col" class="hr-num">"Of its slots"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </details>
     }
     .into_any()
 }

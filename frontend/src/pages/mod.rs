@@ -2,7 +2,7 @@
 //!
 //! Render with [`crate::render::document`]: `document(|| pages::overview(&shell, &model))`.
 
-mod act;
+pub(crate) mod act;
 mod admin;
 mod archive;
 mod audit;

@@ -188,10 +188,8 @@ fn vital(
     .into_any()
 }
 
-fn number(content: AnyView, unit: &'static str) -> AnyView {
-    let unit =
-        (!unit.is_empty()).then(|| view! { <span class="hr-stat__unit">{format!("{}{unit}", format::NNBSP)}</span> });
-    view! { <span class="hr-stat__num">{content}{unit}</span> }.into_any()
+fn number(content: AnyView) -> AnyView {
+    view! { <span class="hr-stat__num">{content}</span> }.into_any()
 }
 
 fn verdict(shell: &ShellModel, level: Option<bool>, text: String) -> AnyView {
@@ -223,7 +221,7 @@ fn occupied_card(shell: &ShellModel, vitals: &Vitals, as_of: &str) -> AnyView {
         .filter(|(_, capacity)| *capacity > 0)
         .map(|(occupied, capacity)| occupied as f64 / capacity as f64);
     let value = view! {
-        {number(live_count("occupied", None, vitals.occupied, "no pool is tracked"), "")}
+        {number(live_count("occupied", None, vitals.occupied, "no pool is tracked"))}
         <span class="hr-stat__aside">{live_count("free", None, vitals.free, "no pool is tracked")}" free"</span>
     };
     let level = crate::components::value::level(shell, Level::of(occupancy));
@@ -254,12 +252,15 @@ fn failures_card(shell: &ShellModel, vitals: &Vitals, as_of: &str) -> AnyView {
         </span>
         {spark_line(&vitals.rejected_spark, Unit::Count)}
     };
-    let value = number(live_count("rejected_1m", None, vitals.rejected_1m, "no pool is tracked"), "/min");
+    let value = view! {
+        {number(live_count("rejected_1m", None, vitals.rejected_1m, "no pool is tracked"))}
+        <span class="hr-stat__aside">"in the last minute"</span>
+    };
     vital(
         "vital-failures",
         "Allocation failures",
         shell.url.link_with("/debug", &[("kind", "reject")]),
-        value,
+        value.into_any(),
         judged,
         rest.into_any(),
     )
@@ -294,7 +295,7 @@ fn latency_card(shell: &ShellModel, vitals: &Vitals) -> AnyView {
         "no claims in the last minute",
     );
     let value = view! {
-        {number(p95, "")}
+        {number(p95)}
         <span class="hr-stat__aside">"P99 "{p99}</span>
     };
     let rest = view! { <span data-refresh="vital-waits" data-ticks="">{waits}</span>{spark_line(&vitals.claim_spark, Unit::Number)} };
@@ -319,7 +320,7 @@ fn reconciler_card(shell: &ShellModel, vitals: &Vitals) -> AnyView {
         "there was no pass yet",
     );
     let value = view! {
-        {number(live_count("reconciler.leaked", None, vitals.leaked, "no pool is tracked"), "")}
+        {number(live_count("reconciler.leaked", None, vitals.leaked, "no pool is tracked"))}
         <span class="hr-stat__aside">"leaked, last pass "{pass}" ago"</span>
     };
     let reclaim = live(
@@ -337,13 +338,16 @@ fn reconciler_card(shell: &ShellModel, vitals: &Vitals) -> AnyView {
         "nothing was committed",
     );
     let queue = live_count("store.queue", None, vitals.commit_queue, "nothing was committed");
-    let disk = live("store.disk_free", None, Figure::Percent, vitals.disk_free, "the database does not say");
+    // A database elsewhere does not say how much room it has.
+    let disk = vitals.disk_free.map(|free| {
+        view! { <span class="hr-dot">"disk "{live("store.disk_free", None, Figure::Percent, Some(free), "")}" free"</span> }
+    });
     let rest = view! {
         <span>
             <span class="hr-dot">"reclaim P95 "{reclaim}</span>
             <span class="hr-dot">"commit P95 "{commit}</span>
             <span class="hr-dot">"queue "{queue}</span>
-            <span class="hr-dot">"disk "{disk}" free"</span>
+            {disk}
         </span>
     };
     let href = shell.url.link_with("/debug", &[("kind", "reconcile")]);
@@ -366,7 +370,7 @@ fn pool_choice(shell: &ShellModel, model: &OnCallModel) -> Option<AnyView> {
     Some(
         view! {
             <form class="hr-slots__choice" method="get" action=format!("{}#slots", shell.path)>
-                {carry(shell, &["map", "state"])}
+                {carry(shell, &["map", "state", "sel"])}
                 <select class="hr-input" name="map" aria-label="Pool of the map">{options}</select>
                 <button class="hr-btn" type="submit">"Show"</button>
             </form>

@@ -6,12 +6,13 @@ use leptos::prelude::*;
 use crate::components::bar::{Bullet, bullet};
 use crate::components::chart::chart_card;
 use crate::components::heatmap::heatmap_card;
+use crate::components::live::{Listening, listen, live_count};
 use crate::components::shell::{Frame, document, scope_text};
 use crate::components::stat::stat_card;
 use crate::components::state::{Tone, note, panel, strip};
 use crate::components::table::csv;
 use crate::components::value::{or_unknown, percent};
-use crate::model::{OverviewModel, PanelState, ShellModel, TopTenant};
+use crate::model::{NowBar, OverviewModel, PanelState, ShellModel, TopTenant};
 use crate::url::{pool_path, tenant_path};
 
 /// `/overview`
@@ -22,14 +23,31 @@ pub fn overview(shell: &ShellModel, model: &OverviewModel) -> AnyView {
         {note(shell, &model.completeness)}
         {first_step(shell, &model.completeness)}
         {over_capacity(shell, model)}
-        <div class="hr-cards">{cards}</div>
+        {model.now.as_ref().map(|now| now_bar(shell, now))}
+        <div class="hr-cards" data-refresh="overview-cards" data-ticks="">{cards}</div>
         <div class="hr-grid hr-grid--side">
-            {chart_card(shell, &model.trend)}
+            <div class="hr-fills" data-refresh="overview-trend" data-ticks="">{chart_card(shell, &model.trend)}</div>
             {top_tenants(shell, model)}
         </div>
         {heatmap_card(shell, &model.heatmap)}
     };
     document(shell, frame, content.into_any())
+}
+
+/// This moment, kept current; the cards below are about the range.
+fn now_bar(shell: &ShellModel, now: &NowBar) -> AnyView {
+    let figure = |name, value| live_count(name, None, value, "nothing was heard yet");
+    view! {
+        {listen(shell, Listening { topics: "live", pool: String::new(), refreshes: true })}
+        <p class="hr-livebar">
+            <span class="hr-dot">"Now: "{figure("occupied", now.occupied)}" of "{figure("capacity", now.capacity)}" slots held in tracked pools"</span>
+            <span class="hr-dot">{figure("free", now.free)}" free"</span>
+            <span class="hr-dot">{figure("queued", now.queued)}" waiting"</span>
+            <span class="hr-dot">{figure("rejected_1m", now.rejected_1m)}" rejected/min"</span>
+            <span class="hr-dot"><a href=shell.url.link("/oncall")>"On-call"</a></span>
+        </p>
+    }
+    .into_any()
 }
 
 /// Where nothing is known yet: what to do first.

@@ -4,17 +4,19 @@
 //! told by the number of the last event; only then are events and slots read. Slots are told with their present state, not as
 //! what changed: a message that is lost is made up for by the next one about the same slot.
 
+use super::slots::{is_noticed, noticed};
 use super::{App, AppError, Result, pools};
 use crate::allocator::PoolFigures;
 use headroom_domain::Millis;
 use headroom_domain::access::Action;
 use headroom_domain::allocation::{Service, Stored};
-use headroom_domain::lease::Mode;
+use headroom_domain::lease::{EventKind, Mode};
 use headroom_store::slot_event::{self, SlotEvent, Wanted};
 use headroom_store::{owner, slot};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// A follower looks this often whether anything happened.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
@@ -146,7 +148,7 @@ pub struct LogEvent {
     reason: Option<String>,
     work_ms: Option<i32>,
     wait_ms: Option<i32>,
-    claim: Option<uuid::Uuid>,
+    claim: Option<Uuid>,
     trace: Option<String>,
 }
 
@@ -164,18 +166,18 @@ impl From<SlotEvent> for LogEvent {
             work_ms: event.work_ms,
             wait_ms: event.wait_ms,
             claim: event.claim,
-            trace: event.trace.map(|bytes| {
-                uuid::Uuid::from_slice(&bytes).map_or_else(|_| String::new(), |id| id.simple().to_string())
-            }),
+            trace: event
+                .trace
+                .map(|bytes| Uuid::from_slice(&bytes).map_or_else(|_| String::new(), |id| id.simple().to_string())),
         }
     }
 }
 
-/// A slot's state in one letter, at an instant.
-pub fn letter(slot: &Stored, now: Millis) -> char {
+/// A slot's state in one letter, at an instant. `asked_to_end` is whether its holder was.
+pub fn letter(slot: &Stored, asked_to_end: bool, now: Millis) -> char {
     match (&slot.held, slot.service) {
         (Some(held), _) if held.expires_at <= now => 'l',
-        (Some(_), Service::In) => 'o',
+        (Some(_), Service::In) if !asked_to_end => 'o',
         (Some(_), _) => 'd',
         (None, Service::In) => '.',
         (None, _) => 'x',
@@ -197,6 +199,8 @@ pub struct Follower {
     read_all: Option<Instant>,
     checked: Instant,
     missed: BTreeSet<(i32, u32)>,
+    /// Claims whose holders were asked to end, by pool.
+    noticed: BTreeMap<i32, BTreeSet<Uuid>>,
     log: Vec<LogEvent>,
 }
 
@@ -235,6 +239,7 @@ impl App {
             read_all: None,
             checked: Instant::now(),
             missed: BTreeSet::new(),
+            noticed: BTreeMap::new(),
             log: Vec::new(),
         })
     }
@@ -294,6 +299,10 @@ impl Follower {
                 if let Some(number) = event.slot.and_then(|slot| u32::try_from(slot).ok()) {
                     self.missed.insert((event.pool, number));
                 }
+                if event.kind == EventKind::Drain {
+                    // A notice is about a claim, so no slot of it is named: all are looked at again.
+                    self.read_all = None;
+                }
                 if self.topics.log && self.app.caller().tenants.is_none() && self.app.caller().may(Action::Debug) {
                     self.log.push(event.into());
                 }
@@ -321,11 +330,13 @@ impl Follower {
         let missed = std::mem::take(&mut self.missed);
         for (slug, key) in self.pools.clone() {
             let stored = if all {
+                self.noticed.insert(key, noticed(conn, key, now).await?);
                 slot::of_pool(conn, key).await?
             } else {
                 let numbers: Vec<u32> = missed.iter().filter(|(pool, _)| *pool == key).map(|(_, n)| *n).collect();
                 slot::some(conn, key, &numbers).await?
             };
+            let claims = self.noticed.entry(key).or_default();
             let picture = self.pictures.entry(key).or_default();
             let first = picture.is_empty();
             let mut changes = Vec::new();
@@ -334,7 +345,7 @@ impl Follower {
                 if picture.len() <= place {
                     picture.resize(place + 1, '?');
                 }
-                let state = letter(one, now);
+                let state = letter(one, is_noticed(one, claims), now);
                 let is_news = missed.contains(&(key, one.number)) || (!first && picture[place] != state);
                 picture[place] = state;
                 if is_news {

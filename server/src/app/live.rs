@@ -18,7 +18,7 @@ use headroom_store::claim_trace::{self, ClaimTrace};
 use headroom_store::owner::{self, Rules};
 use headroom_store::pool::{CapacityStep, Pool};
 use headroom_store::slot::{self, Holding};
-use headroom_store::slot_event::{self, Interval, SlotEvent, Wanted, Work};
+use headroom_store::slot_event::{self, AnswerBox, Answers, Contrast, Interval, SlotEvent, Wanted, Work};
 use headroom_store::tenant::Tenant;
 use headroom_store::{live, pool, tenant};
 use sqlx::{PgConnection, PgPool};
@@ -127,6 +127,8 @@ pub struct SlotsNow {
     pub watched: Watched,
     /// Its slots by number, without those beyond its size that were never used again.
     pub slots: Vec<Stored>,
+    /// Numbers of those whose holder was asked to end.
+    pub noticed: BTreeSet<u32>,
     /// P95 of the work of the last minutes by slot, milliseconds; of slots that may be seen.
     pub work: HashMap<u32, f64>,
     /// Slots that are far slower than their peers.
@@ -138,7 +140,8 @@ pub struct SlotsNow {
 impl SlotsNow {
     /// A slot's state as a letter: `.` free, `o` occupied, `d` draining, `l` leaked, `h` hot, `x` out of service.
     pub fn letter(&self, slot: &Stored) -> char {
-        let drains = self.watched.rules.mode == Mode::Draining || slot.service != Service::In;
+        let is_leaving = self.noticed.contains(&slot.number) || slot.service != Service::In;
+        let drains = self.watched.rules.mode == Mode::Draining || is_leaving;
         match &slot.held {
             Some(held) if held.expires_at <= self.now => 'l',
             Some(_) if drains => 'd',
@@ -187,6 +190,21 @@ pub struct Closely {
     pub step_ms: Millis,
     /// Changes of its capacity in the window, oldest first.
     pub steps: Vec<CapacityStep>,
+    /// Its answers by interval of `answers_ms` and by time.
+    pub answers: Vec<Answers>,
+    /// Length of such an interval.
+    pub answers_ms: Millis,
+    /// What the claims of the chosen box have in common; `None` without a box.
+    pub contrasts: Option<(AnswerBox, Vec<Contrast>)>,
+}
+
+/// Intervals of a window: of its lines, and of its heatmap.
+#[derive(Debug, Clone, Copy)]
+pub struct Steps {
+    /// Of lines and bars.
+    pub lines_ms: Millis,
+    /// Of the heatmap of answers.
+    pub answers_ms: Millis,
 }
 
 impl App {
@@ -324,7 +342,7 @@ impl App {
     /// A tracked pool slot by slot. A metered one is a conflict.
     pub async fn slots_now(&self, slug: &str) -> Result<SlotsNow> {
         self.require(Action::See)?;
-        let (found, slots, now, version) = self.slots(slug).await?;
+        let super::slots::PoolSlots { pool: found, stored: slots, noticed, now, version } = self.slots(slug).await?;
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
         let watched = self.watched(conn, Some(&[found.key]), now).await?.pop();
@@ -342,7 +360,7 @@ impl App {
         let last = slots.iter().rposition(|slot| slot.held.is_some() || slot.service != Service::Out);
         let slots = slots.into_iter().take(last.map_or(0, |last| last + 1)).collect();
         let hot = hot.into_iter().map(|slot| slot.slot).filter(|slot| work.contains_key(slot)).collect();
-        Ok(SlotsNow { now, version, watched, slots, work, hot, names })
+        Ok(SlotsNow { now, version, watched, slots, noticed, work, hot, names })
     }
 
     /// P95 of one slot's work of the last hour by minute, with gaps.
@@ -366,7 +384,8 @@ impl App {
         slug: &str,
         window: &Window,
         filter: &EventFilter,
-        step_ms: Millis,
+        Steps { lines_ms: step_ms, answers_ms }: Steps,
+        chosen: Option<AnswerBox>,
     ) -> Result<Closely> {
         self.require(Action::Debug)?;
         let slots = self.slots_now(slug).await?;
@@ -397,7 +416,12 @@ impl App {
         let intervals = slot_event::intervals(conn, key, tenant.as_deref(), range, step_ms).await?;
         let mut steps = pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default();
         steps.retain(|step| (window.from_ms..window.to_ms).contains(&step.from_ms));
-        Ok(Closely { slots, events, claims, intervals, step_ms, steps })
+        let answers = slot_event::answers(conn, key, tenant.as_deref(), range, answers_ms).await?;
+        let contrasts = match chosen {
+            Some(chosen) => Some((chosen, slot_event::contrasts(conn, key, tenant.as_deref(), range, chosen).await?)),
+            None => None,
+        };
+        Ok(Closely { slots, events, claims, intervals, step_ms, steps, answers, answers_ms, contrasts })
     }
 
     /// The way of a claim, or of all claims of a trace.

@@ -23,6 +23,8 @@ const MAX_REASON: usize = 500;
 const LONGEST_CUT_MS: Millis = DAY_MS;
 /// Most slots of one act.
 const MOST_OF_ACT: i64 = 10_000;
+/// An event of a notice may be so much older than the notice: it was decided before it was written.
+const NOTICE_LAG_MS: Millis = 5_000;
 /// Figures older than this are not about now.
 pub const FIGURES_FRESH_MS: Millis = 5_000;
 /// Most events of one answer.
@@ -88,6 +90,21 @@ pub struct Preview {
     pub leases: usize,
     /// What one should know before.
     pub warnings: Vec<String>,
+}
+
+/// The slots of a pool at an instant.
+#[derive(Debug)]
+pub struct PoolSlots {
+    /// The pool.
+    pub pool: Pool,
+    /// Its slots by number.
+    pub stored: Vec<Stored>,
+    /// Numbers of those whose holder was asked to end.
+    pub noticed: BTreeSet<u32>,
+    /// The instant.
+    pub now: Millis,
+    /// Number of the last event that is in it.
+    pub version: i64,
 }
 
 impl App {
@@ -184,19 +201,20 @@ impl App {
         Ok(read.collect())
     }
 
-    /// The slots of a tracked pool as they are stored, the instant of that, and the number of the last event that is in it. Who sees some tenants only learns that others'
-    /// slots are held, and no more.
-    pub async fn slots(&self, slug: &str) -> Result<(Pool, Vec<Stored>, Millis, i64)> {
+    /// The slots of a tracked pool. Who sees some tenants only learns that others' slots are held, and no more.
+    pub async fn slots(&self, slug: &str) -> Result<PoolSlots> {
         self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let found = pools::find(&mut conn, &self.caller, slug).await?;
         let now = headroom_store::now(&mut conn).await?;
         let version = slot_event::newest(&mut conn).await?;
         let mut stored = slot::of_pool(&mut conn, found.key).await?;
+        let claims = noticed(&mut conn, found.key, now).await?;
+        let noticed = stored.iter().filter(|slot| is_noticed(slot, &claims)).map(|slot| slot.number).collect();
         for held in stored.iter_mut().filter_map(|slot| slot.held.as_mut()) {
             self.hide(held);
         }
-        Ok((found, stored, now, version))
+        Ok(PoolSlots { pool: found, stored, noticed, now, version })
     }
 
     fn hide(&self, held: &mut headroom_domain::allocation::Held) {
@@ -207,8 +225,8 @@ impl App {
         }
     }
 
-    /// One slot, its last events, and the instant of that.
-    pub async fn slot(&self, slug: &str, number: i64) -> Result<(Pool, Stored, Vec<SlotEvent>, Millis)> {
+    /// One slot, whether its holder was asked to end, its last events, and the instant of that.
+    pub async fn slot(&self, slug: &str, number: i64) -> Result<(Stored, bool, Vec<SlotEvent>, Millis)> {
         self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let found = pools::find(&mut conn, &self.caller, slug).await?;
@@ -219,6 +237,7 @@ impl App {
         };
         let not_found = || AppError::NotFound { what: "slot", slug: format!("{slug}#{number}"), suggestion: None };
         let mut stored = stored.ok_or_else(not_found)?;
+        let asked_to_end = is_noticed(&stored, &noticed(&mut conn, found.key, now).await?);
         if let Some(held) = stored.held.as_mut() {
             self.hide(held);
         }
@@ -231,7 +250,7 @@ impl App {
             ..Wanted::default()
         };
         let events = slot_event::list(&mut conn, &wanted).await?;
-        Ok((found, stored, events, now))
+        Ok((stored, asked_to_end, events, now))
     }
 
     /// Events of slots, newest first, of what the caller may see.
@@ -533,6 +552,19 @@ fn beside(stored: &[Stored], slots: &[u32]) -> usize {
     let held = || stored.iter().filter_map(|slot| Some((slot.number, slot.held.as_ref()?.claim)));
     let claims: BTreeSet<Uuid> = held().filter(|(number, _)| slots.contains(number)).map(|(_, claim)| claim).collect();
     held().filter(|(number, claim)| claims.contains(claim) && !slots.contains(number)).count()
+}
+
+/// Claims whose holders were asked to end and still have time to. Who decides about the pool knows notices; everybody else learns
+/// of them by their events.
+pub(super) async fn noticed(conn: &mut PgConnection, pool: i32, now: Millis) -> Result<BTreeSet<Uuid>> {
+    let rules = owner::rules(conn, Some(&[pool])).await?;
+    let grace_ms = rules.first().map_or(0, |rules| rules.policy.grace_ms);
+    Ok(slot_event::noticed(conn, pool, now - grace_ms - NOTICE_LAG_MS).await?)
+}
+
+/// Whether the holder of a slot was asked to end.
+pub(super) fn is_noticed(slot: &Stored, claims: &BTreeSet<Uuid>) -> bool {
+    slot.held.as_ref().is_some_and(|held| claims.contains(&held.claim))
 }
 
 fn metered(slug: &str) -> AppError {

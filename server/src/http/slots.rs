@@ -4,7 +4,7 @@ use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query, given};
 use crate::allocator::PoolFigures;
 use crate::app::follow::letter;
-use crate::app::slots::{Act, MAX_EVENTS};
+use crate::app::slots::{Act, MAX_EVENTS, PoolSlots};
 use crate::app::{App, AppError};
 use headroom_domain::Millis;
 use headroom_domain::allocation::{Service, Stored};
@@ -80,8 +80,8 @@ pub async fn set_policy(
 }
 
 /// A slot's state in one word and one letter.
-fn state_of(slot: &Stored, now: Millis) -> (&'static str, char) {
-    let letter = letter(slot, now);
+fn state_of(slot: &Stored, asked_to_end: bool, now: Millis) -> (&'static str, char) {
+    let letter = letter(slot, asked_to_end, now);
     let word = match letter {
         'l' => "leaked",
         'o' => "occupied",
@@ -130,11 +130,11 @@ pub struct SlotOut {
     pub node: Option<String>,
 }
 
-fn slot_out(slot: &Stored, now: Millis) -> SlotOut {
+fn slot_out(slot: &Stored, asked_to_end: bool, now: Millis) -> SlotOut {
     let held = slot.held.as_ref().filter(|held| !held.claim.is_nil());
     SlotOut {
         slot: slot.number,
-        state: state_of(slot, now).0,
+        state: state_of(slot, asked_to_end, now).0,
         fence: slot.fence,
         claim: held.map(|held| held.claim),
         holder: held.map(|held| held.holder.clone()),
@@ -149,14 +149,21 @@ fn slot_out(slot: &Stored, now: Millis) -> SlotOut {
 #[utoipa::path(get, path = "/api/v1/pools/{pool}/slots", tag = "slots", params(("pool" = String, Path, description = "slug", example = "ingress-eu")),
     responses((status = 200, body = SlotsOut), (status = 404, body = ProblemBody)))]
 pub async fn list(app: App, Path(pool): Path<String>) -> Result<Json<SlotsOut>, ApiError> {
-    let (_, stored, now, version) = app.slots(&pool).await?;
-    let stands_out = |slot: &&Stored| !matches!(state_of(slot, now).1, '.' | 'o');
+    let PoolSlots { stored, noticed, now, version, .. } = app.slots(&pool).await?;
+    let is_noticed = |slot: &Stored| noticed.contains(&slot.number);
+    let letter = |slot: &Stored| state_of(slot, is_noticed(slot), now).1;
+    let stands_out = |slot: &&Stored| !matches!(letter(slot), '.' | 'o');
     Ok(Json(SlotsOut {
         at: rfc3339(now),
         version,
         capacity: stored.iter().filter(|slot| slot.service == Service::In).count(),
-        states: stored.iter().map(|slot| state_of(slot, now).1).collect(),
-        anomalies: stored.iter().filter(stands_out).take(1_000).map(|slot| slot_out(slot, now)).collect(),
+        states: stored.iter().map(letter).collect(),
+        anomalies: stored
+            .iter()
+            .filter(stands_out)
+            .take(1_000)
+            .map(|slot| slot_out(slot, is_noticed(slot), now))
+            .collect(),
     }))
 }
 
@@ -174,8 +181,11 @@ pub struct SlotDetailOut {
     params(("pool" = String, Path, description = "slug", example = "ingress-eu"), ("slot" = i64, Path, description = "number, from 1", example = 1)),
     responses((status = 200, body = SlotDetailOut), (status = 404, body = ProblemBody)))]
 pub async fn get(app: App, Path((pool, slot)): Path<(String, i64)>) -> Result<Json<SlotDetailOut>, ApiError> {
-    let (_, stored, events, now) = app.slot(&pool, slot).await?;
-    Ok(Json(SlotDetailOut { slot: slot_out(&stored, now), events: events.into_iter().map(EventOut::from).collect() }))
+    let (stored, asked_to_end, events, now) = app.slot(&pool, slot).await?;
+    Ok(Json(SlotDetailOut {
+        slot: slot_out(&stored, asked_to_end, now),
+        events: events.into_iter().map(EventOut::from).collect(),
+    }))
 }
 
 /// What a pool looks like now, as the server that decides about it told last.

@@ -7,7 +7,7 @@ use super::shell::{Spec, shell};
 use super::slot::{hex, log_row};
 use super::trace::{id_of, trace_of};
 use super::visit::Visit;
-use crate::app::live::{Closely, EventFilter, SlotsNow};
+use crate::app::live::{Closely, EventFilter, SlotsNow, Steps};
 use crate::app::window::Window;
 use crate::app::{App, AppError, Result};
 use crate::charts::{Annotation, Axis, ChartSpec, Colour, Line, Mark, Point, Unit, Variant};
@@ -18,14 +18,22 @@ use headroom_domain::format;
 use headroom_domain::lease::EventKind;
 use headroom_domain::series::chart_step;
 use headroom_frontend::model::{
-    Affinity, ChartModel, ClaimRow, DebugFilter, DebugModel, FilterSet, LeaseBar, Link, PanelState,
+    Affinity, AnswerMap, ChartModel, ChosenBox, ClaimRow, DebugFilter, DebugModel, Difference, FilterSet, LeaseBar,
+    Link, PanelState,
 };
 use headroom_frontend::{pages, routes::RailEntry};
-use headroom_store::slot_event::{Interval, SlotEvent};
+use headroom_store::slot_event::{AnswerBox, Contrast, Interval, LATENCY_EDGES_MS, SlotEvent};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Points of a chart.
 const POINTS: usize = 120;
+/// Columns of the heatmap, about, and at most.
+const COLUMNS: usize = 40;
+const MOST_COLUMNS: usize = 60;
+/// Differences named beside the heatmap.
+const DIFFERENCES: usize = 8;
+/// A share that is higher by less says nothing.
+const TELLING: f64 = 0.02;
 /// Claims in the list.
 const CLAIMS: usize = 12;
 /// A claim that waited for longer is slow (M6).
@@ -48,7 +56,7 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
         rail: Some(RailEntry::Debug),
         honoured: FilterSet { range: true, ..FilterSet::NONE },
         default_from: "now-15m",
-        view: &["kind", "who", "slot", "q"],
+        view: &["kind", "who", "slot", "q", "box"],
     };
     let (shell, window) = shell(app, visit, spec).await?;
     let tracked = app.tracked(None).await?;
@@ -59,6 +67,7 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
     let mut model = DebugModel {
         pool: None,
         pools: tracked.iter().map(named).collect(),
+        answers: None,
         latency: empty("latency", "Claim latency"),
         claims: Vec::new(),
         trace: None,
@@ -71,15 +80,17 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
     };
     if let Some(one) = asked.or(tracked.first()) {
         let slug = one.pool.fields.slug.as_str();
-        let step_ms = chart_step(window.span_ms(), POINTS);
+        let steps =
+            Steps { lines_ms: chart_step(window.span_ms(), POINTS), answers_ms: answers_step(window.span_ms()) };
+        let chosen = box_of(visit, &window);
         model.pool = Some(named(one));
-        let found = app.look_closely(slug, &window, &read(&model.filter), step_ms).await;
+        let found = app.look_closely(slug, &window, &read(&model.filter), steps, chosen).await;
         let (closely, unknown) = match found {
             Ok(closely) => (closely, None),
             // An unknown tenant has no events; the rest of the page stays.
             Err(AppError::NotFound { what: "tenant", .. } | AppError::Moved { what: "tenant", .. }) => {
                 let others = EventFilter { tenant: None, ..read(&model.filter) };
-                (app.look_closely(slug, &window, &others, step_ms).await?, Some(model.filter.tenant.clone()))
+                (app.look_closely(slug, &window, &others, steps, chosen).await?, Some(model.filter.tenant.clone()))
             }
             Err(other) => return Err(other),
         };
@@ -97,6 +108,98 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
         }
     }
     Ok(page(&shell, StatusCode::OK, || pages::debug(&shell, &model)))
+}
+
+/// The step of the heatmap's columns.
+fn answers_step(span_ms: Millis) -> Millis {
+    // Minutes would be coarse where something happened just now.
+    const SHORT_MS: Millis = 20 * 60_000;
+    const SHORT_STEP_MS: Millis = 30_000;
+    if span_ms <= SHORT_MS { SHORT_STEP_MS } else { chart_step(span_ms, COLUMNS) }
+}
+
+/// The chosen part of the heatmap: `box=FROM-TO.LOW-HIGH` with times in milliseconds and ranges by number, or the four of a form.
+/// What makes no sense, or lies outside the window, chooses nothing.
+fn box_of(visit: &Visit, window: &Window) -> Option<AnswerBox> {
+    let pair = |text: &str| {
+        let (first, last) = text.split_once('-')?;
+        Some((first.parse::<Millis>().ok()?, last.parse::<Millis>().ok()?))
+    };
+    let number = |name: &str| visit.get(name)?.parse::<Millis>().ok();
+    let asked = match visit.get("box") {
+        Some(text) => text.split_once('.').and_then(|(times, ranges)| Some((pair(times)?, pair(ranges)?))),
+        None => number("from_ms").zip(number("to_ms")).zip(number("low").zip(number("high"))),
+    };
+    let ((from_ms, to_ms), (low, high)) = asked?;
+    let last = LATENCY_EDGES_MS.len() as i32;
+    let (low, high) = (i32::try_from(low).ok()?, i32::try_from(high).ok()?);
+    let is_sound = from_ms < to_ms && (0..=last).contains(&low) && (low..=last).contains(&high);
+    let is_within = from_ms < window.to_ms && to_ms > window.from_ms;
+    (is_sound && is_within).then_some(AnswerBox { from_ms, to_ms, low, high })
+}
+
+/// The ranges of time to an answer in words, the fastest first.
+fn ranges() -> Vec<String> {
+    let edges = LATENCY_EDGES_MS.map(i64::from);
+    let below = |edge: i64| format!("< {}", format::duration(edge));
+    let from = |edge: i64| format!("≥ {}", format::duration(edge));
+    let mut names = vec![below(edges[0])];
+    names.extend(edges.windows(2).map(|pair| format!("{} to {}", format::duration(pair[0]), below(pair[1]))));
+    names.push(from(edges[edges.len() - 1]));
+    names
+}
+
+fn answers(closely: &Closely, window: &Window) -> Option<AnswerMap> {
+    if closely.answers.is_empty() {
+        return None;
+    }
+    let rows = ranges();
+    let step_ms = closely.answers_ms;
+    let end = window.to_ms.min(window.now_ms);
+    let columns: Vec<Millis> =
+        (0..).map(|n| window.from_ms + n * step_ms).take_while(|from| *from < end).take(MOST_COLUMNS).collect();
+    let mut claims = vec![vec![0; columns.len()]; rows.len()];
+    for one in &closely.answers {
+        let column = usize::try_from((one.from_ms - window.from_ms) / step_ms).ok();
+        let place = column.and_then(|column| claims.get_mut(one.range as usize)?.get_mut(column));
+        if let Some(place) = place {
+            *place += one.claims;
+        }
+    }
+    let column_of = |at: Millis| {
+        let column = (at - window.from_ms).max(0) / step_ms;
+        (column as usize).min(columns.len().saturating_sub(1))
+    };
+    let chosen = closely.contrasts.as_ref().map(|(chosen, contrasts)| {
+        let all = contrasts.iter().find(|one| one.what == "claims");
+        let (inside, outside) = all.map_or((0, 0), |all| (all.inside, all.outside));
+        ChosenBox {
+            columns: (column_of(chosen.from_ms), column_of(chosen.to_ms - 1)),
+            rows: (chosen.low as usize, chosen.high as usize),
+            inside,
+            outside,
+            differences: differences(contrasts, inside, outside),
+        }
+    });
+    Some(AnswerMap { columns, step_ms, rows, claims, chosen })
+}
+
+/// What is more frequent inside than outside, by how much more. A single claim among several says nothing.
+fn differences(contrasts: &[Contrast], inside: i64, outside: i64) -> Vec<Difference> {
+    let share = |part: i64, whole: i64| if whole > 0 { part as f64 / whole as f64 } else { 0.0 };
+    let more = |one: &Contrast| share(one.inside, inside) - share(one.outside, outside);
+    let mut telling: Vec<&Contrast> = contrasts
+        .iter()
+        .filter(|one| one.what != "claims" && (one.inside > 1 || inside < 3) && more(one) > TELLING)
+        .collect();
+    telling.sort_by(|a, b| more(b).total_cmp(&more(a)));
+    let difference = |one: &Contrast| Difference {
+        what: one.what.clone(),
+        value: one.value.clone(),
+        inside: one.inside,
+        outside: one.outside,
+    };
+    telling.into_iter().take(DIFFERENCES).map(difference).collect()
 }
 
 /// What was typed, understood; what makes no sense filters nothing but events of such a name.
@@ -125,6 +228,7 @@ fn fill(model: &mut DebugModel, closely: &Closely, window: &Window, unknown: Opt
     model.claims = claims(&closely.claims);
     model.leases = leases(&closely.slots);
     model.affinity = affinity(&closely.slots);
+    model.answers = answers(closely, window);
     model.latency = latency(closely, window);
     model.moves = moves(closely, window);
 }
@@ -259,7 +363,13 @@ fn chart(closely: &Closely, window: &Window, (id, title): (&str, &str), axis: Ax
         "moves" => format!("slots that changed their holder or node per {step}"),
         _ => format!("from a claim to its answer, per {step}, ms"),
     };
-    figure::model(&spec, &[Variant::Compact, Variant::Medium], subtitle, closely.step_ms, String::new())
+    figure::model(
+        &spec,
+        &[Variant::Compact, Variant::Medium, Variant::Wide, Variant::Full],
+        subtitle,
+        closely.step_ms,
+        String::new(),
+    )
 }
 
 fn step_at(step: &headroom_store::pool::CapacityStep) -> Millis {
@@ -293,4 +403,31 @@ fn moves(closely: &Closely, window: &Window) -> ChartModel {
         points: points(closely, window, |one| Some(one.map_or(0.0, |one| one.moved as f64))),
     };
     chart(closely, window, ("moves", "Moves"), Axis::Count { unit: "moved slots".into() }, vec![line])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_more_frequent_inside_is_named_first() {
+        let one = |what: &str, value: &str, inside, outside| Contrast {
+            what: what.into(),
+            value: value.into(),
+            inside,
+            outside,
+        };
+        let contrasts = [
+            one("claims", "", 100, 900),
+            one("node", "n-07", 78, 54),
+            one("tenant", "acme", 64, 189),
+            one("tenant", "beta", 36, 711),
+            one("shard", "1", 50, 450),
+        ];
+        let found = differences(&contrasts, 100, 900);
+        let names: Vec<&str> = found.iter().map(|one| one.value.as_str()).collect();
+        assert_eq!(names, ["n-07", "acme"], "what is as frequent outside is left out");
+        assert!(differences(&[], 0, 0).is_empty());
+        assert_eq!(ranges().len(), LATENCY_EDGES_MS.len() + 1);
+    }
 }

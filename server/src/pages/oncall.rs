@@ -2,7 +2,7 @@
 
 use super::answer::{failure, page};
 use super::shell::{Spec, shell};
-use super::slot::map;
+use super::slot::{Wanted, map};
 use super::visit::Visit;
 use crate::allocator::PoolFigures;
 use crate::app::findings::Found;
@@ -14,7 +14,7 @@ use headroom_domain::access::Action;
 use headroom_domain::failure::{Mode, Severity as Severe, What};
 use headroom_frontend::model::{
     Bulkhead, BulkheadKind, FailureMode, FilterSet, Finding, HolderRow, Link, Named, OfferedAction, OnCallModel,
-    PanelState, Severity, ShellModel, SlotAction, SlotState, SlowSlot, Vitals, WallMark,
+    PanelState, Severity, ShellModel, SlotAction, SlowSlot, Vitals, WallMark,
 };
 use headroom_frontend::url::{pool_path, with_query};
 use headroom_frontend::{pages, routes::RailEntry};
@@ -43,16 +43,18 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
         rail: Some(RailEntry::OnCall),
         honoured: FilterSet { pool: true, tenant: true, ..FilterSet::NONE },
         default_from: "now-1h",
-        view: &["map", "state"],
+        view: &["map", "state", "by", "sel"],
     };
     let (shell, window) = shell(app, visit, spec).await?;
     let board = app.on_call(&window).await?;
-    let spotlight = visit.get("state").and_then(SlotState::parse);
     let chosen = visit.get("map").and_then(|slug| board.pools.iter().find(|one| one.pool.fields.slug.as_str() == slug));
     // What is wrong first is looked at first.
     let worst = board.found.first().and_then(|found| board.pools.iter().find(|one| one.pool.key == found.pool));
     let map = match chosen.or(worst).or(board.pools.first()) {
-        Some(one) => Some(map(&app.slots_now(one.pool.fields.slug.as_str()).await?, spotlight)),
+        Some(one) => {
+            let now = app.slots_now(one.pool.fields.slug.as_str()).await?;
+            Some(map(app, &now, Wanted::of(visit)).await?)
+        }
         None => None,
     };
     let stalled = board.pools.iter().filter(|one| one.is_stalled()).count();

@@ -4,17 +4,20 @@ use super::answer::{Cell, csv, failure, page};
 use super::figure;
 use super::shell::{Spec, shell};
 use super::visit::Visit;
+use crate::allocator::PoolFigures;
 use crate::app::App;
+use crate::app::live::Watched;
 use crate::app::overview::Overview;
 use crate::app::trend::peak;
 use crate::app::window::Window;
 use crate::charts::{self, Variant};
 use axum::http::StatusCode;
 use axum::response::Response;
+use headroom_domain::MINUTE_MS;
 use headroom_domain::occupancy::{Sums, slot_hours};
 use headroom_domain::pool::{OCCUPANCY_CRIT, OCCUPANCY_WARN};
 use headroom_frontend::model::{
-    FilterSet, Metric, Money, Named, OverviewModel, PanelState, Peak, ShellModel, StatCard, TopTenant,
+    FilterSet, Metric, Money, Named, NowBar, OverviewModel, PanelState, Peak, ShellModel, StatCard, TopTenant,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 
@@ -36,7 +39,14 @@ pub(crate) async fn get(app: App, visit: Visit) -> Response {
         Ok(overview) => overview,
         Err(error) => return failure(&app, &visit, error).await,
     };
-    let model = model(&visit, &shell, &window, &overview);
+    let mut model = model(&visit, &shell, &window, &overview);
+    // A range that ended says nothing about this moment.
+    if window.to_ms >= window.now_ms - MINUTE_MS {
+        match app.tracked(window.pool_keys().as_deref()).await {
+            Ok(tracked) => model.now = now_bar(&tracked),
+            Err(error) => return failure(&app, &visit, error).await,
+        }
+    }
     match visit.csv() {
         Some("heatmap") => figure::heat_csv(&shell, "heatmap", &model.heatmap),
         Some("tenants") => top_csv(&shell, &model),
@@ -61,6 +71,7 @@ fn model(visit: &Visit, shell: &ShellModel, window: &Window, o: &Overview) -> Ov
     OverviewModel {
         pools_in_scope: o.pools,
         cards: cards(shell, window, o, &total),
+        now: None,
         trend,
         top_tenants: o
             .top
@@ -91,6 +102,25 @@ fn model(visit: &Visit, shell: &ShellModel, window: &Window, o: &Overview) -> Ov
         completeness: completeness(o),
         over_capacity: o.over.iter().map(|(slug, name)| Named { slug: slug.clone(), name: name.clone() }).collect(),
     }
+}
+
+/// What the owners of the tracked pools told last.
+fn now_bar(tracked: &[Watched]) -> Option<NowBar> {
+    if tracked.is_empty() {
+        return None;
+    }
+    let fresh: Vec<&PoolFigures> = tracked.iter().filter_map(Watched::fresh).collect();
+    let sum = |value: fn(&PoolFigures) -> u64| {
+        let total: u64 = fresh.iter().map(|figures| value(figures)).sum();
+        (!fresh.is_empty()).then(|| i64::try_from(total).unwrap_or(i64::MAX))
+    };
+    Some(NowBar {
+        occupied: sum(|f| f.occupied),
+        capacity: sum(|f| f.capacity.into()),
+        free: sum(|f| f.free),
+        queued: sum(|f| f.queued),
+        rejected_1m: sum(|f| f.rejected_1m),
+    })
 }
 
 fn completeness(o: &Overview) -> PanelState {

@@ -20,8 +20,7 @@ use headroom_domain::series::{Bucket, boundaries, chart_step};
 use headroom_domain::{HOUR_MS, Millis};
 use headroom_frontend::model::{
     CapacityRow, ChartModel, EventRow, FilterSet, Money, Named, PanelState, Peak, PoolHead, PoolHistory, PoolModel,
-    PoolPolicy, PoolTab, PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, SlotState,
-    UnitCost,
+    PoolPolicy, PoolTab, PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, UnitCost,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 use std::collections::BTreeMap;
@@ -48,7 +47,7 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
         rail: Some(RailEntry::Pools),
         honoured: FilterSet::POOL,
         default_from: "now-30d",
-        view: &["tab", "q", "sort", "dir", "cur", "state"],
+        view: &["tab", "q", "sort", "dir", "cur", "state", "by", "sel"],
     };
     // The address names the pool; a `pool` parameter that came along does not narrow it.
     let mut own = visit.clone();
@@ -67,8 +66,8 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
     let tracked = app.tracked(Some(&[pool.key])).await?.pop();
     let tab = match visit.get("tab") {
         Some("map") if tracked.is_some() => {
-            let spotlight = visit.get("state").and_then(SlotState::parse);
-            PoolTab::Map(Box::new(slot::pool_map(&app.slots_now(slug).await?, spotlight)))
+            let now = app.slots_now(slug).await?;
+            PoolTab::Map(Box::new(slot::pool_map(app, &now, slot::Wanted::of(visit)).await?))
         }
         Some("tenants") => {
             let (tab, rows) = tenants(app, &own, &shell, &window, &detail).await?;

@@ -13,11 +13,13 @@ use headroom_domain::allocation::Stored;
 use headroom_domain::format;
 use headroom_domain::lease::{EventKind, KeyedLimit, Mode, Policy};
 use headroom_frontend::model::{
-    FilterSet, Lease, LivePolicy, LogRow, Named, PanelState, PolicyGroup, PolicyRow, PolicySource, PoolMap, PoolMode,
-    SlotMapModel, SlotPageModel, SlotRow, SlotState,
+    ChosenSlot, FilterSet, GroupBy, Lease, LivePolicy, LogRow, Named, PanelState, PolicyGroup, PolicyRow, PolicySource,
+    PoolMap, PoolMode, SlotMapModel, SlotPageModel, SlotRow, SlotState,
 };
+use headroom_frontend::slotmap::MOST_GROUPS;
 use headroom_frontend::{pages, routes::RailEntry};
 use headroom_store::slot_event::SlotEvent;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Slots named beside the map.
@@ -39,15 +41,102 @@ fn row(now: &SlotsNow, slot: &Stored) -> SlotRow {
     }
 }
 
+/// What a map is asked to show.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    spotlight: Option<SlotState>,
+    by: Option<GroupBy>,
+    chosen: Option<u32>,
+}
+
+impl Wanted {
+    /// Reads the address; what makes no sense is passed over.
+    pub(super) fn of(visit: &Visit) -> Self {
+        Self {
+            spotlight: visit.get("state").and_then(SlotState::parse),
+            by: visit.get("by").and_then(GroupBy::parse),
+            chosen: visit.get("sel").and_then(|sel| sel.strip_prefix("slot:")?.parse().ok()),
+        }
+    }
+}
+
+/// The slots of a pool in groups: their names, and a letter per slot. The largest groups have their own, the rest share one.
+fn grouped(now: &SlotsNow, by: GroupBy) -> (Vec<String>, String) {
+    let shards = now.watched.rules.policy.shards.unwrap_or_default();
+    // Numbers before names, so that shard 2 comes before shard 10; what belongs nowhere comes last.
+    let key_of = |slot: &Stored| -> (u32, String) {
+        const LAST: u32 = u32::MAX;
+        match by {
+            GroupBy::Node => slot.node.clone().map_or((LAST, "no node known".to_owned()), |node| (0, node)),
+            GroupBy::Shard if shards == 0 => (LAST, "no shards".to_owned()),
+            GroupBy::Shard => ((slot.number - 1) % shards, format!("shard {}", (slot.number - 1) % shards)),
+            GroupBy::Tenant => match &slot.held {
+                None => (LAST, "nobody".to_owned()),
+                Some(held) => match now.names.get(&held.tenant) {
+                    Some((_, name)) => (0, name.clone()),
+                    None => (1, "others".to_owned()),
+                },
+            },
+            GroupBy::State => {
+                let state = SlotState::from_char(now.letter(slot));
+                let place = SlotState::ALL.into_iter().position(|one| one == state).unwrap_or_default();
+                (place as u32, state.label().to_owned())
+            }
+        }
+    };
+    let keys: Vec<(u32, String)> = now.slots.iter().map(key_of).collect();
+    let mut sizes: BTreeMap<&(u32, String), usize> = BTreeMap::new();
+    for key in &keys {
+        *sizes.entry(key).or_default() += 1;
+    }
+    let mut largest: Vec<(&(u32, String), usize)> = sizes.into_iter().collect();
+    largest.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    let rest = largest.split_off(largest.len().min(MOST_GROUPS)).len();
+    let mut own: Vec<&(u32, String)> = largest.into_iter().map(|(key, _)| key).collect();
+    own.sort();
+    let letters: BTreeMap<&(u32, String), char> = own.iter().copied().zip('A'..).collect();
+    let last = char::from(b'A' + own.len() as u8);
+    let of_slot = keys.iter().map(|key| letters.get(key).copied().unwrap_or(last)).collect();
+    let mut names: Vec<String> = own.into_iter().map(|(_, name)| name.clone()).collect();
+    if rest > 0 {
+        names.push(format!("{rest} more"));
+    }
+    (names, of_slot)
+}
+
+fn chosen(now: &SlotsNow, slot: &Stored, events: &[SlotEvent]) -> ChosenSlot {
+    let held = slot.held.as_ref();
+    ChosenSlot {
+        row: row(now, slot),
+        claimed_ms: held.map(|held| held.claimed_at),
+        remaining_ms: held.map(|held| held.expires_at - now.now),
+        last_event: events.first().map(|event| (event.kind.as_str().to_owned(), event.at)),
+    }
+}
+
 /// The map of a pool's slots.
-pub(super) fn map(now: &SlotsNow, spotlight: Option<SlotState>) -> SlotMapModel {
+pub(super) async fn map(app: &App, now: &SlotsNow, wanted: Wanted) -> Result<SlotMapModel> {
+    let spotlight = wanted.spotlight;
+    let slot = wanted.chosen.and_then(|number| now.slots.iter().find(|slot| slot.number == number));
+    let chosen = match slot {
+        Some(slot) => {
+            let (_, _, events, _) = app.slot(now.watched.pool.fields.slug.as_str(), slot.number.into()).await?;
+            Some(chosen(now, slot, &events))
+        }
+        None => None,
+    };
+    let (groups, group_of) = wanted.by.map(|by| grouped(now, by)).unwrap_or_default();
     let shown = |slot: &&Stored| {
         let state = SlotState::from_char(now.letter(slot));
         spotlight.map_or(state.is_anomaly(), |wanted| state == wanted)
     };
     let all: Vec<&Stored> = now.slots.iter().filter(shown).collect();
     let age = now.watched.age_ms.unwrap_or(i64::MAX);
-    SlotMapModel {
+    Ok(SlotMapModel {
+        by: wanted.by,
+        groups,
+        group_of,
+        chosen,
         pool: named(&now.watched),
         version: now.version,
         states: now.slots.iter().map(|slot| now.letter(slot)).collect(),
@@ -62,14 +151,14 @@ pub(super) fn map(now: &SlotsNow, spotlight: Option<SlotState>) -> SlotMapModel 
         } else {
             PanelState::Ready
         },
-    }
+    })
 }
 
 /// The tab `map` of a pool's page.
-pub(super) fn pool_map(now: &SlotsNow, spotlight: Option<SlotState>) -> PoolMap {
+pub(super) async fn pool_map(app: &App, now: &SlotsNow, wanted: Wanted) -> Result<PoolMap> {
     let figures = now.watched.fresh();
     let whole = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    PoolMap {
+    Ok(PoolMap {
         mode: match now.watched.rules.mode {
             Mode::Open => PoolMode::Open,
             Mode::Held => PoolMode::Held,
@@ -79,8 +168,8 @@ pub(super) fn pool_map(now: &SlotsNow, spotlight: Option<SlotState>) -> PoolMap 
         claim_p95_us: figures.filter(|f| f.claim.count > 0).map(|f| micros(f.claim.p95_ms)),
         rejected_1m: figures.map(|f| whole(f.rejected_1m)),
         granted_1m: figures.map(|f| whole(f.granted_1m)),
-        map: map(now, spotlight),
-    }
+        map: map(app, now, wanted).await?,
+    })
 }
 
 /// An event as a line of the log.

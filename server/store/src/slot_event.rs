@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use headroom_domain::Millis;
 use headroom_domain::lease::{EventKind, Outcome, number, word};
 use sqlx::{FromRow, PgConnection};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// An event.
@@ -285,6 +286,23 @@ pub async fn work_of_slot(
     Ok(rows.into_iter().map(|(at, p95)| (at.timestamp_millis(), p95)).collect())
 }
 
+/// Claims of a pool whose holders were asked to end since an instant.
+pub async fn noticed(conn: &mut PgConnection, pool: i32, since: Millis) -> Result<BTreeSet<Uuid>> {
+    let claims: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT DISTINCT claim
+         FROM (SELECT kind, claim FROM slot_event
+               WHERE at >= $2 AND pool_id = $1 ORDER BY at DESC, event_id DESC LIMIT $3) newest
+         WHERE kind = $4 AND claim IS NOT NULL",
+    )
+    .bind(pool)
+    .bind(timestamp(since))
+    .bind(NEWEST)
+    .bind(number(EventKind::ALL, &EventKind::Drain))
+    .fetch_all(conn)
+    .await?;
+    Ok(claims.into_iter().collect())
+}
+
 /// Slots that were given away twice since an instant: pool and number. A slot's fence grows by one with each claim and with
 /// each end, so a claim whose fence is even, or that shares its fence with another, found the slot held.
 pub async fn doubled(conn: &mut PgConnection, pools: &[i32], since: Millis) -> Result<Vec<(i32, i32)>> {
@@ -300,6 +318,129 @@ pub async fn doubled(conn: &mut PgConnection, pools: &[i32], since: Millis) -> R
     .bind(timestamp(since))
     .bind(NEWEST)
     .bind(kinds.as_slice())
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Edges of the ranges of time that a heatmap of answers has, milliseconds: below the first, up to the last and beyond.
+pub const LATENCY_EDGES_MS: [i32; 10] = [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000];
+
+/// Claims that were answered within an interval, in a range of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answers {
+    /// Start of the interval.
+    pub from_ms: Millis,
+    /// The range: how many of [`LATENCY_EDGES_MS`] are not above the time.
+    pub range: i32,
+    /// How many.
+    pub claims: i64,
+}
+
+/// A part of the heatmap of answers: an interval of time and ranges of latency, both ends of the ranges included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerBox {
+    /// From.
+    pub from_ms: Millis,
+    /// Until, excluded.
+    pub to_ms: Millis,
+    /// The lowest range.
+    pub low: i32,
+    /// The highest range.
+    pub high: i32,
+}
+
+/// How often a value of a claim occurs inside a box and outside.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Contrast {
+    /// `claims` (all of them, without a value), `node`, `tenant`, `shard` or `outcome`.
+    pub what: String,
+    /// For example the node's name.
+    pub value: String,
+    /// Claims with it inside.
+    pub inside: i64,
+    /// Claims with it outside.
+    pub outside: i64,
+}
+
+/// Most values that are compared.
+const CONTRASTS: i64 = 400;
+
+/// Answered claims of a pool by interval and time to the answer, over `[from, to)`.
+pub async fn answers(
+    conn: &mut PgConnection,
+    pool: i32,
+    tenants: Option<&[i32]>,
+    (from, to): (Millis, Millis),
+    step_ms: Millis,
+) -> Result<Vec<Answers>> {
+    // A claim of many slots has an event for each: it is one claim all the same.
+    let rows: Vec<(DateTime<Utc>, i32, i64)> = sqlx::query_as(
+        "SELECT date_bin($5 * interval '1 millisecond', at, $3), width_bucket(wait_ms, $7::int[]),
+                count(DISTINCT coalesce(claim::text, event_id::text))
+         FROM (SELECT event_id, at, kind, claim, wait_ms, tenant_id FROM slot_event
+               WHERE at >= $3 AND at < $4 AND pool_id = $1 AND ($2::int[] IS NULL OR tenant_id = ANY($2))
+               ORDER BY at DESC, event_id DESC LIMIT $6) newest
+         WHERE kind = ANY($8) AND wait_ms IS NOT NULL
+         GROUP BY 1, 2 ORDER BY 1, 2",
+    )
+    .bind(pool)
+    .bind(tenants)
+    .bind(timestamp(from))
+    .bind(timestamp(to))
+    .bind(step_ms)
+    .bind(NEWEST)
+    .bind(LATENCY_EDGES_MS)
+    .bind(answer_kinds())
+    .fetch_all(conn)
+    .await?;
+    let answers =
+        |(at, range, claims): (DateTime<Utc>, i32, i64)| Answers { from_ms: at.timestamp_millis(), range, claims };
+    Ok(rows.into_iter().map(answers).collect())
+}
+
+/// Events that answer a claim.
+fn answer_kinds() -> Vec<i16> {
+    [EventKind::Claim, EventKind::Reassign, EventKind::Reject].iter().map(|kind| number(EventKind::ALL, kind)).collect()
+}
+
+/// What claims inside a box have in common, against the other claims of `[from, to)`.
+pub async fn contrasts(
+    conn: &mut PgConnection,
+    pool: i32,
+    tenants: Option<&[i32]>,
+    (from, to): (Millis, Millis),
+    chosen: AnswerBox,
+) -> Result<Vec<Contrast>> {
+    Ok(sqlx::query_as(
+        "WITH answered AS (
+             SELECT DISTINCT ON (coalesce(claim::text, event_id::text)) tenant_id, node, shard,
+                    CASE WHEN kind = $12 THEN coalesce(reason, 'rejected') ELSE 'granted' END AS outcome,
+                    at >= $7 AND at < $8 AND width_bucket(wait_ms, $6::int[]) BETWEEN $9 AND $10 AS is_inside
+             FROM (SELECT event_id, at, kind, claim, wait_ms, tenant_id, node, shard, reason FROM slot_event
+                   WHERE at >= $3 AND at < $4 AND pool_id = $1 AND ($2::int[] IS NULL OR tenant_id = ANY($2))
+                   ORDER BY at DESC, event_id DESC LIMIT $5) newest
+             WHERE kind = ANY($11) AND wait_ms IS NOT NULL
+             ORDER BY coalesce(claim::text, event_id::text), event_id)
+         SELECT what, value, count(*) FILTER (WHERE is_inside) AS inside, count(*) FILTER (WHERE NOT is_inside) AS outside
+         FROM answered LEFT JOIN tenant USING (tenant_id)
+              CROSS JOIN LATERAL (VALUES ('claims', ''), ('node', node), ('tenant', tenant.slug), ('shard', shard::text),
+                                         ('outcome', outcome)) AS said (what, value)
+         WHERE value IS NOT NULL
+         GROUP BY what, value ORDER BY what = 'claims' DESC, inside DESC, what, value LIMIT $13",
+    )
+    .bind(pool)
+    .bind(tenants)
+    .bind(timestamp(from))
+    .bind(timestamp(to))
+    .bind(NEWEST)
+    .bind(LATENCY_EDGES_MS)
+    .bind(timestamp(chosen.from_ms))
+    .bind(timestamp(chosen.to_ms))
+    .bind(chosen.low)
+    .bind(chosen.high)
+    .bind(answer_kinds())
+    .bind(number(EventKind::ALL, &EventKind::Reject))
+    .bind(CONTRASTS)
     .fetch_all(conn)
     .await?)
 }
