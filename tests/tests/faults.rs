@@ -1,4 +1,5 @@
-//! Claims while things are broken: PostgreSQL gone, a server cut off from it, more claims than can be served.
+//! Claims while things are broken: PostgreSQL gone, hanging or late, a server cut off from it, clocks that are wrong, more claims
+//! than can be served.
 
 use anyhow::{Result, ensure};
 use headroom_tests::checker::{Violation, check};
@@ -320,4 +321,73 @@ async fn without_the_fence_statements_that_come_too_late_take_slots_from_others(
         }
     }
     anyhow::bail!("without its safeguard nothing went wrong: the test sees nothing")
+}
+
+/// Where Debian keeps the library that lies to a program about the time.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+
+/// A server whose clocks are wrong: the time of day by as much as is said, or all of them too quick or too slow.
+fn with_wrong_clocks(durable: &Durable, lie: &str) -> Result<Service> {
+    let mut command = headroom_tests::service::command(&["serve", "--database-url", &durable.url()])?;
+    command.env("LD_PRELOAD", FAKETIME).env("FAKETIME", lie).env("FAKETIME_NO_CACHE", "1");
+    if !lie.contains('x') {
+        // A clock that is set wrong; it runs as others do.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+    }
+    Service::spawn(command)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clocks_of_servers_do_not_matter() -> Result<()> {
+    const TTL: Duration = Duration::from_secs(3);
+    if !std::path::Path::new(FAKETIME).exists() {
+        println!("SKIPPED: there is no {FAKETIME}; Debian has it in the package faketime");
+        return Ok(());
+    }
+    for lie in ["+1h", "-1h", "+0 x2", "+0 x0.5"] {
+        let durable = Durable::start().await?;
+        // The first one there decides about the pool.
+        let wrong = with_wrong_clocks(&durable, lie)?;
+        let owner = Client::new(wrong.url())?;
+        durable.prepare(&owner, 40, json!({})).await?;
+        let right = durable.serve(None)?;
+        let other = Client::new(right.url())?;
+        let asked = Instant::now();
+        let held = owner.post(PATH, &json!({ "tenant": "acme", "ttl_ms": 3_000 })).await?.expect(201)?.json()?;
+        let fence = json!({ "pool": "lanes", "slot": held["slots"][0]["slot"], "fence": held["slots"][0]["fence"] });
+        let told = Duration::from_millis(held["remaining_ms"].as_u64().unwrap_or_default());
+        ensure!(told <= TTL && told > TTL / 2, "{lie}: {held}");
+        let recorder = Arc::new(Recorder::default());
+        let servers = Arc::new(Mutex::new(vec![owner.clone(), other.clone()]));
+        let mut tasks = JoinSet::new();
+        for seed in 0..8 {
+            let (recorder, servers) = (Arc::clone(&recorder), Arc::clone(&servers));
+            tasks.spawn(async move { recorder.client(seed, &servers).await });
+        }
+        // It lasts as long as it was said to, by whatever clock the one who asks has.
+        while asked.elapsed() < told.saturating_sub(Duration::from_millis(400)) {
+            for client in [&owner, &other] {
+                let answer = client.post("/api/v1/fences/verify", &fence).await?.expect(200)?.json()?;
+                let left = Duration::from_millis(answer["remaining_ms"].as_u64().unwrap_or_default());
+                ensure!(left + asked.elapsed() < TTL + Duration::from_secs(1), "{lie}: {left:?} are left");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        until("the end of the lease", TTL + Duration::from_secs(5), async || {
+            Ok(other.post("/api/v1/fences/verify", &fence).await?.status == 409)
+        })
+        .await?;
+        recorder.stop.store(true, Ordering::Relaxed);
+        while let Some(done) = tasks.join_next().await {
+            done?;
+        }
+        let (violations, acknowledged) = checked(&durable, &recorder).await?;
+        println!("{lie}: {acknowledged} answers, {} rules broken", violations.len());
+        ensure!(violations.is_empty(), "{lie}: {:#?}", violations.iter().take(20).collect::<Vec<_>>());
+        ensure!(acknowledged > 100, "{lie}: {acknowledged} answers: the test does not test what it says");
+        for server in [&wrong, &right] {
+            ensure!(!server.log().contains("panicked"), "{lie}: {}", server.log());
+        }
+    }
+    Ok(())
 }

@@ -637,6 +637,10 @@ impl Committer {
         let changes = effects.values().map(|fx| fx.writes.len() + fx.notes.len()).sum();
         let statement = has_writes.then_some(Statement { from: started, to, changes });
         if has_writes {
+            // Each statement says what time it is: what is reckoned in between goes wrong with this machine's clock.
+            if accepted.at > 0 {
+                self.clock.set(started, accepted.at);
+            }
             self.commits.add(self.clock.now(), (to - started).as_secs_f64() * 1_000.0);
             self.changed.notify_waiters();
         }

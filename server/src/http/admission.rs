@@ -39,8 +39,12 @@ impl Door {
         Self { under_way: Arc::default(), bound: Arc::default(), allocator }
     }
 
+    fn waiting(&self) -> usize {
+        self.allocator.as_ref().map_or(0, Allocator::waiting)
+    }
+
     fn enter(&self) -> Option<Inside> {
-        let waiting = self.allocator.as_ref().map_or(0, Allocator::waiting);
+        let waiting = self.waiting();
         let inside = Inside(Arc::clone(&self.under_way));
         let before = self.under_way.fetch_add(1, Ordering::Relaxed);
         // One that does not get in is counted out when `inside` goes.
@@ -49,7 +53,8 @@ impl Door {
     }
 
     fn served(&self, took: Duration) {
-        let busy = self.under_way.load(Ordering::Relaxed);
+        // Those that wait for room take long for a reason that is none of the server's.
+        let busy = self.under_way.load(Ordering::Relaxed).saturating_sub(self.waiting());
         if let Ok(mut bound) = self.bound.lock() {
             bound.served(took, busy, Instant::now());
         }

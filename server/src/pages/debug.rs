@@ -361,7 +361,7 @@ fn chart(closely: &Closely, window: &Window, (id, title): (&str, &str), axis: Ax
     let step = format::duration(closely.step_ms);
     let subtitle = match id {
         "moves" => format!("slots that changed their holder or node per {step}"),
-        _ => format!("from a claim to its answer, per {step}, ms"),
+        _ => format!("from a claim to its decision, without the commit, per {step}, ms"),
     };
     figure::model(
         &spec,

@@ -456,7 +456,7 @@ pub struct Interval {
     pub rejected: i64,
     /// Slots that moved to another holder or node.
     pub moved: i64,
-    /// Median time from a claim to its answer, milliseconds.
+    /// Median time from a claim to its decision, milliseconds.
     pub p50_ms: Option<f64>,
     /// 95th percentile of it.
     pub p95_ms: Option<f64>,
