@@ -642,6 +642,7 @@ impl Committer {
                 self.clock.set(started, accepted.at);
             }
             self.commits.add(self.clock.now(), (to - started).as_secs_f64() * 1_000.0);
+            metrics::histogram!("slot_commit_seconds").record((to - started).as_secs_f64());
             self.changed.notify_waiters();
         }
         let owned: HashSet<i32> = accepted.owned.iter().copied().collect();
@@ -845,16 +846,8 @@ impl Committer {
     fn told_first(&mut self, call: Call, claim: Uuid, answer: &Answer, alone: bool, way: &Way) {
         let now = self.clock.now();
         self.traces.answered(way, claim, call.pool, outcome_of(answer), now);
-        if let Answer::Granted(lease) = answer
-            && let Some(owned) = self.pools.get_mut(&call.pool)
-        {
-            let took = call.since.elapsed().as_secs_f64();
-            owned.recent.granted(now, lease.priority, lease.waited_ms, took * 1_000.0);
-            let labels = [
-                ("pool_id", self.names.get(&call.pool).cloned().unwrap_or_default()),
-                ("priority", lease.priority.to_string()),
-            ];
-            metrics::histogram!("slot_claim_seconds", &labels).record(took);
+        if let Answer::Granted(lease) = answer {
+            self.count_grant(call.pool, lease, lease.waited_ms, call.since.elapsed());
         }
         let reply = self.current(call.pool, claim, answer);
         let granted = matches!(answer, Answer::Granted(_));
@@ -867,7 +860,7 @@ impl Committer {
     fn resolve(&mut self, claim: Uuid, answer: &Answer, is_lost: bool, statement: Option<Statement>) {
         let mut waiters = self.waiters.remove(&claim).unwrap_or_default();
         let Some(first) = waiters.first() else { return };
-        let (pool, took) = (first.pool, first.since.elapsed().as_secs_f64());
+        let (pool, took) = (first.pool, first.since.elapsed());
         if let Some(mut way) = waiters.iter_mut().find_map(|waiter| waiter.way.take()) {
             if let Some(statement) = statement {
                 way.committed(statement, is_lost);
@@ -875,10 +868,8 @@ impl Committer {
             let outcome = if is_lost { "unknown" } else { outcome_of(answer) };
             self.traces.answered(&way, claim, pool, outcome, self.clock.now());
         }
-        if let Answer::Granted(lease) = answer
-            && let Some(owned) = self.pools.get_mut(&pool)
-        {
-            owned.recent.granted(self.clock.now(), lease.priority, lease.waited_ms.max(1), took * 1_000.0);
+        if let Answer::Granted(lease) = answer {
+            self.count_grant(pool, lease, lease.waited_ms.max(1), took);
         }
         let reply = if is_lost { Reply::Unknown } else { self.current(pool, claim, answer) };
         let granted = matches!(answer, Answer::Granted(_)) && !is_lost;
@@ -887,6 +878,19 @@ impl Committer {
         if told == 0 && granted && alone {
             self.give_back(pool, claim);
         }
+    }
+
+    /// A claim that was granted after it waited for so long, in time for an answer that took so long.
+    fn count_grant(&mut self, pool: i32, lease: &Lease, waited_ms: Millis, took: Duration) {
+        let Some(owned) = self.pools.get_mut(&pool) else { return };
+        owned.recent.granted(self.clock.now(), lease.priority, waited_ms, took.as_secs_f64() * 1_000.0);
+        let labels = [
+            ("pool_id", self.names.get(&pool).cloned().unwrap_or_default()),
+            ("tenant_id", self.tenants.get(&lease.tenant).cloned().unwrap_or_default()),
+            ("priority", lease.priority.to_string()),
+        ];
+        let name = if waited_ms == 0 { "slot_claim_seconds" } else { "slot_wait_seconds" };
+        metrics::histogram!(name, &labels).record(took.as_secs_f64());
     }
 
     /// The answer with what is known by now: the database's reckoning of the lease.
