@@ -1,12 +1,9 @@
 //! Who is at the other end of a connection, and whether anybody in between can listen.
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderMap;
-use axum::middleware::Next;
-use axum::response::Response;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
-use std::sync::Arc;
 
 /// The other end of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +60,12 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// The other end of a request.
+    pub fn recognise(&self, request: &Request) -> Peer {
+        let connected = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        self.peer(connected.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), request.headers())
+    }
+
     /// The other end of a request that came over a connection from `connected`.
     pub fn peer(&self, connected: IpAddr, headers: &HeaderMap) -> Peer {
         let connected = connected.to_canonical();
@@ -80,14 +83,6 @@ impl Surroundings {
         let https = all("x-forwarded-proto").last().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
         Peer { address: named.unwrap_or(connected), is_private: self.tls || https }
     }
-}
-
-/// Puts the [`Peer`] beside every request.
-pub async fn recognise(State(around): State<Arc<Surroundings>>, mut request: Request, next: Next) -> Response {
-    let connected = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let peer = around.peer(connected.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), request.headers());
-    request.extensions_mut().insert(peer);
-    next.run(request).await
 }
 
 #[cfg(test)]

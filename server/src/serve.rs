@@ -6,15 +6,16 @@ use crate::auth::lookup::TokenLookup;
 use crate::auth::session::Sessions;
 use crate::connections::{self, Tls};
 use crate::db::Db;
-use crate::http;
-use crate::net::{self, Peer, Range, Surroundings};
+use crate::http::entry::Entry;
+use crate::http::{self, ApiRoute};
+use crate::net::{Peer, Range, Surroundings};
 use crate::outward::Outward;
 use crate::state::AppState;
 use crate::{assets, clock, jobs, pages, telemetry};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -34,7 +35,7 @@ use tower_sessions::SessionManagerLayer;
 use tower_sessions::cookie::SameSite;
 
 /// A request is answered within this, whatever the database does.
-const DEADLINE: Duration = Duration::from_secs(15);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
 /// Most bytes of a body that is not an ingest batch.
 pub const MAX_BODY: usize = 2 * 1024 * 1024;
 /// Longest path and query that is looked at.
@@ -55,11 +56,11 @@ pub struct Server {
     db: Db,
 }
 
-/// The whole router.
-pub fn router(state: AppState) -> Router {
+/// The whole router, but for sessions.
+fn router(state: AppState, entries: &[(ApiRoute, Arc<Entry>)]) -> Router {
     Router::new()
         .merge(pages::router(&state))
-        .merge(http::router(&state))
+        .merge(http::router(entries))
         .route("/assets/{*path}", get(assets::serve))
         .fallback_service(pages::not_found(&state))
         .layer(RequestBodyLimitLayer::new(http::ingest::MAX_BODY_BYTES))
@@ -68,7 +69,7 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn(bounded_address))
         // Outside the layers that refuse by themselves, so that their answers are pages and problems too.
         .layer(middleware::from_fn_with_state(state.clone(), pages::problem_pages))
-        .layer(middleware::from_fn(http::complete))
+        .layer(middleware::from_fn(http::complete_all))
         .layer(
             CompressionLayer::new()
                 .quality(tower_http::CompressionLevel::Fastest)
@@ -80,11 +81,12 @@ pub fn router(state: AppState) -> Router {
                         .and(NotForContentType::new("text/event-stream")),
                 ),
         )
-        .layer(middleware::from_fn(guard))
+        .layer(middleware::from_fn(observe))
         .with_state(state)
 }
 
-/// The whole service: the router behind sessions, which differ by how private the connection is.
+/// The whole service: the router behind sessions, which differ by how private the connection is, and the short way for
+/// programs beside it.
 ///
 /// Where it is encrypted the cookie is bound to this host and travels on encrypted connections only. Where it is not, a
 /// cookie marked so would never come back.
@@ -98,16 +100,25 @@ fn service(state: AppState, around: Surroundings) -> Router {
             .with_path("/")
     };
     let (private, open) = (sessions(PRIVATE_COOKIE, true), sessions(OPEN_COOKIE, false));
-    let routes = router(state);
-    let (private, open) = (routes.clone().layer(private), routes.layer(open));
-    let choose = move |request: Request| {
-        let is_private = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_private);
-        let chosen = if is_private { private.clone() } else { open.clone() };
+    let entries = http::entries(&state);
+    let routes = router(state.clone(), &entries);
+    let (private, open) = (routes.clone().layer(private), routes.clone().layer(open));
+    // A program that shows a token has no session.
+    let programs = http::entry::programs(state, entries, routes);
+    let choose = move |mut request: Request| {
+        let peer = around.recognise(&request);
+        request.extensions_mut().insert(peer);
+        let is_programs = request.uri().path().starts_with(http::entry::PREFIX);
+        let chosen = if is_programs && request.headers().contains_key(AUTHORIZATION) {
+            programs.clone()
+        } else if peer.is_private {
+            private.clone()
+        } else {
+            open.clone()
+        };
         async move { chosen.oneshot(request).await }
     };
-    Router::new()
-        .fallback_service(tower::service_fn(choose))
-        .layer(middleware::from_fn_with_state(Arc::new(around), net::recognise))
+    Router::new().fallback_service(tower::service_fn(choose))
 }
 
 /// How a server runs.
@@ -173,53 +184,85 @@ impl Server {
 
 /// A bound on the address, before anything looks at it.
 async fn bounded_address(request: Request, next: Next) -> Response {
-    if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > MAX_URI) {
-        let detail = format!("the address is longer than {MAX_URI} bytes");
-        return http::error::ApiError::new(StatusCode::URI_TOO_LONG, "uri", detail).into_response();
+    match too_long(request.uri()) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
     }
-    next.run(request).await
+}
+
+/// The answer to a request whose address is too long.
+pub(crate) fn too_long(uri: &Uri) -> Option<Response> {
+    uri.path_and_query().filter(|path| path.as_str().len() > MAX_URI)?;
+    let detail = format!("the address is longer than {MAX_URI} bytes");
+    Some(http::error::ApiError::new(StatusCode::URI_TOO_LONG, "uri", detail).into_response())
 }
 
 /// Headers of every answer, a log line and a counter.
-async fn guard(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let is_private = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_private);
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |p| p.as_str()).to_owned();
-    let id = clock::nonce();
-    let mut response = next.run(request).await;
-    let status = response.status();
-    let elapsed = started.elapsed();
-    metrics::histogram!("http_request_duration_seconds", "route" => route.clone()).record(elapsed.as_secs_f64());
-    metrics::counter!("http_requests_total", "route" => route.clone(), "status" => status.as_u16().to_string())
-        .increment(1);
-    if status.is_server_error() {
-        tracing::warn!(%method, route, status = status.as_u16(), duration_ms = elapsed.as_millis(), %id, "request failed");
-    } else {
-        tracing::debug!(%method, route, status = status.as_u16(), duration_ms = elapsed.as_millis(), %id, "request");
-    }
-    let headers = response.headers_mut();
-    for (name, value) in [
-        ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "same-origin"),
-        ("x-frame-options", "DENY"),
-        ("cross-origin-opener-policy", "same-origin"),
-    ] {
-        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
-    }
-    // What somebody may see is nobody else's, and nobody's after a change of rights. Assets say themselves how long they last.
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    // Whoever came once by an encrypted connection comes by no other for a year.
-    if is_private {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
-    }
-    if let Ok(value) = HeaderValue::try_from(id) {
-        headers.insert(HeaderName::from_static("x-request-id"), value);
-    }
-    response
+async fn observe(request: Request, next: Next) -> Response {
+    let observed = Observed::begin(&request);
+    observed.end(next.run(request).await)
 }
 
-fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
+/// What is remembered of a request until its answer.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    started: Instant,
+    is_private: bool,
+    method: Method,
+    route: Option<MatchedPath>,
+}
+
+impl Observed {
+    /// A request that came.
+    pub(crate) fn begin(request: &Request) -> Self {
+        Self {
+            started: Instant::now(),
+            is_private: request.extensions().get::<Peer>().is_some_and(|peer| peer.is_private),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+        }
+    }
+
+    /// Puts headers on its answer, logs and counts it.
+    pub(crate) fn end(self, mut response: Response) -> Response {
+        let Self { started, is_private, method, route } = self;
+        let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        let id = clock::nonce();
+        let status = response.status();
+        let elapsed = started.elapsed();
+        metrics::histogram!("http_request_duration_seconds", "route" => route.to_owned()).record(elapsed.as_secs_f64());
+        metrics::counter!("http_requests_total", "route" => route.to_owned(), "status" => status.as_u16().to_string())
+            .increment(1);
+        if status.is_server_error() {
+            tracing::warn!(%method, route, status = status.as_u16(), duration_ms = elapsed.as_millis(), %id, "request failed");
+        } else {
+            tracing::debug!(%method, route, status = status.as_u16(), duration_ms = elapsed.as_millis(), %id, "request");
+        }
+        let headers = response.headers_mut();
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "same-origin"),
+            ("x-frame-options", "DENY"),
+            ("cross-origin-opener-policy", "same-origin"),
+        ] {
+            headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+        }
+        // What somebody may see is nobody else's, and nobody's after a change of rights. Assets say themselves how long they
+        // last.
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        // Whoever came once by an encrypted connection comes by no other for a year.
+        if is_private {
+            headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        }
+        if let Ok(value) = HeaderValue::try_from(id) {
+            headers.insert(HeaderName::from_static("x-request-id"), value);
+        }
+        response
+    }
+}
+
+/// The answer to a request that panicked.
+pub(crate) fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
     let text =
         panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
     tracing::error!(panic = text.unwrap_or_default(), "a request panicked");

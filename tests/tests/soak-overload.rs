@@ -140,9 +140,13 @@ async fn three_times_what_can_be_served_is_refused_in_time_and_over_soon() -> Re
     );
     let only_told = seen.refused.keys().all(|status| [429, 503].contains(status));
     ensure!(only_told && seen.without_retry == 0, "{:?}, {} without Retry-After", seen.refused, seen.without_retry);
-    // Generator and server share the machine, so the generator takes part of what could be served.
-    ensure!(goodput > 0.2, "goodput fell to {goodput:.2}");
-    ensure!(seen.at(0.99) < Duration::from_secs(3), "claims that are granted wait for {:?}", seen.at(0.99));
+    ensure!(!seen.granted.is_empty(), "nothing was granted");
+    // How much and how soon depends on the machine, which the generator shares: what is promised is asked where both are built
+    // as they are shipped.
+    if soak::is_long() {
+        ensure!(goodput >= 0.8, "goodput fell to {goodput:.2}");
+        ensure!(seen.at(0.99) < Duration::from_secs(1), "claims that are granted wait for {:?}", seen.at(0.99));
+    }
     let over = Instant::now();
     let mut calm = 0;
     while calm < 20 {

@@ -33,12 +33,23 @@ use crate::allocator::Allocator;
 use crate::db::Db;
 use crate::outward::Outward;
 use caller::Caller;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What use cases need: the database, and what is remembered between requests.
+/// What use cases need: the database, and what is remembered between requests. Everything else that they share is in [`Shared`].
 #[derive(Debug, Clone)]
 pub struct App {
+    shared: Arc<Shared>,
+    /// On whose behalf they run.
+    caller: Arc<Caller>,
+    /// When they were asked for.
+    asked: Instant,
+}
+
+/// What the use cases of all callers share. Every request takes a copy of the use cases, so there is one pointer to it all.
+#[derive(Debug, Clone)]
+pub struct Shared {
     /// Connections by class of work.
     pub db: Db,
     /// Sums that many pages ask for and that change slowly.
@@ -57,16 +68,20 @@ pub struct App {
     pub(crate) seen: Arc<findings::Seen>,
     /// Gives out slots; only a running server has one.
     pub(crate) allocator: Option<Allocator>,
-    /// On whose behalf they run.
-    caller: Arc<Caller>,
-    /// When they were asked for.
-    asked: Instant,
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 impl App {
     /// Use cases over a database, on behalf of nobody.
     pub fn new(db: Db) -> Self {
-        Self {
+        let shared = Shared {
             db,
             money: Arc::default(),
             names: Arc::default(),
@@ -76,20 +91,21 @@ impl App {
             strays: Arc::default(),
             seen: Arc::default(),
             allocator: None,
-            caller: Arc::new(Caller::nobody()),
-            asked: Instant::now(),
-        }
+        };
+        Self { shared: Arc::new(shared), caller: Arc::new(Caller::nobody()), asked: Instant::now() }
     }
 
     /// The same use cases with slots to give out.
     #[must_use]
-    pub fn allocating(self, allocator: Allocator) -> Self {
-        Self { allocator: Some(allocator), ..self }
+    pub fn allocating(mut self, allocator: Allocator) -> Self {
+        Arc::make_mut(&mut self.shared).allocator = Some(allocator);
+        self
     }
 
     /// The same use cases with services outside.
     #[must_use]
-    pub fn reaching(self, outward: Outward) -> Self {
-        Self { outward: Arc::new(outward), ..self }
+    pub fn reaching(mut self, outward: Outward) -> Self {
+        Arc::make_mut(&mut self.shared).outward = Arc::new(outward);
+        self
     }
 }

@@ -61,13 +61,22 @@ pub struct Gate {
 
 /// The layer of a route.
 pub async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    through(&gate, request, |request| next.run(request)).await
+}
+
+/// The gate before some work.
+pub(crate) async fn through<F: Future<Output = Response>>(
+    gate: &Gate,
+    request: Request,
+    work: impl FnOnce(Request) -> F,
+) -> Response {
     let asked = Instant::now();
     let (mut parts, body) = request.into_parts();
-    let caller = match identify(&gate, &parts).await {
+    let caller = match identify(gate, &parts).await {
         Ok(caller) => caller,
         // The page on which one signs in must not need what is away.
         Err(_) if gate.policy == Policy::Open => Caller::nobody(),
-        Err(error) => return with_receipt(refuse(&gate, parts, error).await, gate.door, &Receipt::default()),
+        Err(error) => return with_receipt(refuse(gate, parts, error).await, gate.door, &Receipt::default()),
     };
     let app = gate.state.app.acting(Arc::new(caller)).asked_at(asked);
     let passes = match gate.policy {
@@ -80,8 +89,8 @@ pub async fn gate(State(gate): State<Gate>, request: Request, next: Next) -> Res
     let receipt = app.caller().actor.receipt.clone();
     parts.extensions.insert(app);
     let response = match passes {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
-        Err(error) => refuse(&gate, parts, error).await,
+        Ok(()) => work(Request::from_parts(parts, body)).await,
+        Err(error) => refuse(gate, parts, error).await,
     };
     with_receipt(response, gate.door, &receipt)
 }

@@ -6,8 +6,6 @@
 use super::error::ApiError;
 use crate::allocator::Allocator;
 use crate::app::AppError;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use headroom_domain::lease::Reason;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -102,14 +100,14 @@ impl Drop for Inside {
 }
 
 /// Lets a claim in, or refuses it at once.
-pub async fn admit(State(door): State<Door>, request: Request, next: Next) -> Response {
+pub async fn admit(door: &Door, work: impl Future<Output = Response>) -> Response {
     let Some(_inside) = door.enter() else {
         metrics::counter!("slot_shed_total").increment(1);
         let full = AppError::NotGranted { reason: Reason::Overloaded, retry_after_ms: Some(1_000) };
         return ApiError::from(full).into_response();
     };
     let began = Instant::now();
-    let response = next.run(request).await;
+    let response = work.await;
     door.served(began.elapsed());
     response
 }

@@ -6,11 +6,12 @@
 use super::error::{ApiError, AskedElsewhere};
 use crate::serve::MAX_BODY;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
 use std::time::Duration;
 
 /// Marks a request that was passed on.
@@ -35,12 +36,16 @@ impl Default for Peers {
 }
 
 /// Answers here, or passes the request on if the answer is that another server decides.
-pub async fn to_owner(State(peers): State<Peers>, request: Request, next: Next) -> Response {
+pub async fn to_owner(peers: &Peers, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let body = match to_bytes(body, MAX_BODY).await {
         Ok(body) => body,
+        Err(error) if is_too_long(&error) => {
+            let detail = format!("the body is longer than {MAX_BODY} bytes; nothing was changed");
+            return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail).into_response();
+        }
         Err(error) => {
-            let detail = format!("the body could not be read to its end, at most {MAX_BODY} bytes: {error}");
+            let detail = format!("the body could not be read to its end: {error}");
             return ApiError::new(StatusCode::BAD_REQUEST, "body", detail).into_response();
         }
     };
@@ -65,6 +70,10 @@ pub async fn to_owner(State(peers): State<Peers>, request: Request, next: Next) 
             ApiError::from(crate::app::AppError::OutcomeUnknown).into_response()
         }
     }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>())
 }
 
 fn relay(answer: reqwest::Response) -> Response {

@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod claims;
+pub(crate) mod entry;
 pub mod error;
 pub mod events;
 pub mod extract;
@@ -17,20 +18,22 @@ pub mod pools;
 pub mod slots;
 pub mod tenants;
 
-use crate::auth::gate::{Door, Gate, gate};
+use crate::auth::gate::{Door, Gate};
 pub(crate) use crate::state::AppState;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode, Uri};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use entry::Entry;
 use error::ApiError;
 use headroom_domain::access::Action::{
     Administer, Allocate, Debug, Ingest, Operate, Plan, RecordChanges, See, SeeJobs, SeeOwnChanges,
 };
 use headroom_frontend::routes::Policy::{self, Needs, Open, SignedIn};
+use std::sync::Arc;
 
 /// One method of one route: path, who may pass, handler.
 #[derive(Debug)]
@@ -128,40 +131,42 @@ pub fn routes() -> Vec<ApiRoute> {
     ]
 }
 
-/// The router of the API, each method behind its gate.
-pub fn router(state: &AppState) -> Router<AppState> {
+/// All routes of the API, each with what stands before it.
+pub(crate) fn entries(state: &AppState) -> Vec<(ApiRoute, Arc<Entry>)> {
     let peers = forward::Peers::default();
     let door = admission::Door::of(state.app.allocator.clone());
-    let gated = routes().into_iter().fold(Router::new(), |router, route| {
-        let gate_of = Gate { state: state.clone(), door: Door::Api, policy: route.policy };
-        let handler = if route.at_owner {
-            route.handler.route_layer(from_fn_with_state(peers.clone(), forward::to_owner))
-        } else {
-            route.handler
-        };
-        let handler = handler.route_layer(from_fn_with_state(gate_of, gate));
-        let handler = if route.is_counted {
-            handler.route_layer(from_fn_with_state(door.clone(), admission::admit))
-        } else {
-            handler
-        };
-        router.route(route.path, handler)
+    let entry = |route: &ApiRoute| Entry {
+        gate: Gate { state: state.clone(), door: Door::Api, policy: route.policy },
+        door: route.is_counted.then(|| door.clone()),
+        peers: route.at_owner.then(|| peers.clone()),
+    };
+    routes().into_iter().map(|route| (entry(&route), route)).map(|(entry, route)| (route, Arc::new(entry))).collect()
+}
+
+/// The router of the API, each method behind its entry.
+pub(crate) fn router(entries: &[(ApiRoute, Arc<Entry>)]) -> Router<AppState> {
+    let gated = entries.iter().fold(Router::new(), |router, (route, entry)| {
+        router.route(route.path, entry::guarded(route.handler.clone(), entry))
     });
     gated.route("/api/{*rest}", axum::routing::any(no_such_route)).method_not_allowed_fallback(wrong_method)
 }
 
-/// Makes every answer of the API whole: a bare refusal by a layer (too large, too slow) becomes a problem,
-/// and a redirect to a renamed thing keeps what was asked of it.
-pub async fn complete(request: Request, next: Next) -> Response {
+/// Completes every answer of the API.
+pub(crate) async fn complete_all(request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
-    let mut response = next.run(request).await;
+    complete(&uri, next.run(request).await)
+}
+
+/// Makes an answer of the API whole: a bare refusal by a layer (too large, too slow) becomes a problem,
+/// and a redirect to a renamed thing keeps what was asked of it.
+fn complete(uri: &Uri, mut response: Response) -> Response {
     let status = response.status();
     if !uri.path().starts_with("/api/") {
         return response;
     }
     if status == StatusCode::PERMANENT_REDIRECT {
         let location = response.headers().get(LOCATION).and_then(|l| l.to_str().ok());
-        if let Some(full) = location.and_then(|l| HeaderValue::try_from(with_rest(l, &uri)).ok()) {
+        if let Some(full) = location.and_then(|l| HeaderValue::try_from(with_rest(l, uri)).ok()) {
             response.headers_mut().insert(LOCATION, full);
         }
     }

@@ -157,6 +157,19 @@ pub async fn all_working(conn: &mut PgConnection, hashes: &[Vec<u8>]) -> Result<
     rows.into_iter().map(|found| Ok((found.token_hash, Token::try_from(found.row)?))).collect()
 }
 
+/// Which of the tokens with some hashes work now, with their last use: what is asked of those whose fields are known, which
+/// never change.
+pub async fn still_working(conn: &mut PgConnection, hashes: &[Vec<u8>]) -> Result<HashMap<Vec<u8>, Option<Millis>>> {
+    let rows: Vec<(Vec<u8>, Option<DateTime<Utc>>)> = sqlx::query_as(
+        "SELECT token_hash, used_at FROM api_token
+         WHERE token_hash = ANY($1) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > hr_now())",
+    )
+    .bind(hashes)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(hash, used)| (hash, used.map(|at| at.timestamp_millis()))).collect())
+}
+
 /// Whether a token works now.
 pub async fn works(conn: &mut PgConnection, key: i32) -> Result<bool> {
     let found: Option<bool> = sqlx::query_scalar(
