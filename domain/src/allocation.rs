@@ -11,6 +11,7 @@ use crate::admission::{Decision, Share, Shares};
 use crate::breaker::Breaker;
 use crate::heartbeat::{self, Health};
 use crate::lease::{By, EventKind, Mode, Outcome, Policy, Reason};
+use crate::queue::{Queue, Rank, Waiting};
 use crate::throttle::{State, admit_all};
 use crate::{HOUR_MS, Millis};
 use std::cmp::Reverse;
@@ -21,8 +22,12 @@ use uuid::Uuid;
 const REMEMBERED_ENDS: usize = 10_000;
 /// Keys of rate limits that are remembered; above it those that nothing was asked of for longest are forgotten.
 const REMEMBERED_KEYS: usize = 100_000;
-/// Waiting claims that are looked at in one round.
+/// Waiting claims that are looked at in one round,
 const ROUND: usize = 512;
+/// and of each tenant with unused reservations that waits behind one that lacks room.
+const OWN_LOOK: usize = 16;
+/// Claims whose time to wait is over, refused in one round.
+const LATE: usize = 1_000;
 /// Free slots that are looked at for one that was last used on the same node.
 const NODE_LOOK: usize = 64;
 /// A lease is taken for over so long after its end by our reckoning: the database's clock decides.
@@ -349,19 +354,6 @@ struct Slot {
     claim: Option<Uuid>,
 }
 
-#[derive(Debug, Clone)]
-struct Waiting {
-    ask: Ask,
-    since: Millis,
-    until: Millis,
-    /// Why it was not granted last time.
-    reason: Reason,
-    probes: bool,
-}
-
-/// Place in the queue: priority first, then arrival.
-type Rank = (Reverse<u8>, u64);
-
 /// What limits a tenant, without what it holds.
 pub type Limits = BTreeMap<i32, Share>;
 
@@ -392,9 +384,7 @@ pub struct Pool {
     by_grace: BTreeSet<(Millis, Uuid)>,
     by_holder: HashMap<String, Vec<Uuid>>,
     shares: Shares,
-    queue: BTreeMap<Rank, Waiting>,
-    ranks: HashMap<Uuid, Rank>,
-    arrivals: u64,
+    queue: Queue,
     breaker: Option<Breaker>,
     throttles: HashMap<(usize, String), (State, Millis)>,
     affinity: HashMap<String, u32>,
@@ -424,9 +414,7 @@ impl Pool {
             by_grace: BTreeSet::new(),
             by_holder: HashMap::new(),
             shares: Shares { capacity: 0, tenants: limits },
-            queue: BTreeMap::new(),
-            ranks: HashMap::new(),
-            arrivals: 0,
+            queue: Queue::default(),
             breaker,
             throttles: HashMap::new(),
             affinity: HashMap::new(),
@@ -536,11 +524,7 @@ impl Pool {
 
     /// Claims that wait by priority, highest first.
     pub fn waiting_by_priority(&self) -> BTreeMap<u8, usize> {
-        let mut counts = BTreeMap::new();
-        for waiting in self.queue.values() {
-            *counts.entry(waiting.ask.priority).or_default() += 1;
-        }
-        counts
+        self.queue.by_priority()
     }
 
     /// All leases in force.
@@ -565,7 +549,7 @@ impl Pool {
 
     /// The next instant at which something happens by itself.
     pub fn next_due(&self) -> Option<Millis> {
-        let waits = self.queue.values().next().map(|_| 0).and_then(|_| self.queue.values().map(|w| w.until).min());
+        let waits = self.queue.next_until();
         let ends = self.by_end.first().map(|(at, _)| at + EXPIRY_MARGIN_MS);
         let graces = self.by_grace.first().map(|(at, _)| *at);
         let rests = self.resting.first().map(|(at, _)| *at);
@@ -673,16 +657,11 @@ impl Pool {
             self.refuse(&ask, Reason::QueueFull, Some(1_000), 0, fx);
             return;
         }
-        let rank = (Reverse(ask.priority), self.arrivals);
-        self.arrivals += 1;
-        self.ranks.insert(ask.claim, rank);
-        let waiting = Waiting { since: now, until: now + wait_ms, reason: Reason::Full, probes, ask };
-        self.queue.insert(rank, waiting);
-        self.serve(now, fx);
-        let Some(waiting) = self.queue.get(&rank) else { return };
+        let rank = self.queue.push(Waiting { since: now, until: now + wait_ms, reason: Reason::Full, probes, ask });
+        self.serve_all(Some(rank), now, fx);
+        let Some(waiting) = self.queue.get(rank) else { return };
         if wait_ms == 0 {
-            let (ask, reason, probes) = (waiting.ask.clone(), waiting.reason, waiting.probes);
-            self.forget(rank);
+            let Some(Waiting { ask, reason, probes, .. }) = self.queue.remove(rank) else { return };
             self.no_work(probes, now);
             let retry = self.retry_after(reason, now);
             self.refuse(&ask, reason, retry, 0, fx);
@@ -785,14 +764,13 @@ impl Pool {
         }
     }
 
-    fn forget(&mut self, rank: Rank) -> Option<Waiting> {
-        let waiting = self.queue.remove(&rank)?;
-        self.ranks.remove(&waiting.ask.claim);
-        Some(waiting)
-    }
-
     /// Serves waiting claims as far as there is room.
     pub fn serve(&mut self, now: Millis, fx: &mut Effects) {
+        self.serve_all(None, now, fx);
+    }
+
+    /// Serves waiting claims, of which one came just now: it is looked at however many wait before it.
+    fn serve_all(&mut self, newest: Option<Rank>, now: Millis, fx: &mut Effects) {
         while let Some((at, number)) = self.resting.first().copied().filter(|(at, _)| *at <= now) {
             self.resting.remove(&(at, number));
             let slot = &self.slots[number as usize - 1];
@@ -803,47 +781,71 @@ impl Pool {
         if self.mode != Mode::Open || self.queue.is_empty() {
             return;
         }
-        let ranks: Vec<Rank> = self.queue.keys().take(ROUND).copied().collect();
-        // Whoever lacks room is not overtaken, but by those who ask for what is theirs.
-        let mut blocked = false;
-        for rank in ranks {
-            let Some(waiting) = self.queue.get(&rank) else { continue };
-            let (tenant, slots, shard) = (waiting.ask.tenant, waiting.ask.slots, waiting.ask.shard);
-            let own = self.shares.tenants.get(&tenant).copied().unwrap_or_default();
-            if blocked && u64::from(own.held) + u64::from(slots) > u64::from(own.floor) {
-                continue;
+        // Whoever lacks room is not overtaken,
+        let (mut blocked, mut last) = (false, None);
+        for rank in self.queue.first(ROUND) {
+            blocked = self.serve_one(rank, now, fx);
+            last = Some(rank);
+            if blocked {
+                break;
             }
-            let reason = match self.shares.decide(tenant, slots) {
-                Decision::Grant => match self.choose(rank, slots, shard) {
-                    Some(numbers) => {
-                        self.grant(rank, &numbers, now, fx);
-                        continue;
-                    }
-                    None => Reason::Full,
-                },
-                Decision::Reclaim(from) => {
-                    self.ask_back(&from, now, fx);
-                    Reason::Reclaiming
-                }
-                Decision::Refuse(reason) => {
-                    let reason = Reason::from(reason);
-                    if reason == Reason::Full && self.policy.preempt {
-                        let priority = self.queue.get(&rank).map_or(0, |waiting| waiting.ask.priority);
-                        self.ask_the_less_important(priority, slots, now, fx);
-                    }
-                    reason
-                }
-            };
-            blocked |= reason.is_saturation() && shard.is_none();
-            if let Some(waiting) = self.queue.get_mut(&rank) {
-                waiting.reason = reason;
+        }
+        // but by those who ask for what is theirs.
+        let mut own: Vec<Rank> = Vec::new();
+        if blocked {
+            let entitled = |tenant: &i32| self.shares.tenants.get(tenant).is_some_and(|own| own.held < own.floor);
+            own.extend(self.queue.tenants().filter(entitled).flat_map(|tenant| self.queue.first_of(tenant, OWN_LOOK)));
+        }
+        own.extend(newest);
+        own.sort_unstable();
+        own.dedup();
+        for rank in own.into_iter().filter(|rank| Some(*rank) > last) {
+            if !blocked || self.is_own(rank) {
+                self.serve_one(rank, now, fx);
             }
         }
     }
 
+    /// Whether a waiting claim asks for no more than its tenant's reservations guarantee.
+    fn is_own(&self, rank: Rank) -> bool {
+        self.queue.get(rank).is_some_and(|waiting| {
+            let own = self.shares.tenants.get(&waiting.ask.tenant).copied().unwrap_or_default();
+            u64::from(own.held) + u64::from(waiting.ask.slots) <= u64::from(own.floor)
+        })
+    }
+
+    /// Grants a waiting claim, or notes why not. Whether it lacks room.
+    fn serve_one(&mut self, rank: Rank, now: Millis, fx: &mut Effects) -> bool {
+        let Some(waiting) = self.queue.get(rank) else { return false };
+        let (tenant, slots, shard, priority) =
+            (waiting.ask.tenant, waiting.ask.slots, waiting.ask.shard, waiting.ask.priority);
+        let reason = match self.shares.decide(tenant, slots) {
+            Decision::Grant => match self.choose(rank, slots, shard) {
+                Some(numbers) => {
+                    self.grant(rank, &numbers, now, fx);
+                    return false;
+                }
+                None => Reason::Full,
+            },
+            Decision::Reclaim(from) => {
+                self.ask_back(&from, now, fx);
+                Reason::Reclaiming
+            }
+            Decision::Refuse(reason) => {
+                let reason = Reason::from(reason);
+                if reason == Reason::Full && self.policy.preempt {
+                    self.ask_the_less_important(priority, slots, now, fx);
+                }
+                reason
+            }
+        };
+        self.queue.set_reason(rank, reason);
+        reason.is_saturation() && shard.is_none()
+    }
+
     /// Free slots for a claim: of its shard if it names one, where it was before if it can be, else the lowest numbers.
     fn choose(&self, rank: Rank, slots: u32, shard: Option<u32>) -> Option<Vec<u32>> {
-        let ask = &self.queue.get(&rank)?.ask;
+        let ask = &self.queue.get(rank)?.ask;
         let open = |number: &u32| !self.written.contains(number);
         let mut chosen: Vec<u32> = Vec::with_capacity(slots as usize);
         if let Some(shard) = shard {
@@ -880,7 +882,7 @@ impl Pool {
     }
 
     fn grant(&mut self, rank: Rank, numbers: &[u32], now: Millis, fx: &mut Effects) {
-        let Some(Waiting { ask, since, probes, .. }) = self.forget(rank) else { return };
+        let Some(Waiting { ask, since, probes, .. }) = self.queue.remove(rank) else { return };
         let waited_ms = now - since;
         let mut slots = Vec::with_capacity(numbers.len());
         for number in numbers {
@@ -954,16 +956,16 @@ impl Pool {
         if let Some(lease) = self.leases.get(&claim) {
             return Known::Granted(lease);
         }
-        if let Some(rank) = self.ranks.get(&claim) {
+        if let Some(rank) = self.queue.rank_of(claim) {
             let left = self.queue.get(rank).map_or(0, |waiting| (waiting.until - now).max(0));
-            return Known::Queued(self.queue.range(..=*rank).count(), left);
+            return Known::Queued(self.queue.position(rank), left);
         }
         self.ended.get(&claim).map_or(Known::Unknown, |end| Known::Ended(*end))
     }
 
     /// A waiting claim is not wanted any more.
     pub fn withdraw(&mut self, claim: Uuid, now: Millis) {
-        if let Some(waiting) = self.ranks.get(&claim).copied().and_then(|rank| self.forget(rank)) {
+        if let Some(waiting) = self.queue.rank_of(claim).and_then(|rank| self.queue.remove(rank)) {
             self.no_work(waiting.probes, now);
             self.remember(claim, End::Released);
         }
@@ -972,9 +974,9 @@ impl Pool {
     /// Refuses claims whose time to wait is over, and serves the others.
     pub fn tick(&mut self, now: Millis, fx: &mut Effects) {
         self.serve(now, fx);
-        let late: Vec<Rank> = self.queue.iter().filter(|(_, w)| w.until <= now).map(|(rank, _)| *rank).collect();
-        for rank in late {
-            if let Some(waiting) = self.forget(rank) {
+        // The rest is refused with the next statement: one that carries a hundred thousand would take too long.
+        for rank in self.queue.late(now, LATE) {
+            if let Some(waiting) = self.queue.remove(rank) {
                 self.no_work(waiting.probes, now);
                 let reason = match waiting.reason {
                     reason if reason.is_saturation() => Reason::WaitedTooLong,

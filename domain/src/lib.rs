@@ -19,6 +19,7 @@ pub mod localtime;
 pub mod occupancy;
 pub mod packed;
 pub mod pool;
+mod queue;
 pub mod range;
 pub mod reservation;
 pub mod retention;

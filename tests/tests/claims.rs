@@ -325,12 +325,22 @@ async fn several_operations_go_in_one_call() -> Result<()> {
         { "op": "claim", "claim": { "tenant": "beta", "slots": 2 } },
         { "op": "renew", "claim": first["claim"], "ttl_ms": 9_000 },
         { "op": "claim", "claim": { "tenant": "beta", "slots": 2 }, "key": "k" },
+        { "op": "claim", "claim": { "tenant": "beta", "slots": 2, "wait_ms": 60_000 } },
         { "op": "release", "claim": "01890000-0000-7000-8000-000000000000" },
     ] });
     let results =
         world.client.post("/api/v1/pools/lanes/claims/batch", &batch).await?.expect(200)?.json()?["results"].clone();
     let statuses: Vec<i64> = results.as_array().into_iter().flatten().filter_map(|r| r["status"].as_i64()).collect();
-    assert_eq!(statuses, [200, 200, 429, 409], "{results}");
+    assert_eq!(statuses, [201, 200, 429, 202, 409], "{results}");
+    assert_eq!((&results[3]["claim"]["state"], &results[3]["claim"]["position"]), (&json!("queued"), &json!(1)));
+    // The one that waits is granted when there is room, and found under its address.
+    world.of(&results[0]["claim"], "release", json!({})).await?.expect(200)?;
+    let path = format!(
+        "/api/v1/pools/lanes/claims/{}?wait_ms=5000",
+        results[3]["claim"]["claim"].as_str().unwrap_or_default()
+    );
+    let waited = world.client.get(&path).await?.expect(200)?.json()?;
+    assert_eq!(waited["state"], "granted", "{waited}");
     let beats = json!({ "beats": [{ "holder": "worker-1", "generation": 1 }] });
     let beats = world.client.post("/api/v1/pools/lanes/heartbeats", &beats).await?.expect(200)?.json()?;
     assert_eq!(beats["accepted"], 1);

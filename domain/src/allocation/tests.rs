@@ -123,6 +123,38 @@ fn a_lease_ends_and_is_not_raised_from_the_dead() {
 }
 
 #[test]
+fn what_is_reserved_is_granted_however_many_wait_before() {
+    let owner = Share { floor: 2, lending_limit: Some(0), ..Share::default() };
+    let mut pool = pool(3, Policy { queue_limit: 5_000, ..Policy::default() }, Limits::from([(1, owner)]));
+    granted(asked(&mut pool, ask(1, 2, 1), 0));
+    for id in 10..2_010 {
+        assert_eq!(asked(&mut pool, waits(id, 2, 1), 0), None);
+    }
+    assert_eq!(refused(asked(&mut pool, ask(2, 2, 1), 0)), Reason::Full, "whoever came first lacks room");
+    granted(asked(&mut pool, ask(3, 1, 1), 0));
+    granted(asked(&mut pool, waits(4, 1, 1), 0));
+    assert_eq!(asked(&mut pool, waits(5, 1, 1), 0), None, "no more than was promised");
+    assert!(matches!(pool.known(Uuid::from_u128(5), 0), Known::Queued(2_001, 60_000)));
+}
+
+#[test]
+fn claims_that_waited_too_long_are_refused_a_part_at_a_time() {
+    let mut pool = pool(1, Policy { queue_limit: 5_000, ..Policy::default() }, Limits::new());
+    granted(asked(&mut pool, ask(1, 2, 1), 0));
+    for id in 10..2_510 {
+        assert_eq!(asked(&mut pool, waits(id, 2, 1), 0), None);
+    }
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let mut fx = Effects::default();
+        pool.begin();
+        pool.tick(60_000, &mut fx);
+        told.push(fx.answers.len());
+    }
+    assert_eq!((told, pool.waiting()), (vec![LATE, LATE, 500], 0));
+}
+
+#[test]
 fn an_owner_gets_back_what_it_lent_after_the_grace() {
     let floor = Share { floor: 2, ..Share::default() };
     let mut pool = pool(3, Policy::default(), Limits::from([(1, floor)]));

@@ -174,7 +174,7 @@ pub(crate) struct ReleaseBody<'a> {
 /// One operation of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
-    /// Claims slots. Claims of a batch do not wait.
+    /// Claims slots. One that must wait is told as waiting at once: look at it later.
     Claim(Box<Ask>),
     /// Extends a lease.
     Renew {

@@ -5,6 +5,7 @@
 
 use super::figures::Commits;
 use super::owned::{Labels, Owned, limits};
+use super::waiters::{Waiter, Waiters};
 use super::way::{Keeper, Statement, Way};
 use super::{
     COMMITTERS, CONGESTED, Call, ClaimView, Clock, LONGEST_POLL, OVERDUE, Op, QUIET_LIMIT, Reply, STATEMENT_LIMIT,
@@ -52,18 +53,6 @@ const TAKE_LIMIT: Duration = Duration::from_secs(8);
 /// Pools taken in one go.
 const ADOPT: i64 = 200;
 
-/// Somebody who waits for a claim to be decided.
-struct Waiter {
-    pool: i32,
-    until: Instant,
-    since: Instant,
-    /// Nobody else knows the claim: if this one goes away, so does the claim.
-    alone: bool,
-    /// The way of the claim, with whoever asked for it first.
-    way: Option<Box<Way>>,
-    reply: oneshot::Sender<Reply>,
-}
-
 /// An answer that is given when the statement is durable.
 enum Pending {
     /// A claim that was asked for just now.
@@ -102,7 +91,9 @@ pub(super) struct Committer {
     emptied: Instant,
     pools: HashMap<i32, Owned>,
     elsewhere: HashMap<i32, (Instant, Reply)>,
-    waiters: HashMap<Uuid, Vec<Waiter>>,
+    waiters: Waiters,
+    /// A pool went to another server: who waits for a claim in it is to be told.
+    gone: bool,
     /// Claims under keys that were asked for here, by pool and key, and the order in which they are forgotten.
     keys: HashMap<(i32, String), (Uuid, Vec<u8>)>,
     keys_by_age: VecDeque<(i32, String)>,
@@ -139,7 +130,8 @@ impl Committer {
             emptied: Instant::now(),
             pools: HashMap::new(),
             elsewhere: HashMap::new(),
-            waiters: HashMap::new(),
+            waiters: Waiters::default(),
+            gone: false,
             keys: HashMap::new(),
             keys_by_age: VecDeque::new(),
             names: HashMap::new(),
@@ -218,8 +210,7 @@ impl Committer {
         self.by_itself(&mut effects);
         self.commit(effects, pending).await;
         self.answer_the_waiting();
-        let waiting = self.waiters.values().map(Vec::len).sum();
-        self.waiting[self.place].store(waiting, Ordering::Relaxed);
+        self.waiting[self.place].store(self.waiters.count(), Ordering::Relaxed);
         self.tell().await;
         Ok(())
     }
@@ -273,6 +264,7 @@ impl Committer {
             if !within(TAKE_LIMIT, owned.make_sure(conn, *pool, self.replica)).await? {
                 tracing::warn!(pool, "another server decides about the pool now");
                 self.pools.remove(pool);
+                self.gone = true;
             }
         }
         if rules_due || refresh || took {
@@ -359,6 +351,7 @@ impl Committer {
         let mut all: HashMap<i32, owner::Rules> = rules.into_iter().map(|rules| (rules.pool, rules)).collect();
         let mut of_pools = within(TAKE_LIMIT, limits(conn, &keys, now)).await?;
         self.pools.retain(|pool, _| all.contains_key(pool));
+        self.gone = true;
         for (pool, owned) in &mut self.pools {
             owned.state.set_limits(of_pools.remove(pool).unwrap_or_default());
             if let Some(rules) = all.remove(pool) {
@@ -433,7 +426,7 @@ impl Committer {
                                 let until = Instant::now() + patience(wait);
                                 let (pool, since) = (call.pool, call.since);
                                 let waiter = Waiter { pool, until, since, alone: false, way: None, reply: call.reply };
-                                self.waiters.entry(before).or_default().push(waiter);
+                                self.waiters.add(before, waiter);
                                 return;
                             }
                             known => {
@@ -530,7 +523,7 @@ impl Committer {
                         way: None,
                         reply: call.reply,
                     };
-                    self.waiters.entry(claim).or_default().push(waiter);
+                    self.waiters.add(claim, waiter);
                 } else {
                     let _ = call.reply.send(looked(claim, known, now));
                 }
@@ -595,10 +588,9 @@ impl Committer {
     /// What happens without anybody asking.
     fn by_itself(&mut self, effects: &mut BTreeMap<i32, Effects>) {
         let now = self.clock.now();
-        for (claim, waiters) in &self.waiters {
-            let gone = waiters.iter().all(|waiter| waiter.alone && waiter.reply.is_closed());
-            if let Some(owned) = waiters.first().filter(|_| gone).and_then(|w| self.pools.get_mut(&w.pool)) {
-                owned.state.withdraw(*claim, now);
+        for (pool, claim) in self.waiters.abandoned(Instant::now()) {
+            if let Some(owned) = self.pools.get_mut(&pool) {
+                owned.state.withdraw(claim, now);
             }
         }
         for (pool, owned) in &mut self.pools {
@@ -648,11 +640,12 @@ impl Committer {
         let owned: HashSet<i32> = accepted.owned.iter().copied().collect();
         let lost = self.lost(&effects, &accepted, &owned);
         let now = self.clock.now();
-        let mut answers: HashMap<Uuid, Answer> = HashMap::new();
+        let mut answers: HashMap<Uuid, (i32, Answer)> = HashMap::new();
         for (pool, fx) in effects {
             if !owned.contains(&pool) {
                 tracing::warn!(pool, "another server decides about the pool now");
                 self.pools.remove(&pool);
+                self.gone = true;
                 self.elsewhere.remove(&pool);
                 continue;
             }
@@ -663,12 +656,12 @@ impl Committer {
                 };
                 owned.count(&fx, &labels, now);
             }
-            answers.extend(fx.answers);
+            answers.extend(fx.answers.into_iter().map(|(claim, answer)| (claim, (pool, answer))));
         }
         self.answer(pending, &owned, &lost, &mut answers, statement);
         // Claims that had waited.
-        for (claim, answer) in answers {
-            self.resolve(claim, &answer, lost.contains(&claim), statement);
+        for (claim, (pool, answer)) in answers {
+            self.resolve(pool, claim, &answer, lost.contains(&claim), statement);
         }
     }
 
@@ -760,7 +753,7 @@ impl Committer {
             let _ = to.send(reply.clone());
         }
         for (claim, _) in effects.values().flat_map(|fx| &fx.answers) {
-            for waiter in self.waiters.remove(claim).unwrap_or_default() {
+            for waiter in self.waiters.take(*claim) {
                 let _ = waiter.reply.send(reply.clone());
             }
         }
@@ -771,7 +764,7 @@ impl Committer {
         pending: Vec<Pending>,
         owned: &HashSet<i32>,
         lost: &HashSet<Uuid>,
-        answers: &mut HashMap<Uuid, Answer>,
+        answers: &mut HashMap<Uuid, (i32, Answer)>,
         statement: Option<Statement>,
     ) {
         let now = self.clock.now();
@@ -791,17 +784,24 @@ impl Committer {
                         continue;
                     }
                     match answers.remove(&claim) {
-                        Some(answer) => self.told_first(call, claim, &answer, alone, &way),
+                        Some((_, answer)) => self.told_first(call, claim, &answer, alone, &way),
                         None => {
                             let wait = match &call.op {
                                 Op::Claim(ask, _) => Duration::from_millis(ask.wait_ms.unsigned_abs()),
                                 _ => Duration::ZERO,
                             };
-                            let until = Instant::now() + patience(wait);
                             way.queued();
+                            if way.is_told_at_once() {
+                                let owned = self.pools.get(&call.pool);
+                                let known = owned.map_or(Known::Unknown, |owned| owned.state.known(claim, now));
+                                self.traces.answered(&way, claim, call.pool, "queued", now);
+                                let _ = call.reply.send(looked(claim, known, now));
+                                continue;
+                            }
+                            let until = Instant::now() + patience(wait);
                             let (pool, since) = (call.pool, call.since);
                             let waiter = Waiter { pool, until, since, alone, way: Some(way), reply: call.reply };
-                            self.waiters.entry(claim).or_default().push(waiter);
+                            self.waiters.add(claim, waiter);
                         }
                     }
                 }
@@ -856,11 +856,9 @@ impl Committer {
         }
     }
 
-    /// A claim that was decided while somebody waited for it.
-    fn resolve(&mut self, claim: Uuid, answer: &Answer, is_lost: bool, statement: Option<Statement>) {
-        let mut waiters = self.waiters.remove(&claim).unwrap_or_default();
-        let Some(first) = waiters.first() else { return };
-        let (pool, took) = (first.pool, first.since.elapsed());
+    /// A claim that was decided after it waited, with somebody who waits for that or without.
+    fn resolve(&mut self, pool: i32, claim: Uuid, answer: &Answer, is_lost: bool, statement: Option<Statement>) {
+        let mut waiters = self.waiters.take(claim);
         if let Some(mut way) = waiters.iter_mut().find_map(|waiter| waiter.way.take()) {
             if let Some(statement) = statement {
                 way.committed(statement, is_lost);
@@ -869,11 +867,14 @@ impl Committer {
             self.traces.answered(&way, claim, pool, outcome, self.clock.now());
         }
         if let Answer::Granted(lease) = answer {
+            let waited = Duration::from_millis(lease.waited_ms.unsigned_abs());
+            let took = waiters.first().map_or(waited, |first| first.since.elapsed());
             self.count_grant(pool, lease, lease.waited_ms.max(1), took);
         }
         let reply = if is_lost { Reply::Unknown } else { self.current(pool, claim, answer) };
         let granted = matches!(answer, Answer::Granted(_)) && !is_lost;
-        let alone = waiters.iter().all(|waiter| waiter.alone);
+        // Whose claim is known elsewhere comes back for it.
+        let alone = !waiters.is_empty() && waiters.iter().all(|waiter| waiter.alone);
         let told = waiters.into_iter().filter_map(|waiter| waiter.reply.send(reply.clone()).ok()).count();
         if told == 0 && granted && alone {
             self.give_back(pool, claim);
@@ -925,23 +926,18 @@ impl Committer {
     /// Tells those whose time to wait for an answer is over that their claim still waits.
     fn answer_the_waiting(&mut self) {
         let (now, instant) = (self.clock.now(), Instant::now());
-        let (pools, traces) = (&self.pools, &mut self.traces);
-        self.waiters.retain(|claim, waiters| {
-            let (over, left): (Vec<_>, Vec<_>) = std::mem::take(waiters)
-                .into_iter()
-                .partition(|waiter| waiter.until <= instant || !pools.contains_key(&waiter.pool));
-            *waiters = left;
-            for waiter in over {
-                if let Some(way) = &waiter.way {
-                    traces.answered(way, *claim, waiter.pool, "queued", now);
-                }
-                let reply = pools
-                    .get(&waiter.pool)
-                    .map_or(Reply::Unknown, |owned| looked(*claim, owned.state.known(*claim, now), now));
-                let _ = waiter.reply.send(reply);
+        let mut over = self.waiters.overdue(instant);
+        if std::mem::take(&mut self.gone) {
+            over.extend(self.waiters.outside(|pool| self.pools.contains_key(&pool)));
+        }
+        for (claim, waiter) in over {
+            if let Some(way) = &waiter.way {
+                self.traces.answered(way, claim, waiter.pool, "queued", now);
             }
-            !waiters.is_empty()
-        });
+            let owned = self.pools.get(&waiter.pool);
+            let reply = owned.map_or(Reply::Unknown, |owned| looked(claim, owned.state.known(claim, now), now));
+            let _ = waiter.reply.send(reply);
+        }
     }
 
     /// Writes what the pools look like, for the pages of every server.

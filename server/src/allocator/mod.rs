@@ -12,6 +12,7 @@ mod clock;
 mod committer;
 mod figures;
 mod owned;
+mod waiters;
 mod way;
 
 pub use clock::Clock;

@@ -42,12 +42,14 @@ pub struct Origin {
     pub asked: Instant,
     /// The caller's trace.
     pub context: Option<TraceContext>,
+    /// If it must wait, that is the answer: the caller comes back for it.
+    pub at_once: bool,
 }
 
 impl Origin {
     /// A claim that is asked for now, by somebody without a trace.
     pub fn now() -> Self {
-        Self { asked: Instant::now(), context: None }
+        Self { asked: Instant::now(), context: None, at_once: false }
     }
 }
 
@@ -110,6 +112,11 @@ impl Way {
     /// It is in the queue from here on.
     pub(super) fn queued(&mut self) {
         self.queued = true;
+    }
+
+    /// If it must wait, that is the answer.
+    pub(super) fn is_told_at_once(&self) -> bool {
+        self.origin.at_once
     }
 
     fn is_unusual(&self, granted: bool, took: Duration) -> bool {
@@ -238,7 +245,7 @@ mod tests {
 
     fn claimed(start: Instant, sampled: bool) -> Way {
         let context = TraceContext { trace: [1; 16], parent: [2; 8], sampled };
-        Way::new(Origin { asked: start, context: Some(context) }, at(start, 2), 7)
+        Way::new(Origin { asked: start, context: Some(context), at_once: false }, at(start, 2), 7)
     }
 
     #[test]

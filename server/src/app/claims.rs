@@ -61,6 +61,8 @@ pub struct Wanted {
     pub key: Option<String>,
     /// The trace that it belongs to.
     pub trace: Option<TraceContext>,
+    /// If it must wait, that is the answer: the caller comes back for it.
+    pub at_once: bool,
 }
 
 /// A claim with its tenant's slug.
@@ -186,7 +188,7 @@ impl Wanted {
     /// Tells claims under one key apart.
     fn hash(&self) -> Vec<u8> {
         let mut hasher = blake3::Hasher::new();
-        let same = Self { key: None, trace: None, ..self.clone() };
+        let same = Self { key: None, trace: None, at_once: false, ..self.clone() };
         hasher.update(format!("{same:?}").as_bytes());
         hasher.finalize().as_bytes()[..16].to_vec()
     }
@@ -337,7 +339,7 @@ impl App {
                 None => {}
             }
         }
-        let origin = Origin { asked: self.asked, context: wanted.trace };
+        let origin = Origin { asked: self.asked, context: wanted.trace, at_once: wanted.at_once };
         let reply = self.ask(key, Op::Claim(Box::new(ask), origin)).await?;
         self.claimed(reply).await
     }

@@ -83,6 +83,7 @@ impl ClaimIn {
             endpoint: self.endpoint,
             key,
             trace,
+            at_once: false,
         }
     }
 }
@@ -189,6 +190,8 @@ pub struct ClaimOut {
     pub notice: Option<NoticeOut>,
     /// How it ended, if it did: `released`, `expired`, `taken` or `refused`.
     pub end: Option<&'static str>,
+    /// Why it was refused, if it was: a word of the closed list of refusals.
+    pub reason: Option<&'static str>,
 }
 
 fn out(pool: &str, claimed: Claimed) -> ClaimOut {
@@ -199,6 +202,10 @@ fn out(pool: &str, claimed: Claimed) -> ClaimOut {
         Standing::Ended(End::Taken) => Some("taken"),
         Standing::Ended(End::Refused(_)) => Some("refused"),
         Standing::Granted | Standing::Queued => None,
+    };
+    let reason = match view.standing {
+        Standing::Ended(End::Refused(reason)) => Some(reason.as_str()),
+        _ => None,
     };
     ClaimOut {
         claim: view.claim,
@@ -226,6 +233,7 @@ fn out(pool: &str, claimed: Claimed) -> ClaimOut {
             in_ms,
         }),
         end,
+        reason,
     }
 }
 
@@ -279,17 +287,22 @@ pub async fn create(
     let wanted = body.wanted(key_of(&headers)?, trace_of(&headers));
     let claimed = app.claim(&pool, &wanted).await?;
     let out = out(&pool, claimed);
-    let status = match out.state {
-        "granted" => StatusCode::CREATED,
-        "queued" => StatusCode::ACCEPTED,
-        _ => StatusCode::OK,
-    };
+    let status = status_of(&out);
     let address = format!("/api/v1/pools/{pool}/claims/{}", out.claim);
     let mut response = (status, Json(out)).into_response();
     if let Ok(address) = HeaderValue::try_from(address) {
         response.headers_mut().insert(LOCATION, address);
     }
     Ok(response)
+}
+
+/// The status of the answer to a claim.
+fn status_of(claim: &ClaimOut) -> StatusCode {
+    match claim.state {
+        "granted" => StatusCode::CREATED,
+        "queued" => StatusCode::ACCEPTED,
+        _ => StatusCode::OK,
+    }
 }
 
 /// How long to wait for a decision.
@@ -413,7 +426,8 @@ pub struct BatchOut {
     pub results: Vec<ResultOut>,
 }
 
-/// Several operations at once: each is done or refused on its own, together they share a commit. Claims of a batch do not wait.
+/// Several operations at once: each is done or refused on its own, together they share a commit. A claim that
+/// must wait is answered at once, with 202: look at it under its address then.
 #[utoipa::path(post, path = "/api/v1/pools/{pool}/claims/batch", tag = "claims", request_body = BatchIn,
     params(("pool" = String, Path, description = "slug", example = "ingress-eu")),
     responses((status = 200, body = BatchOut), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
@@ -433,13 +447,15 @@ pub async fn batch(
         async move {
             match operation {
                 Operation::Claim { claim, key } => {
-                    let wanted = Wanted { wait_ms: None, ..claim.wanted(key, trace) };
-                    app.claim(&pool, &wanted).await
+                    let wanted = Wanted { at_once: true, ..claim.wanted(key, trace) };
+                    Ok((true, app.claim(&pool, &wanted).await?))
                 }
                 Operation::Renew { claim, ttl_ms, report: given } => {
-                    app.renew_claim(&pool, claim, ttl_ms, report(given)?).await
+                    Ok((false, app.renew_claim(&pool, claim, ttl_ms, report(given)?).await?))
                 }
-                Operation::Release { claim, report: given } => app.release_claim(&pool, claim, report(given)?).await,
+                Operation::Release { claim, report: given } => {
+                    Ok((false, app.release_claim(&pool, claim, report(given)?).await?))
+                }
             }
         }
     };
@@ -452,7 +468,11 @@ pub async fn batch(
         return Err(AppError::Elsewhere(url).into());
     }
     let results = results.into_iter().map(|result| match result {
-        Ok(claimed) => ResultOut { status: 200, claim: Some(out(&pool, claimed)), problem: None },
+        Ok((is_new, claimed)) => {
+            let claim = out(&pool, claimed);
+            let status = if is_new { status_of(&claim) } else { StatusCode::OK };
+            ResultOut { status: status.as_u16(), claim: Some(claim), problem: None }
+        }
         Err(error) => {
             let error = ApiError::from(error);
             ResultOut { status: error.status().as_u16(), claim: None, problem: Some(error.into_body()) }
