@@ -309,11 +309,14 @@ pub struct Event {
 }
 
 impl Event {
-    fn new(kind: EventKind, actor: &str) -> Self {
+    /// An event without more to say.
+    pub fn new(kind: EventKind, actor: &str) -> Self {
         Self { kind, actor: actor.to_owned(), reason: None, wait_ms: None, report: Report::default(), trace: None }
     }
 
-    fn because(self, reason: &'static str) -> Self {
+    /// The same with a reason.
+    #[must_use]
+    pub fn because(self, reason: &'static str) -> Self {
         Self { reason: Some(reason), ..self }
     }
 }
@@ -961,6 +964,12 @@ impl Pool {
             return Known::Queued(self.queue.position(rank), left);
         }
         self.ended.get(&claim).map_or(Known::Unknown, |end| Known::Ended(*end))
+    }
+
+    /// For whom a claim holds slots or waits.
+    pub fn tenant_of(&self, claim: Uuid) -> Option<i32> {
+        let waits = || Some(self.queue.get(self.queue.rank_of(claim)?)?.ask.tenant);
+        self.leases.get(&claim).map(|lease| lease.tenant).or_else(waits)
     }
 
     /// A waiting claim is not wanted any more.

@@ -16,6 +16,8 @@ pub struct Db {
     pub ingest: PgPool,
     /// Jobs, imports and other long work.
     pub jobs: PgPool,
+    /// What programs ask beside their claims: tokens, names, keys.
+    pub claims: PgPool,
     /// Claims of slots: one connection for each committer, and one that keeps this server alive.
     pub slots: PgPool,
 }
@@ -37,6 +39,14 @@ const PAGES: Class = Class {
     connections: 12,
     wait: Duration::from_secs(3),
     statement_timeout: "5s",
+    lock_timeout: "500ms",
+    synchronous_commit: None,
+};
+const CLAIMS: Class = Class {
+    name: "headroom claims",
+    connections: 4,
+    wait: Duration::from_secs(1),
+    statement_timeout: "2s",
     lock_timeout: "500ms",
     synchronous_commit: None,
 };
@@ -75,6 +85,7 @@ impl Db {
     pub fn connect(options: &PgConnectOptions) -> Self {
         Self {
             pages: pool(options, &PAGES),
+            claims: pool(options, &CLAIMS),
             ingest: pool(options, &INGEST),
             jobs: pool(options, &JOBS),
             slots: pool(options, &SLOTS),
@@ -89,6 +100,7 @@ impl Db {
     /// Closes all connections.
     pub async fn close(&self) {
         self.pages.close().await;
+        self.claims.close().await;
         self.ingest.close().await;
         self.jobs.close().await;
         self.slots.close().await;

@@ -174,6 +174,11 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
 }
 
 impl Server {
+    /// Waits until the server ends by itself, which it does when it cannot keep its promises.
+    pub async fn failed(&self) {
+        self.cancel.cancelled().await;
+    }
+
     /// Stops accepting, finishes what is under way (at most ten seconds), ends the jobs.
     pub async fn stop(self) {
         self.cancel.cancel();

@@ -299,6 +299,12 @@ async fn two_servers_share_the_pools_and_one_takes_over() -> Result<()> {
     // The second server passes on what the first decides.
     let there = second.post("/api/v1/pools/lanes/claims", &json!({ "tenant": "beta" })).await?.expect(201)?.json()?;
     assert_eq!(there["slots"][0]["slot"], 2);
+    let listed = second.get("/api/v1/pools/lanes/claims?tenant=beta&limit=5").await?.expect(200)?.json()?;
+    assert_eq!((listed["claims"][0]["claim"].clone(), listed["claims"][1].is_null()), (there["claim"].clone(), true));
+    assert_eq!(listed["claims"][0]["slots"], there["slots"], "{listed}");
+    let problem = second.get("/api/v1/pools/lanes/claims?limit=0").await?.problem(422)?;
+    assert_eq!(problem["errors"][0]["field"], "limit", "{problem}");
+    second.get("/api/v1/pools/lanes/claims?tenant=nobody").await?.problem(404)?;
     let id = held["claim"].as_str().unwrap_or_default();
     second.post(&format!("/api/v1/pools/lanes/claims/{id}/renew"), &json!({ "ttl_ms": 50_000 })).await?.expect(200)?;
     world.service.kill()?;
@@ -374,6 +380,19 @@ async fn whoever_follows_sees_a_claim_within_a_second() -> Result<()> {
     ensure!(took < Duration::from_millis(1_500), "{took:?}");
     world.of(&claim, "release", json!({})).await?.expect(200)?;
     until("[2,\".\"]").await?;
+    // An event that has its number before others and is committed after them is told too.
+    let mut conn = world.database.connect().await?;
+    let mut late = sqlx::Connection::begin(&mut conn).await?;
+    sqlx::query(
+        "INSERT INTO slot_event (at, pool_id, kind, actor, reason)
+         SELECT hr_now(), pool_id, 8, 'test', 'late' FROM pool WHERE slug = 'lanes'",
+    )
+    .execute(&mut *late)
+    .await?;
+    world.claim(json!({ "tenant": "acme", "holder": "meanwhile" })).await?;
+    until("\"holder\":\"meanwhile\"").await?;
+    late.commit().await?;
+    until("\"reason\":\"late\"").await?;
     world.client.get("/events?topics=slots&pool=nobody").await?.problem(404)?;
     Ok(())
 }

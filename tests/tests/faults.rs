@@ -92,6 +92,34 @@ async fn a_server_that_is_cut_off_refuses_and_the_other_goes_on() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_was_granted_to_nobody_any_more_is_free_again() -> Result<()> {
+    let durable = Durable::start().await?;
+    let proxy = FaultProxy::before(&durable.socket_folder()).await?;
+    let server = Service::start(&["serve", "--database-url", &proxy.url(&durable.url())?])?;
+    let client = Client::new(server.url())?;
+    durable.prepare(&client, 3, json!({})).await?;
+    client.post(PATH, &json!({ "tenant": "acme", "ttl_ms": 60_000 })).await?.expect(201)?;
+    let held = async || {
+        let slots = client.get("/api/v1/pools/lanes/slots").await?.expect(200)?.json()?;
+        anyhow::Ok(slots["states"].as_str().unwrap_or_default().matches('o').count())
+    };
+    // The caller hangs up while its statement is under way.
+    proxy.set_for("headroom slots", Fault::Late(Duration::from_millis(400)));
+    let asked = json!({ "tenant": "beta", "ttl_ms": 60_000 });
+    ensure!(
+        tokio::time::timeout(Duration::from_millis(200), client.post(PATH, &asked)).await.is_err(),
+        "it was answered too soon"
+    );
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    proxy.set(Fault::None);
+    let took = until("a free slot", Duration::from_secs(5), async || Ok(held().await? == 1)).await?;
+    let events = client.get("/api/v1/slot-events?pool=lanes&kind=reconcile").await?.expect(200)?.json()?;
+    ensure!(events.to_string().contains("the caller went away"), "it was granted and taken back: {events}");
+    println!("free {took:?} later");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_waiting_claims_than_there_is_room_for_are_refused_and_leave_nothing() -> Result<()> {
     let durable = Durable::start().await?;
     let server = durable.serve(None)?;

@@ -77,7 +77,7 @@ async fn as_many_claims_wait_as_the_policy_lets_and_none_is_left() -> Result<()>
 
     // The slot goes to the first; the others are refused when their time is over, and nothing of them is left.
     client.post(&format!("{PATH}/{held}/release"), &json!({})).await?.expect(200)?;
-    let until = Instant::now() + Duration::from_millis(wait_ms) + Duration::from_secs(120);
+    let until = Instant::now() + Duration::from_millis(wait_ms) + Duration::from_mins(2);
     let live = loop {
         let live = client.get("/api/v1/pools/lanes/live").await?.expect(200)?.json()?;
         if live["queued"] == 0 {

@@ -18,6 +18,7 @@ use headroom_domain::Millis;
 use headroom_domain::allocation::{Answer, Change, Effects, End, Known, Lease};
 use headroom_domain::lease::EventKind;
 use headroom_store::catalog::{self, Version};
+use headroom_store::order;
 use headroom_store::owner::{self, Owner};
 use headroom_store::slot::{self, Accepted, Decided};
 use headroom_store::{StoreError, live, partition};
@@ -50,6 +51,8 @@ const REMEMBERED_KEYS: usize = 100_000;
 const SLOT_SERIES: usize = 1_000;
 /// A large pool is taken in several statements.
 const TAKE_LIMIT: Duration = Duration::from_secs(8);
+/// Orders of operators that are carried out in one go.
+const ORDERS: i64 = 100;
 /// Pools taken in one go.
 const ADOPT: i64 = 200;
 
@@ -105,6 +108,8 @@ pub(super) struct Committer {
     told: Option<Instant>,
     limits_read: Option<Instant>,
     partition_day: Millis,
+    /// Orders whose effects go out next, each with how many leases or slots it concerned.
+    obeyed: Vec<(i64, usize)>,
     /// The connection of statements, and when it was used last.
     conn: Option<(Loan, Instant)>,
 }
@@ -142,6 +147,7 @@ impl Committer {
             told: None,
             limits_read: None,
             partition_day: 0,
+            obeyed: Vec::new(),
             conn: None,
         }
     }
@@ -203,6 +209,7 @@ impl Committer {
         if !effects.is_empty() {
             self.commit(std::mem::take(&mut effects), Vec::new()).await;
         }
+        self.tell_obeyed().await;
         let mut pending = Vec::new();
         for call in ready {
             self.decide(call, &mut effects, &mut pending);
@@ -220,7 +227,8 @@ impl Committer {
         let overdue = if self.emptied.elapsed() > CONGESTED { CONGESTED } else { OVERDUE };
         let mut fresh = Vec::with_capacity(calls.len());
         for call in calls {
-            if call.reply.is_closed() {
+            // Whoever does not wait for an answer any more has no use for a slot; an end is an end all the same.
+            if call.reply.is_closed() && matches!(call.op, Op::Claim(..) | Op::Look { .. } | Op::Figures) {
                 continue;
             }
             if call.since.elapsed() > overdue && matches!(call.op, Op::Claim(..)) {
@@ -257,7 +265,7 @@ impl Committer {
         within(QUIET_LIMIT, self.make_partitions(conn, now)).await?;
         let took = !unknown.is_empty();
         for pool in unknown {
-            within(TAKE_LIMIT, self.take(conn, pool, now)).await?;
+            within(TAKE_LIMIT, self.take(conn, pool, now, effects)).await?;
         }
         for pool in &doubtful {
             let Some(owned) = self.pools.get_mut(pool) else { continue };
@@ -296,14 +304,20 @@ impl Committer {
         Ok(())
     }
 
-    async fn take(&mut self, conn: &mut sqlx::PgConnection, pool: i32, now: Millis) -> Result<(), AppError> {
+    async fn take(
+        &mut self,
+        conn: &mut sqlx::PgConnection,
+        pool: i32,
+        now: Millis,
+        effects: &mut BTreeMap<i32, Effects>,
+    ) -> Result<(), AppError> {
         let Some(rules) = owner::rules(conn, Some(&[pool])).await?.pop() else {
             self.elsewhere.insert(pool, (Instant::now(), Reply::NotTracked));
             return Ok(());
         };
         match owner::take(conn, pool, self.replica).await? {
             Owner::Me(epoch) => {
-                let owned = Owned::read(conn, rules, epoch, now).await?;
+                let owned = Owned::read(conn, rules, epoch, now, effects.entry(pool).or_default()).await?;
                 tracing::info!(pool, epoch, held = owned.state.held(), "this server decides about the pool now");
                 self.pools.insert(pool, owned);
                 // Its size and limits are taken up with the next look.
@@ -329,9 +343,20 @@ impl Committer {
         for pool in within(QUIET_LIMIT, owner::orphans(conn, ADOPT)).await? {
             if place_of(pool, self.committers) == self.place && !self.pools.contains_key(&pool) {
                 self.elsewhere.remove(&pool);
-                within(TAKE_LIMIT, self.take(conn, pool, now)).await?;
+                within(TAKE_LIMIT, self.take(conn, pool, now, effects)).await?;
             }
         }
+        // A server that slept may have been replaced meanwhile: what it remembers is nobody's answer then.
+        let mine = within(QUIET_LIMIT, owner::pools_of(conn, self.replica)).await?;
+        self.pools.retain(|pool, owned| {
+            let is_mine = mine.get(pool) == Some(&owned.epoch);
+            if !is_mine {
+                tracing::warn!(pool, "another server decides about the pool now");
+                self.gone = true;
+            }
+            is_mine
+        });
+        self.carry_out_orders(conn, now, effects).await?;
         let version = within(QUIET_LIMIT, catalog::version(conn)).await?;
         let changed = force || self.version != Some(version);
         // Reservations begin and end by themselves.
@@ -363,6 +388,44 @@ impl Committer {
         Ok(())
     }
 
+    /// Does what operators said. An order is done when its effects are durable; until then it is found again.
+    async fn carry_out_orders(
+        &mut self,
+        conn: &mut sqlx::PgConnection,
+        now: Millis,
+        effects: &mut BTreeMap<i32, Effects>,
+    ) -> Result<(), AppError> {
+        let keys: Vec<i32> = self.pools.keys().copied().collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.obeyed.clear();
+        for open in within(QUIET_LIMIT, order::open(conn, &keys, ORDERS)).await? {
+            let Some(owned) = self.pools.get_mut(&open.pool) else { continue };
+            let fx = effects.entry(open.pool).or_default();
+            let count = open.order.map_or(0, |order| owned.obey(&order, &open.actor, now, fx));
+            self.obeyed.push((open.id, count));
+        }
+        Ok(())
+    }
+
+    /// Says which orders are carried out.
+    async fn tell_obeyed(&mut self) {
+        if self.obeyed.is_empty() {
+            return;
+        }
+        let obeyed = std::mem::take(&mut self.obeyed);
+        let written = within(QUIET_LIMIT, async {
+            let mut conn = Loan::of(&self.db.slots).await?;
+            order::done(&mut conn, &obeyed).await?;
+            conn.give_back();
+            Ok::<(), StoreError>(())
+        });
+        if let Err(error) = written.await {
+            tracing::warn!(%error, "orders that were carried out are carried out again");
+        }
+    }
+
     // ------------------------------------------------------------ decisions
 
     fn decide(&mut self, call: Call, effects: &mut BTreeMap<i32, Effects>, pending: &mut Vec<Pending>) {
@@ -375,9 +438,10 @@ impl Committer {
         let fx = effects.entry(call.pool).or_default();
         let state = &mut owned.state;
         let touched = match &call.op {
-            Op::Renew { claim, .. } | Op::Release { claim, .. } | Op::Checkpoint { claim, .. } => {
-                state.is_touched(*claim)
-            }
+            Op::Renew { claim, .. }
+            | Op::Release { claim, .. }
+            | Op::Checkpoint { claim, .. }
+            | Op::Abandon { claim } => state.is_touched(*claim),
             _ => false,
         };
         if touched {
@@ -390,9 +454,7 @@ impl Committer {
             Op::Renew { claim, .. }
             | Op::Release { claim, .. }
             | Op::Checkpoint { claim, .. }
-            | Op::Look { claim, .. } => {
-                matches!(state.known(*claim, now), Known::Granted(lease) if hidden(lease.tenant))
-            }
+            | Op::Look { claim, .. } => state.tenant_of(*claim).is_some_and(hidden),
             _ => false,
         };
         if not_theirs {
@@ -486,10 +548,10 @@ impl Committer {
                     }
                     Known::Queued(..) => {
                         state.withdraw(claim, now);
-                        Reply::Claim(Box::new(ended_view(claim, End::Released)))
+                        Reply::Claim(Box::new(ClaimView::ended(claim, End::Released)))
                     }
                     // Released before: the answer was lost, or somebody is very sure.
-                    Known::Ended(End::Released) => Reply::Claim(Box::new(ended_view(claim, End::Released))),
+                    Known::Ended(End::Released) => Reply::Claim(Box::new(ClaimView::ended(claim, End::Released))),
                     other => Reply::NotHeld(end_of(other)),
                 };
                 let _ = call.reply.send(reply);
@@ -505,7 +567,7 @@ impl Committer {
                 None => {
                     // Acknowledged before, or taken meanwhile: that the slots may go is true either way.
                     let reply = match state.known(claim, now) {
-                        Known::Ended(End::Taken) => Reply::Claim(Box::new(ended_view(claim, End::Taken))),
+                        Known::Ended(End::Taken) => Reply::Claim(Box::new(ClaimView::ended(claim, End::Taken))),
                         other => Reply::NotHeld(end_of(other)),
                     };
                     let _ = call.reply.send(reply);
@@ -538,35 +600,11 @@ impl Committer {
                 }
                 let _ = call.reply.send(Reply::Beats(all - superseded.len(), superseded));
             }
-            Op::Take { ref claims, ref slots, kind, reason, ref actor } => {
-                let holds = |lease: &&Lease| {
-                    claims.contains(&lease.claim) || lease.slots.iter().any(|held| slots.contains(&held.slot))
-                };
-                let found: Vec<Uuid> = state.leases().filter(holds).map(|lease| lease.claim).collect();
-                let free: Vec<Uuid> = found.into_iter().filter(|claim| !state.is_touched(*claim)).collect();
-                for claim in &free {
-                    state.take(*claim, kind, reason, actor, now, fx);
-                }
-                let then = Reply::Done(free.len());
-                pending.push(Pending::Other { pool: call.pool, claims: free, then, reply: call.reply });
-            }
-            Op::Drain { ref slots, ref actor } => {
-                let mut done = state.drain(slots.as_deref(), now, fx);
-                for number in slots.iter().flatten() {
-                    done += usize::from(state.cordon(*number, true, actor, fx));
-                }
-                let then = Reply::Done(done);
-                pending.push(Pending::Other { pool: call.pool, claims: Vec::new(), then, reply: call.reply });
-            }
-            Op::Preempt { tenant, slots } => {
-                let then = Reply::Done(state.preempt(tenant, slots, now, fx));
-                pending.push(Pending::Other { pool: call.pool, claims: Vec::new(), then, reply: call.reply });
-            }
-            Op::Restore { ref slots, ref actor } => {
-                let done = slots.iter().filter(|number| state.cordon(**number, false, actor, fx)).count();
-                state.serve(now, fx);
-                let then = Reply::Done(done);
-                pending.push(Pending::Other { pool: call.pool, claims: Vec::new(), then, reply: call.reply });
+            Op::Abandon { claim } => {
+                let reason = "the caller went away";
+                state.take(claim, EventKind::Reconcile, reason, "allocator", now, fx);
+                let then = Reply::Done(1);
+                pending.push(Pending::Other { pool: call.pool, claims: vec![claim], then, reply: call.reply });
             }
             Op::Refresh { .. } => {
                 state.serve(now, fx);
@@ -611,14 +649,14 @@ impl Committer {
     // ------------------------------------------------------------ durable
 
     async fn commit(&mut self, mut effects: BTreeMap<i32, Effects>, pending: Vec<Pending>) {
-        effects.retain(|_, fx| *fx != Effects::default());
+        effects.retain(|pool, fx| *fx != Effects::default() && self.pools.contains_key(pool));
         let has_writes = effects.values().any(|fx| !fx.writes.is_empty() || !fx.notes.is_empty());
         let started = Instant::now();
-        let result = if has_writes { self.send(&effects).await } else { Ok(self.nothing_to_send(&effects)) };
+        let result = if has_writes { self.send(&effects).await } else { Ok((started, self.nothing_to_send(&effects))) };
         for owned in self.pools.values_mut() {
             owned.state.begin();
         }
-        let accepted = match result {
+        let (sent, accepted) = match result {
             Ok(accepted) => accepted,
             Err(error) => {
                 self.failed(&error, &effects, pending);
@@ -631,7 +669,7 @@ impl Committer {
         if has_writes {
             // Each statement says what time it is: what is reckoned in between goes wrong with this machine's clock.
             if accepted.at > 0 {
-                self.clock.set(started, accepted.at);
+                self.clock.set(sent, accepted.at);
             }
             self.commits.add(self.clock.now(), (to - started).as_secs_f64() * 1_000.0);
             metrics::histogram!("slot_commit_seconds").record((to - started).as_secs_f64());
@@ -676,7 +714,8 @@ impl Committer {
         Ok(Loan::of(&self.db.slots).await?)
     }
 
-    async fn send(&mut self, effects: &BTreeMap<i32, Effects>) -> Result<Accepted, StoreError> {
+    /// Sends what was decided. Gives when it was sent, which is about when the database looked at its clock.
+    async fn send(&mut self, effects: &BTreeMap<i32, Effects>) -> Result<(Instant, Accepted), StoreError> {
         // Without a connection nothing was sent, which is not the same as an answer that did not come.
         let connection = tokio::time::timeout(STATEMENT_LIMIT, self.connection()).await;
         let mut conn = connection.unwrap_or(Err(StoreError::Database(sqlx::Error::PoolTimedOut)))?;
@@ -684,12 +723,13 @@ impl Committer {
             .iter()
             .filter_map(|(pool, effects)| Some(Decided { pool: *pool, epoch: self.pools.get(pool)?.epoch, effects }))
             .collect();
+        let sent = Instant::now();
         let result = within(STATEMENT_LIMIT, slot::change(&mut conn, &decided)).await;
         // After whatever failed the next one is a new connection.
         if result.is_ok() {
             self.conn = Some((conn, Instant::now()));
         }
-        result
+        result.map(|accepted| (sent, accepted))
     }
 
     fn nothing_to_send(&self, effects: &BTreeMap<i32, Effects>) -> Accepted {
@@ -745,6 +785,7 @@ impl Committer {
         // Sizes and rules are looked at again: they may be what was lost.
         self.version = None;
         self.looked = None;
+        self.obeyed.clear();
         for one in pending {
             let to = match one {
                 Pending::Claim { call, .. } => call.reply,
@@ -779,6 +820,11 @@ impl Committer {
                     }
                     if is_lost {
                         answers.remove(&claim);
+                        if matches!(&call.op, Op::Claim(ask, _) if ask.key.is_some()) {
+                            // It may have been made before, which the caller can find out by the key.
+                            let _ = call.reply.send(Reply::AskByKey);
+                            continue;
+                        }
                         call.way = Some(way);
                         self.again(call);
                         continue;
@@ -913,13 +959,7 @@ impl Committer {
     /// Whoever asked went away before it was told: nobody will renew or release this claim.
     fn give_back(&mut self, pool: i32, claim: Uuid) {
         let (reply, _) = oneshot::channel();
-        let op = Op::Take {
-            claims: vec![claim],
-            slots: Vec::new(),
-            kind: EventKind::Reconcile,
-            reason: "the caller went away",
-            actor: "allocator".to_owned(),
-        };
+        let op = Op::Abandon { claim };
         self.deferred.push_back(Call { pool, op, tenants: None, since: Instant::now(), attempts: 0, way: None, reply });
     }
 
@@ -1003,9 +1043,9 @@ fn looked(claim: Uuid, known: Known<'_>, now: Millis) -> Reply {
             standing: Standing::Queued,
             position: Some(position),
             remaining_wait_ms: Some(left),
-            ..ended_view(claim, End::Released)
+            ..ClaimView::ended(claim, End::Released)
         })),
-        Known::Ended(end) => Reply::Claim(Box::new(ended_view(claim, end))),
+        Known::Ended(end) => Reply::Claim(Box::new(ClaimView::ended(claim, end))),
         Known::Unknown => Reply::NotHeld(None),
     }
 }
@@ -1033,23 +1073,6 @@ fn view_of_end(lease: &Lease) -> ClaimView {
         holder: lease.holder.clone(),
         priority: lease.priority,
         slots: lease.slots.clone(),
-        ..ended_view(lease.claim, End::Released)
-    }
-}
-
-fn ended_view(claim: Uuid, end: End) -> ClaimView {
-    ClaimView {
-        claim,
-        standing: Standing::Ended(end),
-        tenant: 0,
-        holder: String::new(),
-        priority: 0,
-        slots: Vec::new(),
-        remaining_ms: None,
-        ends_in_ms: None,
-        waited_ms: 0,
-        position: None,
-        remaining_wait_ms: None,
-        notice: None,
+        ..ClaimView::ended(lease.claim, End::Released)
     }
 }

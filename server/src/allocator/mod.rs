@@ -24,7 +24,7 @@ use crate::db::{Db, Loan};
 use committer::{Committer, Shared};
 use headroom_domain::Millis;
 use headroom_domain::allocation::{Ask, End, Fenced, NoticeKind, Report};
-use headroom_domain::lease::{EventKind, Reason};
+use headroom_domain::lease::Reason;
 use headroom_store::StoreError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -96,39 +96,10 @@ pub enum Op {
     },
     /// Beats of holders, with their generations.
     Beats(Vec<(String, u64)>),
-    /// Takes leases away, by claim or by slot.
-    Take {
-        /// Claims.
-        claims: Vec<Uuid>,
-        /// Slots.
-        slots: Vec<u32>,
-        /// `reconcile` or `preempt`.
-        kind: EventKind,
-        /// Why.
-        reason: &'static str,
-        /// Who acts.
-        actor: String,
-    },
-    /// Asks holders to end: of some slots, which also go out of service, or of the whole pool.
-    Drain {
-        /// Slots; `None` for all.
-        slots: Option<Vec<u32>>,
-        /// Who acts.
-        actor: String,
-    },
-    /// Asks holders to end so that others get their slots: the least important and newest first.
-    Preempt {
-        /// Of this tenant only.
-        tenant: Option<i32>,
-        /// As many slots.
-        slots: u32,
-    },
-    /// Puts slots back into service.
-    Restore {
-        /// Slots.
-        slots: Vec<u32>,
-        /// Who acts.
-        actor: String,
+    /// Takes a claim's lease away: its caller is gone.
+    Abandon {
+        /// The claim.
+        claim: Uuid,
     },
     /// Reads rules and limits again, because they were changed.
     Refresh {
@@ -165,6 +136,8 @@ pub enum Reply {
     NoNotice,
     /// The key was used before for another claim.
     KeyReused,
+    /// A claim under a key was not made, perhaps because it was made before: the database knows.
+    AskByKey,
     /// How many beats were taken, and whose were not: holder and present generation.
     Beats(usize, Vec<(String, u64)>),
     /// So many leases or slots were acted on.
@@ -223,6 +196,26 @@ pub struct ClaimView {
     pub notice: Option<(NoticeKind, Millis)>,
 }
 
+impl ClaimView {
+    /// A claim that is over, of which no more is known.
+    pub(crate) fn ended(claim: Uuid, end: End) -> Self {
+        Self {
+            claim,
+            standing: Standing::Ended(end),
+            tenant: 0,
+            holder: String::new(),
+            priority: 0,
+            slots: Vec::new(),
+            remaining_ms: None,
+            ends_in_ms: None,
+            waited_ms: 0,
+            position: None,
+            remaining_wait_ms: None,
+            notice: None,
+        }
+    }
+}
+
 /// A call about a pool.
 #[derive(Debug)]
 struct Call {
@@ -275,8 +268,18 @@ impl Allocator {
         }
         let allocator = Self { inboxes, clock: Arc::clone(&clock), waiting, changed };
         let keeper = keep_alive(db.clone(), replica, url, clock, cancel.clone());
+        let cancel = cancel.clone();
         let task = tokio::spawn(async move {
-            tokio::join!(keeper, async { while tasks.join_next().await.is_some() {} });
+            let watch = async {
+                while let Some(ended) = tasks.join_next().await {
+                    // Its pools would be nobody's, and this server would go on saying that they are its own.
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a committer failed; this server ends, so that another takes its pools");
+                        cancel.cancel();
+                    }
+                }
+            };
+            tokio::join!(keeper, watch);
         });
         (allocator, task)
     }

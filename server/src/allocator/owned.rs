@@ -4,13 +4,14 @@ use super::figures::{PoolFigures, Recent};
 use crate::app::AppError;
 use headroom_domain::Millis;
 use headroom_domain::admission::Share;
-use headroom_domain::allocation::{Effects, Limits, Pool};
+use headroom_domain::allocation::{Effects, Event, Lease, Limits, Note, Pool, Service, Stored};
 use headroom_domain::breaker::Position;
-use headroom_domain::lease::{EventKind, MAX_TRACKED_SLOTS, Reason};
+use headroom_domain::lease::{EventKind, MAX_TRACKED_SLOTS, Mode, Reason};
+use headroom_store::order::Order;
 use headroom_store::owner::{self, Rules};
 use headroom_store::{quota, reservation, slot};
 use sqlx::PgConnection;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
 /// A pool and what belongs to it.
@@ -34,14 +35,29 @@ fn slots_of(rules: &Rules) -> u32 {
 }
 
 impl Owned {
-    /// Reads a pool that was just taken.
-    pub(super) async fn read(conn: &mut PgConnection, rules: Rules, epoch: i64, now: Millis) -> Result<Self, AppError> {
+    /// Reads a pool that was just taken. Notices are remembered by the owner only, so holders that are to end are asked again.
+    pub(super) async fn read(
+        conn: &mut PgConnection,
+        rules: Rules,
+        epoch: i64,
+        now: Millis,
+        fx: &mut Effects,
+    ) -> Result<Self, AppError> {
         let capacity = slots_of(&rules);
         slot::provision(conn, rules.pool, capacity).await?;
         let stored = slot::of_pool(conn, rules.pool).await?;
         let limits = limits(conn, &[rules.pool], now).await?.remove(&rules.pool).unwrap_or_default();
+        let is_going = |slot: &&Stored| matches!(slot.service, Service::Leaving | Service::Cordoned);
+        let going: Vec<u32> = stored.iter().filter(is_going).map(|slot| slot.number).collect();
+        let mode = rules.mode;
+        let mut state = Pool::new(rules.policy, mode, limits, stored);
+        if mode == Mode::Draining {
+            state.drain(None, now, fx);
+        } else if !going.is_empty() {
+            state.drain(Some(&going), now, fx);
+        }
         Ok(Self {
-            state: Pool::new(rules.policy, rules.mode, limits, stored),
+            state,
             epoch,
             version: rules.version,
             capacity: 0,
@@ -116,10 +132,49 @@ impl Owned {
             self.capacity = capacity;
         }
         if rules.version != self.version {
+            if rules.mode != self.state.mode() {
+                let kind = if rules.mode == Mode::Draining { EventKind::Drain } else { EventKind::Hold };
+                fx.notes.push(Note {
+                    claim: None,
+                    tenant: None,
+                    priority: None,
+                    holder: String::new(),
+                    event: Event::new(kind, actor).because(rules.mode.as_str()),
+                });
+            }
             self.state.set_policy(rules.policy, rules.mode);
             self.version = rules.version;
         }
         Ok(())
+    }
+
+    /// Does what an operator said. Gives how many leases or slots it concerned.
+    pub(super) fn obey(&mut self, order: &Order, actor: &str, now: Millis, fx: &mut Effects) -> usize {
+        let state = &mut self.state;
+        match order {
+            Order::Drain { slots } => {
+                let mut done = state.drain(slots.as_deref(), now, fx);
+                for number in slots.iter().flatten() {
+                    done += usize::from(state.cordon(*number, true, actor, fx));
+                }
+                done
+            }
+            Order::Restore { slots } => {
+                let done = slots.iter().filter(|number| state.cordon(**number, false, actor, fx)).count();
+                state.serve(now, fx);
+                done
+            }
+            Order::Reclaim { slots } => {
+                let slots: HashSet<u32> = slots.iter().copied().collect();
+                let holds = |lease: &&Lease| lease.slots.iter().any(|held| slots.contains(&held.slot));
+                let found: Vec<Uuid> = state.leases().filter(holds).map(|lease| lease.claim).collect();
+                for claim in &found {
+                    state.take(*claim, EventKind::Reconcile, "an operator took it back", actor, now, fx);
+                }
+                found.len()
+            }
+            Order::Preempt { tenant, slots } => state.preempt(*tenant, *slots, now, fx),
+        }
     }
 
     /// Counts what was decided, once it is durable.

@@ -6,8 +6,8 @@ use crate::clock;
 use crate::db::Loan;
 use headroom_domain::Millis;
 use headroom_domain::access::Action;
-use headroom_domain::allocation::{Ask, LimitKeys, Report};
-use headroom_domain::lease::{LONGEST_TTL_MS, LONGEST_WAIT_MS, MAX_CLAIM_SLOTS, SHORTEST_TTL_MS};
+use headroom_domain::allocation::{Ask, End, LimitKeys, Report};
+use headroom_domain::lease::{LONGEST_TTL_MS, LONGEST_WAIT_MS, MAX_CLAIM_SLOTS, Reason, SHORTEST_TTL_MS};
 use headroom_store::slot_event::{self, Stray};
 use headroom_store::{owner, slot};
 use std::collections::HashMap;
@@ -23,6 +23,8 @@ pub const MAX_KEY: usize = 200;
 pub const MAX_BEATS: usize = 10_000;
 /// What is asked about a claim is answered within this, besides the time that the claim may wait.
 const DEADLINE: Duration = Duration::from_secs(1);
+/// A claim under a key is asked for again this often when its slot turns out to be another's.
+const ATTEMPTS: u8 = 3;
 /// Names of pools and tenants are read anew this often.
 const NAMES_FOR: Duration = Duration::from_secs(1);
 
@@ -72,6 +74,10 @@ pub struct Claimed {
     pub view: ClaimView,
     /// The tenant's slug; empty where it is not known any more.
     pub tenant: String,
+}
+
+fn overloaded() -> AppError {
+    AppError::NotGranted { reason: Reason::Overloaded, retry_after_ms: Some(1_000) }
 }
 
 /// Pools and tenants as claims name them.
@@ -219,7 +225,7 @@ impl App {
             known.asked = Instant::now();
         }
         let read = Instant::now();
-        let mut conn = Loan::of(&self.db.pages).await?;
+        let mut conn = Loan::of(&self.db.claims).await?;
         let pools = owner::pool_names(&mut conn).await?;
         let tenants = owner::tenant_names(&mut conn).await?;
         conn.give_back();
@@ -245,7 +251,7 @@ impl App {
                 return Ok(key);
             }
         }
-        let mut conn = self.db.pages.acquire().await?;
+        let mut conn = self.db.claims.acquire().await?;
         Ok(pools::find(&mut conn, &self.caller, slug).await?.key)
     }
 
@@ -256,7 +262,7 @@ impl App {
                 return Ok(found);
             }
         }
-        let mut conn = self.db.pages.acquire().await?;
+        let mut conn = self.db.claims.acquire().await?;
         let found = tenants::find(&mut conn, &self.caller, slug).await;
         let error = match found {
             // Archived: it is there, and claims nothing.
@@ -282,10 +288,7 @@ impl App {
             )),
             Reply::Unavailable => Err(AppError::Unavailable("the allocator cannot reach it".into())),
             Reply::Unknown => Err(AppError::OutcomeUnknown),
-            Reply::Overloaded => Err(AppError::NotGranted {
-                reason: headroom_domain::lease::Reason::Overloaded,
-                retry_after_ms: Some(1_000),
-            }),
+            Reply::Overloaded => Err(overloaded()),
             Reply::Refused { reason, retry_after_ms, .. } => Err(AppError::NotGranted { reason, retry_after_ms }),
             Reply::NotHeld(end) => Err(AppError::NotHeld(end)),
             Reply::WrongTtl(least, most) => {
@@ -328,20 +331,42 @@ impl App {
         if ask.keys.address.is_empty() {
             ask.keys.address.clone_from(&self.caller.actor.address);
         }
-        if let Some((word, hash)) = &ask.key {
-            let mut conn = Loan::of(&self.db.pages).await?;
-            let before =
-                slot::claims_of_keys(&mut conn, &[key], std::slice::from_ref(word)).await?.into_values().next();
-            conn.give_back();
-            match before {
-                Some((_, other)) if other != *hash => return Err(key_reused()),
-                Some((claim, _)) => return self.look(key, claim, Duration::ZERO).await,
-                None => {}
-            }
+        let under_key = ask.key.clone();
+        // The database is the judge of keys. A claim that is granted was asked for the first time; one that would wait, or is
+        // refused, may have been granted under its key before.
+        if let Some(under_key) = under_key.as_ref().filter(|_| ask.wait_ms > 0)
+            && let Some(before) = self.claimed_before(key, under_key).await?
+        {
+            return Ok(before);
         }
         let origin = Origin { asked: self.asked, context: wanted.trace, at_once: wanted.at_once };
-        let reply = self.ask(key, Op::Claim(Box::new(ask), origin)).await?;
-        self.claimed(reply).await
+        for _ in 0..ATTEMPTS {
+            let reply = self.ask(key, Op::Claim(Box::new(ask.clone()), origin)).await;
+            let is_final = !matches!(reply, Ok(Reply::AskByKey));
+            if let (Some(under_key), Err(AppError::NotGranted { .. }) | Ok(Reply::AskByKey)) = (&under_key, &reply)
+                && let Some(before) = self.claimed_before(key, under_key).await?
+            {
+                return Ok(before);
+            }
+            if is_final {
+                return self.claimed(reply?).await;
+            }
+            // It was not made before: a slot was not as the owner remembered it.
+            ask.claim = clock::uuid();
+        }
+        Err(overloaded())
+    }
+
+    /// The claim that was made under a key before.
+    async fn claimed_before(&self, pool: i32, (word, hash): &(String, Vec<u8>)) -> Result<Option<Claimed>> {
+        let mut conn = Loan::of(&self.db.claims).await?;
+        let before = slot::claims_of_keys(&mut conn, &[pool], std::slice::from_ref(word)).await?.into_values().next();
+        conn.give_back();
+        match before {
+            Some((_, other)) if other != *hash => Err(key_reused()),
+            Some((claim, _)) => self.look(pool, claim, Duration::ZERO).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Does something about a claim, and tells what is known of it then.
@@ -354,12 +379,26 @@ impl App {
             };
             let pool = self.claim_pool(pool).await?;
             let reply = self.ask(pool, op).await;
+            // The answer to the first release was lost, and its owner is another by now.
+            if let (Some((claim, "release")), Err(AppError::NotHeld(None))) = (stray, &reply)
+                && self.was_released(pool, claim).await?
+            {
+                return Ok(Claimed { view: ClaimView::ended(claim, End::Released), tenant: String::new() });
+            }
             if let (Some((claim, what)), Err(AppError::NotHeld(_))) = (stray, &reply) {
                 self.keep_out(pool, Stray::Claim(claim), what).await;
             }
             self.claimed(reply?).await
         };
         self.in_time(Duration::ZERO, work).await
+    }
+
+    async fn was_released(&self, pool: i32, claim: Uuid) -> Result<bool> {
+        let mut conn = Loan::of(&self.db.claims).await?;
+        let found =
+            slot_event::was_released(&mut conn, pool, claim, self.own_tenants().as_deref().map(Vec::as_slice)).await?;
+        conn.give_back();
+        Ok(found)
     }
 
     /// A holder that does not know that it lost its slots is somebody's trouble: it leaves an event, and a count.
@@ -369,7 +408,7 @@ impl App {
             return;
         }
         let written = async {
-            let mut conn = Loan::of(&self.db.pages).await.map_err(headroom_store::StoreError::from)?;
+            let mut conn = Loan::of(&self.db.claims).await.map_err(headroom_store::StoreError::from)?;
             slot_event::kept_out(&mut conn, pool, stray, &self.caller.actor.name, what).await?;
             conn.give_back();
             Ok::<(), headroom_store::StoreError>(())
@@ -458,7 +497,7 @@ impl App {
         }
         let key = self.claim_pool(pool).await?;
         let slot_number = u32::try_from(number).ok().filter(|number| *number > 0);
-        let mut conn = self.db.pages.acquire().await?;
+        let mut conn = self.db.claims.acquire().await?;
         let stored = match slot_number {
             Some(number) => slot::one(&mut conn, key, number).await?,
             None => None,

@@ -4,7 +4,7 @@
 //! told by the number of the last event; only then are events and slots read. Slots are told with their present state, not as
 //! what changed: a message that is lost is made up for by the next one about the same slot.
 
-use super::slots::{is_noticed, noticed};
+use super::slots::{FIGURES_FRESH_MS, is_noticed, noticed};
 use super::{App, AppError, Result, pools};
 use crate::allocator::PoolFigures;
 use headroom_domain::Millis;
@@ -12,14 +12,23 @@ use headroom_domain::access::Action;
 use headroom_domain::allocation::{Service, Stored};
 use headroom_domain::lease::{EventKind, Mode};
 use headroom_store::slot_event::{self, SlotEvent, Wanted};
-use headroom_store::{owner, slot};
+use headroom_store::{live, owner, slot};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
+/// An event gets its number before it is committed, so one may appear among those that were told: for so long after numbers
+/// were given out events are looked for, and told if they were not. Longer than a statement of the allocator may take.
+const SETTLE: Duration = Duration::from_millis(2_500);
+/// Events of one look: of more the newest, and the slots are read again.
+const MOST_AT_ONCE: i64 = 5_000;
 /// A follower looks this often whether anything happened.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// Figures are written once a second; streams share what was read so recently.
+const SNAPSHOT_FOR: Duration = Duration::from_millis(300);
 /// A change is seen within a second, also one that comes right after another.
 const SPEAK_EVERY: Duration = Duration::from_millis(700);
 /// All slots are read again this often: a lease that ran out, or a notice, changes a slot without an event of its own.
@@ -191,10 +200,20 @@ pub struct Follower {
     topics: Topics,
     /// Slugs and keys of the pools whose slots and events are told; empty for the events of all.
     pools: Vec<(String, i32)>,
-    /// The last event that was told.
+    /// The last number that was given to an event, and when that was noticed.
+    newest: (i64, Instant),
+    /// The same at former looks, as far as events of that time may still appear.
+    before: VecDeque<(i64, Instant)>,
+    /// Whoever has all messages so far has all events up to this one.
     seen: i64,
+    /// Events before this instant, by the database's clock, were told.
+    since: Millis,
+    /// Events up to this number were told before.
+    after: Option<i64>,
+    /// Events after the instant that were told.
+    told: BTreeMap<i64, Millis>,
     pictures: BTreeMap<i32, Vec<char>>,
-    ready: Vec<(i64, Message)>,
+    ready: VecDeque<(i64, Message)>,
     spoken: BTreeMap<&'static str, Instant>,
     read_all: Option<Instant>,
     checked: Instant,
@@ -204,7 +223,37 @@ pub struct Follower {
     log: Vec<LogEvent>,
 }
 
+/// What all streams tell, each as far as its caller may see it.
+#[derive(Debug)]
+struct Snapshot {
+    read: Instant,
+    now: Millis,
+    names: Vec<owner::Name>,
+    figures: BTreeMap<i32, PoolFigures>,
+}
+
+/// The last snapshot. One stream reads the next one while the others wait for it.
+#[derive(Debug, Default)]
+pub struct Snapshots(Mutex<Option<Arc<Snapshot>>>);
+
 impl App {
+    /// Figures of all pools that are as fresh as streams need them.
+    async fn snapshot(&self) -> Result<Arc<Snapshot>> {
+        let mut last = self.snapshots.0.lock().await;
+        if let Some(snapshot) = last.as_ref().filter(|snapshot| snapshot.read.elapsed() < SNAPSHOT_FOR) {
+            return Ok(Arc::clone(snapshot));
+        }
+        let read = Instant::now();
+        let mut conn = self.db.pages.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let rows = live::list(&mut conn, None).await?.into_iter().filter(|(_, at, _)| now - at < FIGURES_FRESH_MS);
+        let figures = rows.filter_map(|(key, _, value)| Some((key, serde_json::from_value(value).ok()?))).collect();
+        let names = owner::pool_names(&mut conn).await?;
+        let snapshot = Arc::new(Snapshot { read, now, names, figures });
+        *last = Some(Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
     /// Begins to follow. `last` is the number of the last message that the follower has.
     pub async fn follow(&self, topics: Topics, slugs: &[String], last: Option<i64>) -> Result<Follower> {
         self.require(Action::See)?;
@@ -219,20 +268,31 @@ impl App {
         }
         let newest = slot_event::newest(&mut conn).await?;
         let now = headroom_store::now(&mut conn).await?;
-        let mut ready = Vec::new();
-        let seen = match last {
-            Some(last) if last <= newest && slot_event::is_since(&mut conn, last, now - REPLAYED_MS).await? => last,
-            Some(_) => {
-                ready.push((newest, Message::Reset {}));
-                newest
+        let mut ready = VecDeque::new();
+        let settled = now - SETTLE.as_millis() as Millis;
+        let last = match last {
+            Some(last) if last <= newest && slot_event::is_since(&mut conn, last, now - REPLAYED_MS).await? => {
+                Some(last)
             }
-            None => newest,
+            Some(_) => {
+                ready.push_back((newest, Message::Reset {}));
+                None
+            }
+            None => None,
         };
+        // Whoever begins now has read what there is; whoever comes back has all up to what it names.
+        let has = if last.is_some() { Vec::new() } else { slot_event::numbers(&mut conn, settled).await? };
+        let begins = Instant::now();
         Ok(Follower {
             app: self.clone(),
             topics,
             pools: followed,
-            seen,
+            newest: (newest, begins),
+            before: VecDeque::new(),
+            seen: last.unwrap_or(newest),
+            since: if last.is_some() { now - REPLAYED_MS } else { settled },
+            after: last,
+            told: has.into_iter().collect(),
             pictures: BTreeMap::new(),
             ready,
             spoken: BTreeMap::new(),
@@ -249,7 +309,7 @@ impl Follower {
     /// The next message with its number; `None` when the caller may follow no longer.
     pub async fn next(&mut self) -> Result<Option<(i64, Message)>> {
         loop {
-            if let Some(message) = self.ready.pop() {
+            if let Some(message) = self.ready.pop_front() {
                 return Ok(Some(message));
             }
             if self.checked.elapsed() > CHECK_EVERY {
@@ -272,7 +332,7 @@ impl Follower {
 
     fn speak(&mut self, message: Message) {
         self.spoken.insert(message.name(), Instant::now());
-        self.ready.push((self.seen, message));
+        self.ready.push_back((self.seen, message));
     }
 
     async fn look(&mut self) -> Result<()> {
@@ -282,31 +342,9 @@ impl Follower {
         }
         let pool = self.app.db.pages.clone();
         let mut conn = pool.acquire().await?;
-        let newest = slot_event::newest(&mut conn).await?;
-        if newest > self.seen && (self.topics.slots || self.topics.log) {
-            let now = headroom_store::now(&mut conn).await?;
-            let keys: Vec<i32> = self.pools.iter().map(|(_, key)| *key).collect();
-            let wanted = Wanted {
-                pools: if keys.is_empty() { self.app.caller().pools.clone() } else { Some(keys) },
-                since: now - REPLAYED_MS,
-                after: Some(self.seen),
-                limit: 5_000,
-                ..Wanted::default()
-            };
-            let events = slot_event::list(&mut conn, &wanted).await?;
-            self.seen = newest.max(events.first().map_or(0, |event| event.id));
-            for event in events.into_iter().rev() {
-                if let Some(number) = event.slot.and_then(|slot| u32::try_from(slot).ok()) {
-                    self.missed.insert((event.pool, number));
-                }
-                if event.kind == EventKind::Drain {
-                    // A notice is about a claim, so no slot of it is named: all are looked at again.
-                    self.read_all = None;
-                }
-                if self.topics.log && self.app.caller().tenants.is_none() && self.app.caller().may(Action::Debug) {
-                    self.log.push(event.into());
-                }
-            }
+        self.look_at_numbers(slot_event::newest(&mut conn).await?);
+        if self.newest.1.elapsed() < SETTLE && (self.topics.slots || self.topics.log) {
+            self.look_at_events(&mut conn).await?;
         }
         if !self.log.is_empty() && self.may_speak("log") {
             let surplus = self.log.len().saturating_sub(MOST_EVENTS as usize);
@@ -317,6 +355,56 @@ impl Follower {
         if self.topics.slots {
             self.slots(&mut conn).await?;
         }
+        Ok(())
+    }
+
+    /// Takes up how far numbers of events have come by now.
+    fn look_at_numbers(&mut self, newest: i64) {
+        let now = Instant::now();
+        if newest > self.newest.0 {
+            self.before.push_back(self.newest);
+            self.newest = (newest, now);
+        }
+        while let Some((number, _)) = self.before.pop_front_if(|(_, at)| at.elapsed() >= SETTLE) {
+            self.seen = self.seen.max(number);
+        }
+        if self.newest.1.elapsed() >= SETTLE {
+            self.seen = self.newest.0;
+        }
+    }
+
+    /// Takes up events that appeared.
+    async fn look_at_events(&mut self, conn: &mut sqlx::PgConnection) -> Result<()> {
+        let now = headroom_store::now(conn).await?;
+        let keys: Vec<i32> = self.pools.iter().map(|(_, key)| *key).collect();
+        let wanted = Wanted {
+            pools: if keys.is_empty() { self.app.caller().pools.clone() } else { Some(keys) },
+            since: self.since,
+            after: self.after,
+            limit: MOST_AT_ONCE,
+            ..Wanted::default()
+        };
+        let events = slot_event::list(conn, &wanted).await?;
+        self.since = self.since.max(now - SETTLE.as_millis() as Millis);
+        if events.len() as i64 == MOST_AT_ONCE {
+            self.read_all = None;
+        }
+        for event in events.into_iter().rev() {
+            if self.told.insert(event.id, event.at).is_some() {
+                continue;
+            }
+            if let Some(number) = event.slot.and_then(|slot| u32::try_from(slot).ok()) {
+                self.missed.insert((event.pool, number));
+            }
+            if event.kind == EventKind::Drain {
+                // A notice is about a claim, so no slot of it is named: all are looked at again.
+                self.read_all = None;
+            }
+            if self.topics.log && self.app.caller().tenants.is_none() && self.app.caller().may(Action::Debug) {
+                self.log.push(event.into());
+            }
+        }
+        self.told.retain(|_, at| *at >= self.since);
         Ok(())
     }
 
@@ -353,7 +441,7 @@ impl Follower {
                 }
             }
             if !changes.is_empty() {
-                self.speak(Message::Slots { pool: slug, version: self.seen, changes });
+                self.speak(Message::Slots { pool: slug, version: self.newest.0, changes });
             }
         }
         if all {
@@ -363,14 +451,13 @@ impl Follower {
     }
 
     async fn figures(&self) -> Result<Message> {
-        let figures = self.app.live_figures(None).await?;
-        let mut conn = self.app.db.pages.acquire().await?;
-        let now = headroom_store::now(&mut conn).await?;
-        let names: BTreeMap<i32, (String, bool)> = owner::pool_names(&mut conn)
-            .await?
-            .into_iter()
-            .filter(|(_, key, _)| self.app.caller().sees_pool(*key))
-            .map(|(slug, key, tracked)| (key, (slug, tracked == 1)))
+        let snapshot = self.app.snapshot().await?;
+        let Snapshot { now, figures, .. } = &*snapshot;
+        let now = *now;
+        let caller = self.app.caller();
+        let names: BTreeMap<i32, (&String, bool)> = (snapshot.names.iter())
+            .filter(|(_, key, _)| caller.sees_pool(*key))
+            .map(|(slug, key, tracked)| (*key, (slug, *tracked == 1)))
             .collect();
         let micros = |ms: f64| (ms * 1_000.0) as i64;
         let mut pools = Vec::new();
@@ -390,7 +477,7 @@ impl Follower {
             reconciler.silent_network |= r.silent_together;
             store.commit_p95_us = store.commit_p95_us.max(micros(f.commit.p95_ms));
             store.queue = store.queue.max(f.committer_queue);
-            pools.push(live_pool(slug.clone(), f));
+            pools.push(live_pool((*slug).clone(), f));
         }
         Ok(Message::Live { at: now, pools, reconciler, store })
     }

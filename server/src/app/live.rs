@@ -335,6 +335,7 @@ impl App {
             of("Connections for pages", &self.db.pages),
             of("Connections for samples", &self.db.ingest),
             of("Connections for jobs", &self.db.jobs),
+            of("Connections beside claims", &self.db.claims),
             of("Connections for claims", &self.db.slots),
         ]
     }
@@ -368,7 +369,8 @@ impl App {
         self.require(Action::See)?;
         let since = now - HOUR_MS;
         let mut conn = self.db.pages.acquire().await?;
-        let known = slot_event::work_of_slot(&mut conn, key, number, since, MINUTE_MS).await?;
+        let known =
+            slot_event::work_of_slot(&mut conn, key, number, self.caller.tenants.as_deref(), since, MINUTE_MS).await?;
         let mut minutes = vec![None; if known.is_empty() { 0 } else { 60 }];
         for (at, p95) in known {
             if let Some(minute) = minutes.get_mut(((at - since) / MINUTE_MS) as usize) {

@@ -66,6 +66,8 @@ pub struct Shared {
     pub(crate) strays: Arc<claims::Strays>,
     /// Since when failures have been there, as far as anybody looked.
     pub(crate) seen: Arc<findings::Seen>,
+    /// What streams tell of all pools.
+    pub(crate) snapshots: Arc<follow::Snapshots>,
     /// Gives out slots; only a running server has one.
     pub(crate) allocator: Option<Allocator>,
 }
@@ -90,6 +92,7 @@ impl App {
             claim_names: Arc::default(),
             strays: Arc::default(),
             seen: Arc::default(),
+            snapshots: Arc::default(),
             allocator: None,
         };
         Self { shared: Arc::new(shared), caller: Arc::new(Caller::nobody()), asked: Instant::now() }

@@ -1,20 +1,23 @@
 //! Live slots: the rules of tracked pools, what pools and slots look like now, and what an operator does about them.
 
 use super::{App, AppError, Problem, Result, pools, tenants};
-use crate::allocator::{Op, PoolFigures, Reply};
+use crate::allocator::{Op, PoolFigures};
 use headroom_domain::access::Action;
 use headroom_domain::allocation::Stored;
-use headroom_domain::lease::{EventKind, MAX_TRACKED_SLOTS, Mode, Policy};
+use headroom_domain::lease::{MAX_TRACKED_SLOTS, Mode, Policy};
 use headroom_domain::{DAY_MS, MINUTE_MS, Millis};
 use headroom_store::audit::{self, Entry};
+use headroom_store::order::{self, Order};
 use headroom_store::owner::Rules;
 use headroom_store::pool::{CapacityStep, Pool};
+use headroom_store::slot::HeldClaim;
 use headroom_store::slot_event::{self, SlotEvent, Wanted};
 use headroom_store::{live, owner, pool, quota, slot};
 use serde_json::json;
 use sqlx::PgConnection;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Longest reason of an act, in characters.
@@ -27,8 +30,26 @@ const MOST_OF_ACT: i64 = 10_000;
 const NOTICE_LAG_MS: Millis = 5_000;
 /// Figures older than this are not about now.
 pub const FIGURES_FRESH_MS: Millis = 5_000;
+/// Whoever gives an order waits so long until it is carried out,
+const ORDER_WITHIN: Duration = Duration::from_secs(3);
+/// and looks this often.
+const ORDER_LOOK: Duration = Duration::from_millis(50);
 /// Most events of one answer.
 pub const MAX_EVENTS: i64 = 2_000;
+
+/// Most claims of one list.
+pub const MOST_CLAIMS: i64 = 1_000;
+
+/// Which claims are listed.
+#[derive(Debug, Clone, Default)]
+pub struct HeldWanted {
+    /// The slug of the only tenant.
+    pub tenant: Option<String>,
+    /// The only holder.
+    pub holder: Option<String>,
+    /// At most so many; [`MOST_CLAIMS`] if it is left out.
+    pub limit: Option<i64>,
+}
 
 /// What an operator does about a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,18 +232,48 @@ impl App {
         let mut stored = slot::of_pool(&mut conn, found.key).await?;
         let claims = noticed(&mut conn, found.key, now).await?;
         let noticed = stored.iter().filter(|slot| is_noticed(slot, &claims)).map(|slot| slot.number).collect();
-        for held in stored.iter_mut().filter_map(|slot| slot.held.as_mut()) {
-            self.hide(held);
+        for slot in &mut stored {
+            self.hide(slot);
         }
         Ok(PoolSlots { pool: found, stored, noticed, now, version })
     }
 
-    fn hide(&self, held: &mut headroom_domain::allocation::Held) {
-        if !self.caller.sees_tenant(held.tenant) {
-            held.claim = uuid::Uuid::nil();
+    /// Takes away what a caller that sees some tenants only may not know of a slot: who holds it, since when and where, how often
+    /// it changed hands.
+    fn hide(&self, slot: &mut Stored) {
+        let is_own = slot.held.as_ref().is_some_and(|held| self.caller.sees_tenant(held.tenant));
+        if self.caller.tenants.is_none() || is_own {
+            return;
+        }
+        slot.node = None;
+        slot.fence = 0;
+        if let Some(held) = slot.held.as_mut() {
+            held.claim = Uuid::nil();
             held.tenant = 0;
             held.holder.clear();
+            held.claimed_at = 0;
         }
+    }
+
+    /// Claims that hold slots of a tracked pool, longest first, of what the caller may see.
+    pub async fn held_claims(&self, slug: &str, wanted: &HeldWanted) -> Result<(Vec<HeldClaim>, Millis)> {
+        self.require(Action::See)?;
+        let limit = wanted.limit.unwrap_or(MOST_CLAIMS);
+        if !(1..=MOST_CLAIMS).contains(&limit) {
+            return Err(AppError::invalid("limit", limit.to_string(), format!("1 to {MOST_CLAIMS}")));
+        }
+        let mut conn = self.db.pages.acquire().await?;
+        let found = pools::find(&mut conn, &self.caller, slug).await?;
+        let tenants = match &wanted.tenant {
+            Some(tenant) => {
+                let found = tenants::find(&mut conn, &self.caller, tenant).await;
+                Some(vec![found.map_err(|error| pools::named_otherwise("tenant", error))?.key])
+            }
+            None => self.caller.tenants.clone(),
+        };
+        let now = headroom_store::now(&mut conn).await?;
+        let holder = wanted.holder.as_deref();
+        Ok((slot::held_claims(&mut conn, found.key, tenants.as_deref(), holder, limit).await?, now))
     }
 
     /// One slot, whether its holder was asked to end, its last events, and the instant of that.
@@ -238,9 +289,7 @@ impl App {
         let not_found = || AppError::NotFound { what: "slot", slug: format!("{slug}#{number}"), suggestion: None };
         let mut stored = stored.ok_or_else(not_found)?;
         let asked_to_end = is_noticed(&stored, &noticed(&mut conn, found.key, now).await?);
-        if let Some(held) = stored.held.as_mut() {
-            self.hide(held);
-        }
+        self.hide(&mut stored);
         let wanted = Wanted {
             pools: Some(vec![found.key]),
             slot: i32::try_from(number).ok(),
@@ -440,8 +489,9 @@ impl App {
         }
     }
 
-    /// Does it, with its reason in the audit trail. Gives how many leases or slots it concerned.
-    pub async fn act(&self, slug: &str, act: &Act, reason: &str) -> Result<usize> {
+    /// Does it, with its reason in the audit trail. Gives how many leases or slots it concerned; `None` if it is recorded, and
+    /// the server that decides about the pool, or its successor, has yet to do it.
+    pub async fn act(&self, slug: &str, act: &Act, reason: &str) -> Result<Option<usize>> {
         self.require(Action::Operate)?;
         self.require_all_tenants(Action::Operate)?;
         if reason.chars().count() > MAX_REASON || reason.contains('\0') {
@@ -498,31 +548,41 @@ impl App {
             }
             _ => {}
         }
+        let order = match act {
+            Act::Drain(slots) => Some(Order::Drain { slots: slots.clone() }),
+            Act::Restore(slots) => Some(Order::Restore { slots: slots.clone() }),
+            Act::Reclaim(slots) => Some(Order::Reclaim { slots: slots.clone() }),
+            Act::Preempt { slots, .. } => {
+                Some(Order::Preempt { tenant: preempted, slots: u32::try_from(*slots).unwrap_or_default() })
+            }
+            Act::Hold | Act::Open | Act::Resize(_) | Act::CutQuota { .. } => None,
+        };
+        let order = match order {
+            Some(order) => Some(order::give(&mut tx, found.key, &order, &actor).await?),
+            None => None,
+        };
         self.record_act(&mut tx, act.word(), &found, before, after, reason).await?;
         tx.commit().await?;
         self.refresh(found.key).await;
-        let op = match act {
-            Act::Drain(slots) => Op::Drain { slots: slots.clone(), actor },
-            Act::Restore(slots) => Op::Restore { slots: slots.clone(), actor },
-            Act::Reclaim(slots) => Op::Take {
-                claims: Vec::new(),
-                slots: slots.clone(),
-                kind: EventKind::Reconcile,
-                reason: "an operator took it back",
-                actor,
-            },
-            Act::Preempt { slots, .. } => {
-                Op::Preempt { tenant: preempted, slots: u32::try_from(*slots).unwrap_or_default() }
+        match order {
+            Some(order) => self.carried_out(order).await,
+            None => Ok(Some(0)),
+        }
+    }
+
+    /// Waits until the owner of the pool, whichever server that is, has done what it was told.
+    async fn carried_out(&self, order: i64) -> Result<Option<usize>> {
+        let until = Instant::now() + ORDER_WITHIN;
+        loop {
+            let mut conn = self.db.pages.acquire().await?;
+            if let Some(affected) = order::affected(&mut conn, order).await? {
+                return Ok(usize::try_from(affected).ok());
             }
-            Act::Hold | Act::Open | Act::Resize(_) | Act::CutQuota { .. } => return Ok(0),
-        };
-        let allocator =
-            self.allocator.as_ref().ok_or_else(|| AppError::Unavailable("no slots are given out here".into()))?;
-        match allocator.ask(found.key, op, None).await {
-            Reply::Done(count) => Ok(count),
-            Reply::Elsewhere(url) => Err(AppError::Elsewhere(url)),
-            Reply::Unknown => Err(AppError::OutcomeUnknown),
-            other => Err(AppError::Unavailable(format!("the allocator answered {other:?}"))),
+            drop(conn);
+            if Instant::now() >= until {
+                return Ok(None);
+            }
+            tokio::time::sleep(ORDER_LOOK).await;
         }
     }
 }

@@ -92,7 +92,7 @@ async fn answer_all(db: Db, mut inbox: mpsc::Receiver<Question>) {
         hashes.sort_unstable();
         hashes.dedup();
         let found = async {
-            let mut conn = Loan::of(&db.pages).await?;
+            let mut conn = Loan::of(&db.claims).await?;
             let found = working(&mut conn, &mut known, &hashes).await?;
             conn.give_back();
             Ok::<Known, StoreError>(found)

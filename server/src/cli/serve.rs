@@ -7,7 +7,7 @@ use crate::connections::Tls;
 use crate::net::Range;
 use crate::outward::Outward;
 use crate::serve::{self, Options, Server};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -65,10 +65,14 @@ impl ServeVerb {
         if let Some(code) = open.app.setup_code().await.map_err(plain)? {
             println!("no account yet: open {scheme}://{}/setup and type the one-time code {code}", server.address);
         }
-        stop.asked().await;
+        let failed = tokio::select! {
+            () = stop.asked() => false,
+            () = server.failed() => true,
+        };
         tracing::info!("stopping");
         server.stop().await;
         open.postgres.stop().await;
+        ensure!(!failed, "a part of the server failed, the log says which; start it again");
         Ok(())
     }
 

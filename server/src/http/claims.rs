@@ -4,12 +4,15 @@ use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query, given};
 use crate::allocator::{Standing, TraceContext};
 use crate::app::claims::{Claimed, Wanted};
+use crate::app::slots::HeldWanted;
 use crate::app::{App, AppError};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use headroom_domain::allocation::{End, NoticeKind, Report};
 use headroom_domain::lease::Outcome;
+use headroom_domain::range::rfc3339;
+use headroom_store::slot::{self, HeldClaim};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -316,6 +319,79 @@ pub struct Patience {
     wait_ms: Option<i64>,
 }
 
+/// Which claims are listed.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HeldParams {
+    /// Of the tenant with this slug only.
+    #[serde(default, deserialize_with = "given")]
+    tenant: Option<String>,
+    /// Of this holder only.
+    #[serde(default, deserialize_with = "given")]
+    holder: Option<String>,
+    /// At most so many; 1,000 if it is left out.
+    #[param(minimum = 1, maximum = 1_000)]
+    #[serde(default, deserialize_with = "given")]
+    limit: Option<i64>,
+}
+
+/// A claim that holds slots.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HeldOut {
+    /// Its id.
+    pub claim: Uuid,
+    /// The tenant's slug.
+    pub tenant: String,
+    /// Who holds it.
+    pub holder: String,
+    /// 0 to 9.
+    pub priority: i16,
+    /// Its slots, by number.
+    pub slots: Vec<FencedOut>,
+    /// For how long it has held them, milliseconds.
+    pub held_ms: i64,
+    /// What is left of the lease, milliseconds; below 0 it is over and about to be taken back.
+    pub remaining_ms: i64,
+    /// No renewal reaches beyond, milliseconds from now; null without a longest hold.
+    pub ends_in_ms: Option<i64>,
+}
+
+/// Claims that hold slots.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HeldListOut {
+    /// When this was true, RFC 3339.
+    pub at: String,
+    /// Longest held first.
+    pub claims: Vec<HeldOut>,
+}
+
+/// The claims that hold slots of a pool, longest first. Claims that wait are known to their owner only: ask for each by its id.
+#[utoipa::path(get, path = "/api/v1/pools/{pool}/claims", tag = "claims",
+    params(("pool" = String, Path, description = "slug", example = "ingress-eu"), HeldParams),
+    responses((status = 200, body = HeldListOut), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub async fn list(
+    app: App,
+    Path(pool): Path<String>,
+    Query(params): Query<HeldParams>,
+) -> Result<Json<HeldListOut>, ApiError> {
+    let wanted = HeldWanted { tenant: params.tenant, holder: params.holder, limit: params.limit };
+    let (claims, now) = app.held_claims(&pool, &wanted).await?;
+    let one = |held: HeldClaim| HeldOut {
+        claim: held.claim,
+        tenant: held.tenant.unwrap_or_default(),
+        holder: held.holder.unwrap_or_default(),
+        priority: held.priority.unwrap_or_default(),
+        slots: (held.slots.iter().zip(&held.fences))
+            .map(|(key, fence)| FencedOut { slot: slot::parts(*key).1, fence: *fence })
+            .collect(),
+        held_ms: now - held.claimed_at.timestamp_millis(),
+        remaining_ms: held.expires_at.timestamp_millis() - now,
+        ends_in_ms: held.ends_at.map(|at| (at.timestamp_millis() - now).max(0)),
+    };
+    Ok(Json(HeldListOut { at: rfc3339(now), claims: claims.into_iter().map(one).collect() }))
+}
+
 /// One claim.
 #[utoipa::path(get, path = "/api/v1/pools/{pool}/claims/{claim}", tag = "claims",
     params(("pool" = String, Path, description = "slug", example = "ingress-eu"), ("claim" = String, Path, description = "id"), Patience),
@@ -460,12 +536,16 @@ pub async fn batch(
         }
     };
     let results = futures::future::join_all(body.operations.into_iter().map(one)).await;
-    // Where to ask is the same for all of them.
-    if let Some(url) = results.iter().find_map(|result| match result {
-        Err(AppError::Elsewhere(url)) => Some(url.clone()),
-        _ => None,
-    }) {
-        return Err(AppError::Elsewhere(url).into());
+    // Another server is asked only if nothing was done here: what was done is not done twice.
+    let elsewhere: Vec<&String> = results
+        .iter()
+        .filter_map(|result| match result {
+            Err(AppError::Elsewhere(url)) => Some(url),
+            _ => None,
+        })
+        .collect();
+    if let Some(url) = elsewhere.first().filter(|_| elsewhere.len() == results.len()) {
+        return Err(AppError::Elsewhere((*url).clone()).into());
     }
     let results = results.into_iter().map(|result| match result {
         Ok((is_new, claimed)) => {

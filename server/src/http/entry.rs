@@ -5,7 +5,7 @@
 
 use super::admission::{self, Door};
 use super::forward::{self, Peers};
-use super::{ApiRoute, complete};
+use super::{ApiRoute, complete, wrong_method};
 use crate::auth::gate::{self, Gate};
 use crate::serve::{DEADLINE, Observed, panicked, too_long};
 use crate::state::AppState;
@@ -16,9 +16,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use futures::FutureExt;
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use tower::ServiceExt;
 
 /// What the paths of [`programs`] begin with.
 pub(crate) const PREFIX: &str = "/api/v1/pools/";
@@ -58,18 +58,15 @@ async fn pass(State(entry): State<Arc<Entry>>, request: Request, next: Next) -> 
     entry.pass(request, next).await
 }
 
-/// What programs ask about claims, without the layers that only pages and their sessions need. Everything else goes to `rest`.
+/// What programs ask about claims, without the layers that only pages and their sessions need. Every other path goes to `rest`.
 pub(crate) fn programs(state: AppState, routes: Vec<(ApiRoute, Arc<Entry>)>, rest: Router) -> Router {
-    let routes = routes.into_iter().filter(|(route, _)| route.at_owner);
+    // All methods of a path go one way: what was matched once is not matched again.
+    let paths: HashSet<&'static str> = routes.iter().filter(|(r, _)| r.at_owner).map(|(r, _)| r.path).collect();
+    let routes = routes.into_iter().filter(|(route, _)| paths.contains(route.path));
     let router = routes.fold(Router::new(), |router, (route, entry)| {
         router.route(route.path, route.handler.route_layer(from_fn_with_state(entry, pass_alone)))
     });
-    let other = rest.clone();
-    let other_method = move |request: Request| {
-        let other = other.clone();
-        async move { other.oneshot(request).await }
-    };
-    router.method_not_allowed_fallback(other_method).fallback_service(rest).with_state(state)
+    router.method_not_allowed_fallback(wrong_method).fallback_service(rest).with_state(state)
 }
 
 /// Does what the layers of the whole router do for the API.

@@ -73,7 +73,7 @@ pub async fn to_owner(peers: &Peers, request: Request, next: Next) -> Response {
 }
 
 fn is_too_long(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>())
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
 fn relay(answer: reqwest::Response) -> Response {

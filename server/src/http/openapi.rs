@@ -37,6 +37,7 @@ use utoipa::{Modify, OpenApi};
         pools::set_quota,
         claims::create,
         claims::get,
+        claims::list,
         claims::renew,
         claims::release,
         claims::checkpoint,

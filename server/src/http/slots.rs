@@ -6,6 +6,8 @@ use crate::allocator::PoolFigures;
 use crate::app::follow::letter;
 use crate::app::slots::{Act, MAX_EVENTS, PoolSlots};
 use crate::app::{App, AppError};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use headroom_domain::Millis;
 use headroom_domain::allocation::{Service, Stored};
 use headroom_domain::lease::{EventKind, Outcome, Policy};
@@ -114,8 +116,8 @@ pub struct SlotOut {
     pub slot: u32,
     /// `free`, `occupied`, `draining`, `leaked` or `offline`.
     pub state: &'static str,
-    /// Its fence.
-    pub fence: i64,
+    /// Its fence; not for the slots of tenants that the caller does not see.
+    pub fence: Option<i64>,
     /// The claim that holds it.
     pub claim: Option<Uuid>,
     /// Who holds it.
@@ -135,7 +137,7 @@ fn slot_out(slot: &Stored, asked_to_end: bool, now: Millis) -> SlotOut {
     SlotOut {
         slot: slot.number,
         state: state_of(slot, asked_to_end, now).0,
-        fence: slot.fence,
+        fence: Some(slot.fence).filter(|_| slot.held.is_none() || held.is_some()),
         claim: held.map(|held| held.claim),
         holder: held.map(|held| held.holder.clone()),
         priority: held.map(|held| held.priority),
@@ -411,9 +413,10 @@ impl ActIn {
 /// What an act does or would do.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ActOut {
-    /// Whether it was done.
+    /// Whether it was done: not for a preview, and not yet if the pool's server does not answer. It is recorded then, and will be
+    /// done by that server or its successor.
     pub done: bool,
-    /// Leases or slots that it concerned.
+    /// Leases or slots that it concerned, or would concern.
     pub concerned: usize,
     /// What changes: field, before, after.
     pub changes: Vec<(String, String, String)>,
@@ -426,18 +429,20 @@ pub struct ActOut {
 /// Holds, opens, drains or resizes a pool, takes slots back, cuts a quota for a while; or says what that would do.
 #[utoipa::path(post, path = "/api/v1/pools/{pool}/actions", tag = "slots", request_body = ActIn,
     params(("pool" = String, Path, description = "slug", example = "ingress-eu")),
-    responses((status = 200, body = ActOut), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn act(app: App, Path(pool): Path<String>, Json(body): Json<ActIn>) -> Result<Json<ActOut>, ApiError> {
+    responses((status = 200, body = ActOut), (status = 202, body = ActOut, description = "recorded, and not yet carried out"), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub async fn act(app: App, Path(pool): Path<String>, Json(body): Json<ActIn>) -> Result<Response, ApiError> {
     let act = body.act()?;
     let preview = app.preview_act(&pool, &act).await?;
-    let concerned = if body.preview { preview.leases } else { app.act(&pool, &act, &body.reason).await? };
-    Ok(Json(ActOut {
-        done: !body.preview,
-        concerned,
+    let done = if body.preview { None } else { app.act(&pool, &act, &body.reason).await? };
+    let status = if body.preview || done.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let out = ActOut {
+        done: done.is_some(),
+        concerned: done.unwrap_or(preview.leases),
         changes: preview.changes,
         tenants: preview.tenants,
         warnings: preview.warnings,
-    }))
+    };
+    Ok((status, Json(out)).into_response())
 }
 
 #[cfg(test)]

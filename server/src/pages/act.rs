@@ -179,7 +179,9 @@ pub(crate) async fn post(app: App, InPath(slug): InPath, visit: Visit, posted: P
         match app.act(&slug, &act, &asked.reason).await {
             Ok(count) => {
                 let map = with_query(&pool_path(&slug), &[("tab", "map")]);
-                Ok(done(&map, &told(&act, &now.watched.pool.fields.name, count)))
+                let pool = &now.watched.pool.fields.name;
+                let text = count.map_or_else(|| to_come(pool), |count| told(&act, pool, count));
+                Ok(done(&map, &text))
             }
             Err(error) => refused(&app, &visit, &asked, &now, error).await,
         }
@@ -188,6 +190,13 @@ pub(crate) async fn post(app: App, InPath(slug): InPath, visit: Visit, posted: P
         Ok(response) => response,
         Err(error) => failure(&app, &visit, error).await,
     }
+}
+
+/// That it will be done.
+fn to_come(pool: &str) -> String {
+    format!(
+        "It is recorded. The server that decides about {pool} does not answer now: it, or its successor, will do it."
+    )
 }
 
 /// What was done, as the next page says it.

@@ -35,7 +35,9 @@ fn row(now: &SlotsNow, slot: &Stored) -> SlotRow {
         state,
         tenant: tenant.map(|(slug, name)| Named { slug: slug.clone(), name: name.clone() }),
         holder: held.map(|held| held.holder.clone()).unwrap_or_default(),
-        since_ms: held.map(|held| if state == SlotState::Leaked { held.expires_at } else { held.claimed_at }),
+        since_ms: held
+            .filter(|held| !held.claim.is_nil())
+            .map(|held| if state == SlotState::Leaked { held.expires_at } else { held.claimed_at }),
         p95_ms: now.work.get(&slot.number).copied(),
         node: slot.node.clone().unwrap_or_default(),
     }

@@ -11,6 +11,14 @@ own AS MATERIALIZED (
     ORDER BY o.pool_id
     FOR SHARE OF o
 ),
+keys AS MATERIALIZED (
+    SELECT k.* FROM unnest($26::int[], $27::text[], $28::uuid[], $29::bytea[]) AS k (pool_id, key, claim, body_hash)
+    JOIN own USING (pool_id)
+),
+-- A claim under a key that was used before is not made: it was made then. The others of the statement have nothing to do with it.
+taken AS MATERIALIZED (
+    SELECT k.claim FROM keys k JOIN claim_key c USING (pool_id, key)
+),
 asked AS MATERIALIZED (
     SELECT a.*
     FROM unnest($3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::smallint[], $8::smallint[], $9::uuid[], $10::int[],
@@ -19,6 +27,7 @@ asked AS MATERIALIZED (
         WITH ORDINALITY AS a (place, pool_id, slot_id, expect, change, service, claim, tenant_id, priority, holder, ttl_ms,
                               hold_ms, kind, actor, reason, wait_ms, held_ms, work_ms, outcome, node, shard, cohort, trace, nr)
     JOIN own USING (pool_id)
+    WHERE a.change <> 1 OR a.claim NOT IN (SELECT claim FROM taken)
 ),
 made AS (
     UPDATE slot s SET
@@ -69,8 +78,8 @@ told AS (
 kept AS (
     INSERT INTO claim_key (pool_id, key, claim, body_hash, at)
     SELECT k.pool_id, k.key, k.claim, k.body_hash, clock.at
-    FROM unnest($26::int[], $27::text[], $28::uuid[], $29::bytea[]) AS k (pool_id, key, claim, body_hash)
-    JOIN own USING (pool_id), clock
+    FROM keys k, clock
+    WHERE k.claim IN (SELECT claim FROM made WHERE change = 1)
 ),
 -- A claim of which some slots could be had and others not.
 partial AS (

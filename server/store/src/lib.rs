@@ -14,6 +14,7 @@ pub mod import;
 pub mod ingest;
 pub mod job;
 pub mod live;
+pub mod order;
 pub mod organisation;
 pub mod owner;
 pub mod partition;

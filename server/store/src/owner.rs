@@ -6,6 +6,7 @@ use headroom_domain::Millis;
 use headroom_domain::lease::{Mode, Policy};
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Makes a server known, or keeps it alive, for so long on the database's clock. Gives that clock.
@@ -85,6 +86,15 @@ pub async fn go_on(conn: &mut PgConnection, pool: i32, replica: Uuid, epoch: i64
     .bind(epoch)
     .fetch_optional(conn)
     .await?)
+}
+
+/// The pools of a server, each with its epoch.
+pub async fn pools_of(conn: &mut PgConnection, replica: Uuid) -> Result<HashMap<i32, i64>> {
+    let rows: Vec<(i32, i64)> = sqlx::query_as("SELECT pool_id, epoch FROM pool_owner WHERE replica_id = $1")
+        .bind(replica)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Tracked pools that no living server owns.

@@ -185,6 +185,56 @@ pub async fn held_longest(
     Ok(rows.into_iter().map(holding).collect())
 }
 
+/// A claim that holds slots.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct HeldClaim {
+    /// The claim.
+    pub claim: Uuid,
+    /// The tenant's slug.
+    pub tenant: Option<String>,
+    /// Who holds it.
+    pub holder: Option<String>,
+    /// 0 to 9.
+    pub priority: Option<i16>,
+    /// Keys of its slots, ascending.
+    pub slots: Vec<i64>,
+    /// Their fences.
+    pub fences: Vec<i64>,
+    /// Since when.
+    pub claimed_at: DateTime<Utc>,
+    /// Until when.
+    pub expires_at: DateTime<Utc>,
+    /// No renewal reaches beyond.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// Claims that hold slots of a pool, longest first: of some tenants or of all, of one holder or of all.
+pub async fn held_claims(
+    conn: &mut PgConnection,
+    pool: i32,
+    tenants: Option<&[i32]>,
+    holder: Option<&str>,
+    limit: i64,
+) -> Result<Vec<HeldClaim>> {
+    let (first, last) = range(pool);
+    Ok(sqlx::query_as(
+        "SELECT s.claim, min(t.slug) AS tenant, min(s.holder) AS holder, min(s.priority) AS priority,
+                array_agg(s.slot_id ORDER BY s.slot_id) AS slots, array_agg(s.fence ORDER BY s.slot_id) AS fences,
+                min(s.claimed_at) AS claimed_at, min(s.expires_at) AS expires_at, min(s.ends_at) AS ends_at
+         FROM slot s LEFT JOIN tenant t USING (tenant_id)
+         WHERE s.slot_id BETWEEN $1 AND $2 AND s.claim IS NOT NULL AND s.claimed_at IS NOT NULL AND s.expires_at IS NOT NULL
+           AND ($3::int[] IS NULL OR s.tenant_id = ANY($3)) AND ($4::text IS NULL OR s.holder = $4)
+         GROUP BY s.claim ORDER BY min(s.claimed_at), min(s.slot_id) LIMIT $5",
+    )
+    .bind(first)
+    .bind(last)
+    .bind(tenants)
+    .bind(holder)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?)
+}
+
 /// Since when the slot of each pool that is held longest without an end has been held.
 pub async fn held_without_end(conn: &mut PgConnection, pools: &[i32]) -> Result<HashMap<i32, Millis>> {
     let rows: Vec<(i32, DateTime<Utc>)> = sqlx::query_as(
@@ -333,7 +383,8 @@ fn statement() -> &'static str {
 }
 
 /// Makes the changes of several pools, with their events and keys, in one statement. A change whose slot is not as expected is
-/// left out; a claim of several slots of which some are not fails the statement ([`is_partial`]), and nothing is changed.
+/// left out, and so is a claim whose key was used before; a claim of several slots of which some are not as expected fails the
+/// statement, and nothing is changed.
 pub async fn change(conn: &mut PgConnection, decided: &[Decided<'_>]) -> Result<Accepted> {
     let mut rows = Columns::default();
     let mut places = Vec::new();
@@ -425,11 +476,6 @@ pub async fn change(conn: &mut PgConnection, decided: &[Decided<'_>]) -> Result<
         }
     }
     Ok(accepted)
-}
-
-/// Whether a statement failed because part of a claim could not be made.
-pub fn is_partial(error: &StoreError) -> bool {
-    matches!(error, StoreError::Database(sqlx::Error::Database(e)) if e.code().is_some_and(|code| code == "HR001"))
 }
 
 /// Whether a statement certainly changed nothing: the database took it and refused it. Otherwise its outcome is unknown.

@@ -142,6 +142,22 @@ impl TryFrom<Row> for SlotEvent {
     }
 }
 
+/// Whether a claim was released in the last two minutes: as long as anybody asks again because an answer was lost. There is no
+/// index by claim, which each event would pay for.
+pub async fn was_released(conn: &mut PgConnection, pool: i32, claim: Uuid, tenants: Option<&[i32]>) -> Result<bool> {
+    Ok(sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM slot_event
+             WHERE at >= hr_now() - interval '2 minutes' AND pool_id = $1 AND claim = $2 AND kind = $3
+               AND ($4::int[] IS NULL OR tenant_id = ANY($4)))",
+    )
+    .bind(pool)
+    .bind(claim)
+    .bind(number(EventKind::ALL, &EventKind::Release))
+    .bind(tenants)
+    .fetch_one(conn)
+    .await?)
+}
+
 /// Events, newest first.
 pub async fn list(conn: &mut PgConnection, wanted: &Wanted) -> Result<Vec<SlotEvent>> {
     let kinds: Vec<i16> = wanted.kinds.iter().map(|kind| number(EventKind::ALL, kind)).collect();
@@ -217,6 +233,15 @@ pub async fn newest(conn: &mut PgConnection) -> Result<i64> {
     Ok(if used { last } else { 0 })
 }
 
+/// Numbers of the events since an instant, each with its own instant.
+pub async fn numbers(conn: &mut PgConnection, since: Millis) -> Result<Vec<(i64, Millis)>> {
+    let rows: Vec<(i64, DateTime<Utc>)> = sqlx::query_as("SELECT event_id, at FROM slot_event WHERE at >= $1")
+        .bind(timestamp(since))
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|(id, at)| (id, at.timestamp_millis())).collect())
+}
+
 /// Whether everything after an event happened since an instant.
 pub async fn is_since(conn: &mut PgConnection, event: i64, since: Millis) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM slot_event WHERE at >= $2 AND event_id <= $1)")
@@ -266,21 +291,24 @@ pub async fn work_of_slot(
     conn: &mut PgConnection,
     pool: i32,
     slot: i32,
+    tenants: Option<&[i32]>,
     since: Millis,
     step_ms: Millis,
 ) -> Result<Vec<(Millis, f64)>> {
     let rows: Vec<(DateTime<Utc>, f64)> = sqlx::query_as(
         "SELECT date_bin($5 * interval '1 millisecond', at, $3) AS start,
                 percentile_disc(0.95) WITHIN GROUP (ORDER BY work_ms)::float8
-         FROM (SELECT at, slot, work_ms FROM slot_event
+         FROM (SELECT at, slot, tenant_id, work_ms FROM slot_event
                WHERE at >= $3 AND pool_id = $1 ORDER BY at DESC, event_id DESC LIMIT $4) newest
-         WHERE slot = $2 AND work_ms IS NOT NULL GROUP BY start ORDER BY start",
+         WHERE slot = $2 AND work_ms IS NOT NULL AND ($6::int[] IS NULL OR tenant_id = ANY($6))
+         GROUP BY start ORDER BY start",
     )
     .bind(pool)
     .bind(slot)
     .bind(timestamp(since))
     .bind(NEWEST)
     .bind(step_ms)
+    .bind(tenants)
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|(at, p95)| (at.timestamp_millis(), p95)).collect())
