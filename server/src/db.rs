@@ -1,6 +1,6 @@
 //! Connections to PostgreSQL: a pool per class of work, so that one cannot starve another.
 
-use headroom_store::StoreError;
+use headroom_store::{StoreError, feed};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
@@ -68,7 +68,7 @@ const JOBS: Class = Class {
 };
 
 const SLOTS: Class = Class {
-    name: "headroom slots",
+    name: feed::WRITERS,
     connections: 5,
     wait: Duration::from_secs(1),
     statement_timeout: "2s",

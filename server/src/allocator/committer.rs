@@ -311,8 +311,10 @@ impl Committer {
         now: Millis,
         effects: &mut BTreeMap<i32, Effects>,
     ) -> Result<(), AppError> {
-        let Some(rules) = owner::rules(conn, Some(&[pool])).await?.pop() else {
-            self.elsewhere.insert(pool, (Instant::now(), Reply::NotTracked));
+        let (mut rules, unreadable) = owner::readable_rules(conn, &[pool]).await?;
+        let Some(rules) = rules.pop() else {
+            let reply = if unreadable.is_empty() { Reply::NotTracked } else { Reply::Unavailable };
+            self.elsewhere.insert(pool, (Instant::now(), reply));
             return Ok(());
         };
         match owner::take(conn, pool, self.replica).await? {
@@ -372,10 +374,13 @@ impl Committer {
             let tenants = tenants.into_iter().map(|(slug, key, _)| (key, slug));
             self.tenants = Arc::new(tenants.collect());
         }
-        let rules = within(QUIET_LIMIT, owner::rules(conn, Some(&keys))).await?;
+        let (rules, unreadable) = within(QUIET_LIMIT, owner::readable_rules(conn, &keys)).await?;
+        for (pool, error) in &unreadable {
+            tracing::error!(pool, %error, "the rules of a pool cannot be read; what was in force goes on");
+        }
         let mut all: HashMap<i32, owner::Rules> = rules.into_iter().map(|rules| (rules.pool, rules)).collect();
         let mut of_pools = within(TAKE_LIMIT, limits(conn, &keys, now)).await?;
-        self.pools.retain(|pool, _| all.contains_key(pool));
+        self.pools.retain(|pool, _| all.contains_key(pool) || unreadable.iter().any(|(other, _)| other == pool));
         self.gone = true;
         for (pool, owned) in &mut self.pools {
             owned.state.set_limits(of_pools.remove(pool).unwrap_or_default());

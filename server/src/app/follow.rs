@@ -97,6 +97,9 @@ pub struct LiveReconciler {
 pub struct LiveStore {
     commit_p95_us: i64,
     queue: usize,
+    /// The free part of the database's disk, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_free: Option<f64>,
 }
 
 /// A message of a stream.
@@ -230,6 +233,7 @@ struct Snapshot {
     now: Millis,
     names: Vec<owner::Name>,
     figures: BTreeMap<i32, PoolFigures>,
+    disk_free: Option<f64>,
 }
 
 /// The last snapshot. One stream reads the next one while the others wait for it.
@@ -249,7 +253,9 @@ impl App {
         let rows = live::list(&mut conn, None).await?.into_iter().filter(|(_, at, _)| now - at < FIGURES_FRESH_MS);
         let figures = rows.filter_map(|(key, _, value)| Some((key, serde_json::from_value(value).ok()?))).collect();
         let names = owner::pool_names(&mut conn).await?;
-        let snapshot = Arc::new(Snapshot { read, now, names, figures });
+        drop(conn);
+        let disk_free = self.disk_free().await?;
+        let snapshot = Arc::new(Snapshot { read, now, names, figures, disk_free });
         *last = Some(Arc::clone(&snapshot));
         Ok(snapshot)
     }
@@ -462,7 +468,8 @@ impl Follower {
         let micros = |ms: f64| (ms * 1_000.0) as i64;
         let mut pools = Vec::new();
         let mut reconciler = LiveReconciler::default();
-        let mut store = LiveStore::default();
+        let sees_all = caller.tenants.is_none() && caller.pools.is_none();
+        let mut store = LiveStore { disk_free: snapshot.disk_free.filter(|_| sees_all), ..LiveStore::default() };
         for (key, (slug, _)) in names.iter().filter(|(_, (_, tracked))| *tracked) {
             reconciler.pools += 1;
             let Some(f) = figures.get(key) else {

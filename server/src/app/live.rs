@@ -103,6 +103,8 @@ pub struct Board {
     pub rejected: Vec<Option<f64>>,
     /// The server's own connections; empty for who may not see the whole.
     pub connections: Vec<Connections>,
+    /// The free part of the database's disk, for who may see the whole and where it is known.
+    pub disk_free: Option<f64>,
 }
 
 /// What is known of a claim, or of the claims of a trace.
@@ -282,7 +284,8 @@ impl App {
             series.points.iter().map(|p| (p.observed_ms > 0).then_some(p.rejections as f64)).collect()
         };
         let connections = if self.caller.is_limited() { Vec::new() } else { self.connections() };
-        Ok(Board { now, pools: watched, names, found, slow, held, rejected, connections })
+        let disk_free = if connections.is_empty() { None } else { self.disk_free().await? };
+        Ok(Board { now, pools: watched, names, found, slow, held, rejected, connections, disk_free })
     }
 
     /// The failures of a pool, of those that may be known.

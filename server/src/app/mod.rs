@@ -7,6 +7,7 @@ pub mod caller;
 pub mod changes;
 pub mod claims;
 pub mod demo;
+mod disk;
 mod error;
 pub mod findings;
 pub mod follow;
@@ -66,6 +67,8 @@ pub struct Shared {
     pub(crate) strays: Arc<claims::Strays>,
     /// Since when failures have been there, as far as anybody looked.
     pub(crate) seen: Arc<findings::Seen>,
+    /// Room on the database's disk.
+    pub(crate) disk: Arc<disk::Disk>,
     /// What streams tell of all pools.
     pub(crate) snapshots: Arc<follow::Snapshots>,
     /// Gives out slots; only a running server has one.
@@ -92,6 +95,7 @@ impl App {
             claim_names: Arc::default(),
             strays: Arc::default(),
             seen: Arc::default(),
+            disk: Arc::default(),
             snapshots: Arc::default(),
             allocator: None,
         };

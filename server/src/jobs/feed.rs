@@ -25,6 +25,11 @@ const BEHIND_MS: Millis = 3_000;
 /// One round takes at most this much time, so that a long absence is made up for in bounded steps.
 const ROUND_MS: Millis = 6 * HOUR_MS;
 
+/// And so many events, but for those of one millisecond.
+const ROUND_EVENTS: i64 = 200_000;
+/// Clocks are read one after the other.
+const MARGIN_MS: Millis = 500;
+
 /// One run of the job.
 pub async fn outcome(db: &Db) -> Result<Outcome, AppError> {
     let cuts = owner::end_cuts(&mut *db.jobs.acquire().await?).await?;
@@ -47,7 +52,9 @@ pub async fn run(db: &Db) -> Result<usize, AppError> {
 async fn round(db: &Db) -> Result<(usize, bool), AppError> {
     let mut tx = db.jobs.begin().await?;
     let marks = feed::marks(&mut tx).await?;
-    let horizon = headroom_store::now(&mut tx).await? - BEHIND_MS;
+    // A statement that waits for its disk, or for another machine's, has no limit of time.
+    let under_way = feed::longest_under_way(&mut tx).await? + MARGIN_MS;
+    let horizon = headroom_store::now(&mut tx).await? - under_way.max(BEHIND_MS);
     let Some(from) = marks.iter().map(|mark| mark.upto).filter(|upto| *upto < horizon).min() else {
         tx.commit().await?;
         return Ok((0, false));
@@ -55,6 +62,7 @@ async fn round(db: &Db) -> Result<(usize, bool), AppError> {
     // Where nothing happens for long there is nothing to read step by step.
     let quiet_until = feed::next_event(&mut tx, from).await?.unwrap_or(horizon).min(horizon);
     let to = horizon.min((from + ROUND_MS).max(quiet_until));
+    let to = feed::bound(&mut tx, from, to, ROUND_EVENTS).await?.unwrap_or(to);
     let steps = feed::steps(&mut tx, from, to).await?;
     let pools: Vec<i32> = marks.iter().map(|mark| mark.pool).collect();
     let known = known(&mut tx, Some(&pools), from).await?;

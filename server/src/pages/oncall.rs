@@ -214,7 +214,7 @@ fn vitals(board: &Board, stalled: i64) -> Vitals {
         silent_network: fresh.iter().any(|figures| figures.reconciler.silent_together),
         commit_p95_us: slowest(&|f| Some(f.commit).filter(|l| l.count > 0).map(|l| l.p95_ms)).map(micros),
         commit_queue: fresh.iter().map(|figures| figures.committer_queue as i64).max(),
-        disk_free: None,
+        disk_free: board.disk_free,
         as_of_ms: fresh.iter().map(|figures| figures.at_ms).min(),
     }
 }

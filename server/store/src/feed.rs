@@ -19,6 +19,9 @@ pub struct Mark {
     pub held: BTreeMap<i32, i64>,
 }
 
+/// What the connections that write events call themselves.
+pub const WRITERS: &str = "headroom slots";
+
 /// Marks of all tracked pools, locked until the caller's transaction ends. A pool that is new begins where its policy does.
 pub async fn marks(conn: &mut PgConnection) -> Result<Vec<Mark>> {
     sqlx::query(
@@ -126,6 +129,33 @@ pub async fn steps(conn: &mut PgConnection, from: Millis, to: Millis) -> Result<
             })
         })
         .collect()
+}
+
+/// For how long the longest statement that may yet leave events has been under way, milliseconds: what it leaves carries the
+/// instant at which it began.
+pub async fn longest_under_way(conn: &mut PgConnection) -> Result<Millis> {
+    let ms: Option<i64> = sqlx::query_scalar(
+        "SELECT (extract(epoch FROM max(clock_timestamp() - xact_start)) * 1000)::bigint FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = $1 AND xact_start IS NOT NULL",
+    )
+    .bind(WRITERS)
+    .fetch_one(conn)
+    .await?;
+    Ok(ms.unwrap_or_default())
+}
+
+/// The instant before which there are as many events as are taken up in one go, if there are more than that.
+pub async fn bound(conn: &mut PgConnection, from: Millis, to: Millis, most: i64) -> Result<Option<Millis>> {
+    let at: Option<DateTime<Utc>> = sqlx::query_scalar(
+        "SELECT at FROM slot_event WHERE at >= $1 AND at < $2 ORDER BY at, event_id OFFSET $3 LIMIT 1",
+    )
+    .bind(timestamp(from))
+    .bind(timestamp(to))
+    .bind(most)
+    .fetch_optional(conn)
+    .await?;
+    // The rest of a millisecond that is not taken up whole would be lost: at least one is.
+    Ok(at.map(|at| at.timestamp_millis().max(from + 1)))
 }
 
 /// The instant of the first event at or after another one.

@@ -45,6 +45,16 @@ pub async fn now(conn: &mut PgConnection) -> Result<Millis> {
     Ok(at.timestamp_millis())
 }
 
+/// Where the database keeps its files, if it is reached through a socket of this machine and says so.
+pub async fn data_directory(conn: &mut sqlx::PgConnection) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar(
+        "SELECT CASE WHEN inet_server_addr() IS NULL AND pg_has_role(current_user, 'pg_read_all_settings', 'USAGE')
+                     THEN current_setting('data_directory') END",
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 /// Moves the test clock by an offset from real time, in milliseconds.
 pub async fn set_test_clock(conn: &mut PgConnection, offset_ms: i64) -> Result<()> {
     sqlx::query(

@@ -160,7 +160,11 @@ impl TryFrom<RulesRow> for Rules {
 
 /// Rules of some pools, or of all tracked ones.
 pub async fn rules(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec<Rules>> {
-    let rows: Vec<RulesRow> = sqlx::query_as(
+    rule_rows(conn, pools).await?.into_iter().map(Rules::try_from).collect()
+}
+
+async fn rule_rows(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec<RulesRow>> {
+    Ok(sqlx::query_as(
         "SELECT t.pool_id, t.policy, t.mode, t.version, t.updated_at,
                 (SELECT GREATEST(c.configured - c.planned_down, 0)::bigint FROM pool_capacity c
                  WHERE c.pool_id = t.pool_id AND c.from_at <= hr_now() ORDER BY c.from_at DESC LIMIT 1) AS capacity
@@ -169,8 +173,24 @@ pub async fn rules(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec
     )
     .bind(pools)
     .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Rules::try_from).collect()
+    .await?)
+}
+
+/// Rules of some pools, and the pools whose rules this version cannot read: what one newer server wrote for one pool is no
+/// reason to stop serving the others.
+pub async fn readable_rules(
+    conn: &mut PgConnection,
+    pools: &[i32],
+) -> Result<(Vec<Rules>, Vec<(i32, crate::StoreError)>)> {
+    let (mut readable, mut others) = (Vec::new(), Vec::new());
+    for row in rule_rows(conn, Some(pools)).await? {
+        let pool = row.pool_id;
+        match Rules::try_from(row) {
+            Ok(rules) => readable.push(rules),
+            Err(error) => others.push((pool, error)),
+        }
+    }
+    Ok((readable, others))
 }
 
 /// Sets a pool's policy, which makes it tracked. On a change `version` is the one that it was made on.
@@ -183,6 +203,13 @@ pub async fn set_policy(conn: &mut PgConnection, pool: i32, version: Option<i32>
     .bind(pool)
     .bind(Json(policy))
     .bind(version)
+    .execute(&mut *conn)
+    .await?;
+    // Its history begins here, before anything can be claimed.
+    sqlx::query(
+        "INSERT INTO slot_feed (pool_id, upto) VALUES ($1, date_trunc('milliseconds', hr_now())) ON CONFLICT (pool_id) DO NOTHING",
+    )
+    .bind(pool)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() > 0)
