@@ -18,6 +18,7 @@ use headroom_domain::Millis;
 use headroom_domain::allocation::{Answer, Change, Effects, End, Known, Lease};
 use headroom_domain::lease::EventKind;
 use headroom_store::catalog::{self, Version};
+use headroom_store::live::ClaimMinute;
 use headroom_store::order;
 use headroom_store::owner::{self, Owner};
 use headroom_store::slot::{self, Accepted, Decided};
@@ -1008,9 +1009,18 @@ impl Committer {
                 Some((*pool, serde_json::to_value(&figures).ok()?))
             })
             .collect();
+        let mut minutes = Vec::new();
+        for (pool, owned) in &mut self.pools {
+            let (pool, epoch) = (*pool, owned.epoch);
+            let over = owned.recent.take_minutes(now).into_iter();
+            minutes.extend(over.map(|(minute, sketch)| ClaimMinute { pool, minute, epoch, sketch }));
+        }
         let written = within(STATEMENT_LIMIT, async {
             let mut conn = Loan::of(&self.db.slots).await?;
             live::set(&mut conn, &rows).await?;
+            if !minutes.is_empty() {
+                live::add_minutes(&mut conn, &minutes).await?;
+            }
             conn.give_back();
             Ok::<(), StoreError>(())
         });

@@ -128,6 +128,8 @@ const MOVES_MS: Millis = 10 * MINUTE_MS;
 pub(super) struct Recent {
     steps: VecDeque<Step>,
     moves: VecDeque<(Millis, u64)>,
+    /// Time to answer claims that did not wait, by minute, until it is written.
+    minutes: BTreeMap<Millis, Sketch>,
 }
 
 impl Recent {
@@ -148,7 +150,9 @@ impl Recent {
         step.granted += 1;
         if waited_ms == 0 {
             step.claim.record(answered_ms, 1);
+            self.minutes.entry(now - now.rem_euclid(MINUTE_MS)).or_default().record(answered_ms, 1);
         }
+        let step = self.step(now);
         step.wait.entry(priority).or_default().record(waited_ms as f64, 1);
     }
 
@@ -160,6 +164,12 @@ impl Recent {
             *step.by_tenant.entry(tenant).or_default() += 1;
         }
         *step.by_reason.entry(reason).or_default() += 1;
+    }
+
+    /// Takes the minutes that are over.
+    pub(super) fn take_minutes(&mut self, now: Millis) -> BTreeMap<Millis, Sketch> {
+        let present = self.minutes.split_off(&(now - now.rem_euclid(MINUTE_MS)));
+        std::mem::replace(&mut self.minutes, present)
     }
 
     pub(super) fn reclaimed(&mut self, now: Millis, after_ms: Millis, dead: bool) {

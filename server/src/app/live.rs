@@ -13,6 +13,7 @@ use headroom_domain::fairness::{Wish, fair_shares};
 use headroom_domain::lease::{EventKind, Mode};
 use headroom_domain::pool::Lifetime;
 use headroom_domain::series::Step;
+use headroom_domain::sketch::Sketch;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
 use headroom_store::claim_trace::{self, ClaimTrace};
 use headroom_store::owner::{self, Rules};
@@ -101,6 +102,8 @@ pub struct Board {
     pub held: Vec<Holding>,
     /// Rejections of the last hour, minute by minute.
     pub rejected: Vec<Option<f64>>,
+    /// 95th percentile of the time to answer claims that did not wait, of the last hour, minute by minute.
+    pub claim_p95: Vec<Option<f64>>,
     /// The server's own connections; empty for who may not see the whole.
     pub connections: Vec<Connections>,
     /// The free part of the database's disk, for who may see the whole and where it is known.
@@ -188,6 +191,8 @@ pub struct Closely {
     pub claims: Vec<SlotEvent>,
     /// Its claims by interval.
     pub intervals: Vec<Interval>,
+    /// How long its claims that did not wait took to be answered, by minute; nothing where only some tenants are asked about.
+    pub took: BTreeMap<Millis, Sketch>,
     /// Length of an interval.
     pub step_ms: Millis,
     /// Changes of its capacity in the window, oldest first.
@@ -275,6 +280,14 @@ impl App {
         let slow = work.into_iter().filter(is_wanted).take(MOST);
         let slow = slow.map(|work| Slow { is_hot: hot.contains(&(work.pool_id, work.slot)), work }).collect();
         let held = slot::held_longest(conn, &keys, wanted.as_deref(), MOST as i64).await?;
+        let minute = now - now.rem_euclid(MINUTE_MS);
+        let took = live::minutes(conn, &keys, minute - HOUR_MS, minute).await?;
+        let claim_p95 = if took.is_empty() {
+            Vec::new()
+        } else {
+            let starts = (0..HOUR_MS / MINUTE_MS).map(|place| minute - HOUR_MS + place * MINUTE_MS);
+            starts.map(|start| took.get(&start).and_then(|sketch| sketch.quantile(0.95))).collect()
+        };
         let rejected = if keys.is_empty() {
             Vec::new()
         } else {
@@ -285,7 +298,7 @@ impl App {
         };
         let connections = if self.caller.is_limited() { Vec::new() } else { self.connections() };
         let disk_free = if connections.is_empty() { None } else { self.disk_free().await? };
-        Ok(Board { now, pools: watched, names, found, slow, held, rejected, connections, disk_free })
+        Ok(Board { now, pools: watched, names, found, slow, held, rejected, claim_p95, connections, disk_free })
     }
 
     /// The failures of a pool, of those that may be known.
@@ -419,6 +432,10 @@ impl App {
         let claims = slot_event::list(conn, &of_claims).await?;
         let range = (window.from_ms, window.to_ms);
         let intervals = slot_event::intervals(conn, key, tenant.as_deref(), range, step_ms).await?;
+        let took = match tenant {
+            None => live::minutes(conn, &[key], window.from_ms - MINUTE_MS, window.to_ms).await?,
+            Some(_) => BTreeMap::new(),
+        };
         let mut steps = pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default();
         steps.retain(|step| (window.from_ms..window.to_ms).contains(&step.from_ms));
         let answers = slot_event::answers(conn, key, tenant.as_deref(), range, answers_ms).await?;
@@ -426,7 +443,7 @@ impl App {
             Some(chosen) => Some((chosen, slot_event::contrasts(conn, key, tenant.as_deref(), range, chosen).await?)),
             None => None,
         };
-        Ok(Closely { slots, events, claims, intervals, step_ms, steps, answers, answers_ms, contrasts })
+        Ok(Closely { slots, events, claims, intervals, took, step_ms, steps, answers, answers_ms, contrasts })
     }
 
     /// The way of a claim, or of all claims of a trace.

@@ -6,7 +6,7 @@ use crate::db::Db;
 use headroom_domain::retention::may_drop;
 use headroom_domain::{DAY_MS, Millis};
 use headroom_store::partition::{self, Cut};
-use headroom_store::{catalog, feed, job, order, owner, slot};
+use headroom_store::{catalog, feed, job, live, order, owner, slot};
 use serde_json::json;
 
 /// Partitions exist this far ahead, so that a job that is late by days does no harm.
@@ -62,6 +62,7 @@ pub async fn run(db: &Db) -> Result<Outcome, AppError> {
     }
     let forgotten = job::forget(&mut *db.jobs.acquire().await?, now - RUNS_KEPT_MS).await?;
     slot::forget_keys(&mut *db.jobs.acquire().await?, now - KEYS_KEPT_MS).await?;
+    live::forget_minutes(&mut *db.jobs.acquire().await?, now - EVENTS_KEPT_MS).await?;
     order::forget(&mut *db.jobs.acquire().await?, now - EVENTS_KEPT_MS).await?;
     owner::forget(&mut *db.jobs.acquire().await?, now - DAY_MS).await?;
     catalog::forget_changes(&mut *db.jobs.acquire().await?).await?;

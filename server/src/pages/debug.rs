@@ -13,10 +13,10 @@ use crate::app::{App, AppError, Result};
 use crate::charts::{Annotation, Axis, ChartSpec, Colour, Line, Mark, Point, Unit, Variant};
 use axum::http::StatusCode;
 use axum::response::Response;
-use headroom_domain::Millis;
 use headroom_domain::format;
 use headroom_domain::lease::EventKind;
 use headroom_domain::series::chart_step;
+use headroom_domain::{MINUTE_MS, Millis};
 use headroom_frontend::model::{
     Affinity, AnswerMap, ChartModel, ChosenBox, ClaimRow, DebugFilter, DebugModel, Difference, FilterSet, LeaseBar,
     Link, PanelState,
@@ -361,7 +361,8 @@ fn chart(closely: &Closely, window: &Window, (id, title): (&str, &str), axis: Ax
     let step = format::duration(closely.step_ms);
     let subtitle = match id {
         "moves" => format!("slots that changed their holder or node per {step}"),
-        _ => format!("from a claim to its decision, without the commit, per {step}, ms"),
+        "waits" => format!("from a claim to its decision, per {step}, ms"),
+        _ => "from a claim to its durable answer, of claims that did not have to wait, per minute, ms".to_owned(),
     };
     figure::model(
         &spec,
@@ -376,21 +377,47 @@ fn step_at(step: &headroom_store::pool::CapacityStep) -> Millis {
     step.from_ms
 }
 
+/// Time to the answer as the pool's owner measured it. Of some tenants only that is not known, and the time that they waited for a
+/// slot is shown.
 fn latency(closely: &Closely, window: &Window) -> ChartModel {
-    let line = |name: &str, colour, value: fn(&Interval) -> Option<f64>| Line {
+    let line = |name: &str, colour, points: Vec<Point>| Line {
         name: name.to_owned(),
         mark: Mark::Line,
         colour,
         unit: Unit::Number,
         envelope: None,
-        points: points(closely, window, |one| one.and_then(value)),
+        points,
+    };
+    let axis = Axis::Number { unit: "ms".into() };
+    if closely.took.is_empty() {
+        let of = |value: fn(&Interval) -> Option<f64>| points(closely, window, |one| one.and_then(value));
+        let lines = vec![
+            line("P95", Colour::One, of(|one| one.p95_ms)),
+            line("P50", Colour::Three, of(|one| one.p50_ms)),
+            line("P99", Colour::Two, of(|one| one.p99_ms)),
+        ];
+        return chart(closely, window, ("waits", "Waits for a slot"), axis, lines);
+    }
+    let first = window.from_ms - window.from_ms.rem_euclid(MINUTE_MS);
+    let of = |quantile: f64| {
+        let starts = (0..).map(|place| first + place * MINUTE_MS);
+        let starts = starts.take_while(|start| *start < window.to_ms.min(window.now_ms - MINUTE_MS));
+        let point = |start: Millis| Point {
+            from_ms: start.max(window.from_ms),
+            to_ms: start + MINUTE_MS,
+            value: closely.took.get(&start).and_then(|sketch| sketch.quantile(quantile)),
+            low: None,
+            high: None,
+            incomplete: false,
+        };
+        starts.map(point).collect()
     };
     let lines = vec![
-        line("P95", Colour::One, |one| one.p95_ms),
-        line("P50", Colour::Three, |one| one.p50_ms),
-        line("P99", Colour::Two, |one| one.p99_ms),
+        line("P95", Colour::One, of(0.95)),
+        line("P50", Colour::Three, of(0.5)),
+        line("P99", Colour::Two, of(0.99)),
     ];
-    chart(closely, window, ("latency", "Claim latency"), Axis::Number { unit: "ms".into() }, lines)
+    chart(closely, window, ("latency", "Claim latency"), axis, lines)
 }
 
 fn moves(closely: &Closely, window: &Window) -> ChartModel {

@@ -203,7 +203,7 @@ fn vitals(board: &Board, stalled: i64) -> Vitals {
         claim_p95_us: slowest(&|f| claim(f).map(|claim| claim.p95_ms)).map(micros),
         claim_p99_us: slowest(&|f| claim(f).map(|claim| claim.p99_ms)).map(micros),
         claim_limit_us: CLAIM_LIMIT_US,
-        claim_spark: Vec::new(),
+        claim_spark: board.claim_p95.clone(),
         wait_p99_ms: waits.into_iter().rev().map(|(priority, ms)| (priority.into(), ms.round() as i64)).collect(),
         reconciled_pools: board.pools.len() as i64,
         stalled,

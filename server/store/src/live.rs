@@ -1,10 +1,13 @@
-//! What live pools look like, as their owners tell it each second. Lost in a crash of the database, and told again.
+//! What live pools look like, as their owners tell it each second (lost in a crash of the database, and told again), and how long
+//! their claims took, minute by minute.
 
-use crate::Result;
+use crate::{Result, timestamp};
 use chrono::{DateTime, Utc};
 use headroom_domain::Millis;
+use headroom_domain::sketch::Sketch;
 use serde_json::Value;
 use sqlx::PgConnection;
+use std::collections::BTreeMap;
 
 /// Tells what some pools look like.
 pub async fn set(conn: &mut PgConnection, pools: &[(i32, Value)]) -> Result<()> {
@@ -30,4 +33,71 @@ pub async fn list(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec<
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|(pool, at, live)| (pool, at.timestamp_millis(), live)).collect())
+}
+
+/// How long claims of a pool took to be answered in a minute, as an owner measured it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimMinute {
+    /// The pool's key.
+    pub pool: i32,
+    /// Start of the minute.
+    pub minute: Millis,
+    /// The owner's epoch.
+    pub epoch: i64,
+    /// Milliseconds.
+    pub sketch: Sketch,
+}
+
+/// Adds minutes. One that is there is there.
+pub async fn add_minutes(conn: &mut PgConnection, minutes: &[ClaimMinute]) -> Result<()> {
+    let of = |f: fn(&ClaimMinute) -> i64| minutes.iter().map(f).collect::<Vec<i64>>();
+    let (pools, epochs) = (of(|one| one.pool.into()), of(|one| one.epoch));
+    let starts: Vec<DateTime<Utc>> = minutes.iter().map(|one| timestamp(one.minute)).collect();
+    let sketches: Vec<Vec<u8>> = minutes.iter().map(|one| one.sketch.to_bytes()).collect();
+    sqlx::query(
+        "INSERT INTO claim_minute (pool_id, minute, epoch, sketch)
+         SELECT w.pool_id::int, w.minute, w.epoch, w.sketch
+         FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bytea[]) AS w (pool_id, minute, epoch, sketch)
+         JOIN pool p ON p.pool_id = w.pool_id
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(pools)
+    .bind(starts)
+    .bind(epochs)
+    .bind(sketches)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How long claims of some pools together took to be answered, by minute, over `[from, to)`; minutes without are left out.
+pub async fn minutes(
+    conn: &mut PgConnection,
+    pools: &[i32],
+    from: Millis,
+    to: Millis,
+) -> Result<BTreeMap<Millis, Sketch>> {
+    let rows: Vec<(DateTime<Utc>, Vec<u8>)> = sqlx::query_as(
+        "SELECT minute, sketch FROM claim_minute WHERE pool_id = ANY($1) AND minute >= $2 AND minute < $3",
+    )
+    .bind(pools)
+    .bind(timestamp(from))
+    .bind(timestamp(to))
+    .fetch_all(conn)
+    .await?;
+    let mut minutes: BTreeMap<Millis, Sketch> = BTreeMap::new();
+    for (minute, bytes) in rows {
+        let sketch = Sketch::from_bytes(&bytes).ok_or_else(|| crate::StoreError::Damaged {
+            what: format!("claim_minute {minute}"),
+            problem: "its sketch cannot be read".into(),
+        })?;
+        minutes.entry(minute.timestamp_millis()).or_default().merge(&sketch);
+    }
+    Ok(minutes)
+}
+
+/// Forgets minutes before an instant.
+pub async fn forget_minutes(conn: &mut PgConnection, before: Millis) -> Result<u64> {
+    let done = sqlx::query("DELETE FROM claim_minute WHERE minute < $1").bind(timestamp(before));
+    Ok(done.execute(conn).await?.rows_affected())
 }
