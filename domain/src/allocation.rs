@@ -18,6 +18,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use uuid::Uuid;
 
+mod service;
+
 /// Ended claims that are remembered, so that a second release is told apart from a late one.
 const REMEMBERED_ENDS: usize = 10_000;
 /// Keys of rate limits that are remembered; above it those that nothing was asked of for longest are forgotten.
@@ -32,8 +34,6 @@ const LATE: usize = 1_000;
 const NODE_LOOK: usize = 64;
 /// A lease is taken for over so long after its end by our reckoning: the database's clock decides.
 const EXPIRY_MARGIN_MS: Millis = 20;
-/// Leases that one round of the reconciler ends: more are left to the next.
-pub const REAP_BATCH: usize = 2_000;
 
 /// Whether a slot is in service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -352,6 +352,15 @@ struct Slot {
     service: Service,
     node: Option<String>,
     claim: Option<Uuid>,
+    /// It is not claimed before.
+    rests_until: Option<Millis>,
+}
+
+impl Slot {
+    /// Whether it can be claimed.
+    fn is_open(&self) -> bool {
+        self.service == Service::In && self.claim.is_none() && self.rests_until.is_none()
+    }
 }
 
 /// What limits a tenant, without what it holds.
@@ -396,6 +405,14 @@ pub struct Pool {
     /// Slots written, and claims touched, since the writes before went out.
     written: HashSet<u32>,
     touched: HashSet<Uuid>,
+    /// Slots written since then without anybody waiting for them.
+    by_itself: usize,
+    /// Leases to end were left to the next round.
+    reaps_more: bool,
+    /// A size that is not reached yet.
+    resizing: Option<service::Resizing>,
+    /// Slots that could not be taken out of service, or back, in the statement in which it was asked for; and by whom.
+    cordons: BTreeMap<u32, (bool, String)>,
 }
 
 impl Pool {
@@ -425,13 +442,22 @@ impl Pool {
             ends: VecDeque::new(),
             written: HashSet::new(),
             touched: HashSet::new(),
+            by_itself: 0,
+            reaps_more: false,
+            resizing: None,
+            cordons: BTreeMap::new(),
         };
         pool.load(stored);
         pool
     }
 
-    /// Takes up what is stored in place of what was remembered of slots; queue, limits and heartbeats stay.
+    /// Takes up what is stored in place of what was remembered of slots; queue, limits and heartbeats stay, and so does the rest
+    /// of slots that nobody had since.
     pub fn load(&mut self, stored: Vec<Stored>) {
+        let rests: HashMap<u32, (i64, Millis)> = (1..)
+            .zip(&self.slots)
+            .filter_map(|(number, slot)| Some((number, (slot.fence, slot.rests_until?))))
+            .collect();
         self.slots.clear();
         self.free.clear();
         self.resting.clear();
@@ -440,7 +466,12 @@ impl Pool {
         self.by_holder.clear();
         let before = std::mem::take(&mut self.leases);
         self.shares.tenants.values_mut().for_each(|share| share.held = 0);
+        self.in_service = 0;
         for slot in stored {
+            let rests_until = rests
+                .get(&slot.number)
+                .filter(|(fence, _)| slot.held.is_none() && *fence == slot.fence)
+                .map(|(_, until)| *until);
             if let Some(held) = slot.held.as_ref() {
                 self.shares.tenants.entry(held.tenant).or_default().held += 1;
                 let known = before.get(&held.claim);
@@ -460,15 +491,21 @@ impl Pool {
                 });
                 lease.slots.push(Fenced { slot: slot.number, fence: slot.fence });
                 lease.expires_at = lease.expires_at.min(held.expires_at);
-            } else if slot.service == Service::In {
-                self.free.insert(slot.number);
             }
-            self.slots.push(Slot {
+            let number = slot.number;
+            let slot = Slot {
                 fence: slot.fence,
                 service: slot.service,
                 node: slot.node,
                 claim: slot.held.map(|held| held.claim),
-            });
+                rests_until,
+            };
+            if slot.is_open() {
+                self.free.insert(number);
+            }
+            self.resting.extend(rests_until.map(|until| (until, number)));
+            self.in_service += u32::from(slot.service == Service::In);
+            self.slots.push(slot);
         }
         for lease in self.leases.values() {
             self.by_end.insert((lease.expires_at, lease.claim));
@@ -477,19 +514,15 @@ impl Pool {
             }
             self.by_holder.entry(lease.holder.clone()).or_default().push(lease.claim);
         }
-        self.count_service();
+        self.look_again();
         self.begin();
-    }
-
-    fn count_service(&mut self) {
-        self.in_service = self.slots.iter().filter(|slot| slot.service == Service::In).count() as u32;
-        self.shares.capacity = self.in_service;
     }
 
     /// The writes before have gone out: slots may be written again.
     pub fn begin(&mut self) {
         self.written.clear();
         self.touched.clear();
+        self.by_itself = 0;
     }
 
     /// Whether a claim has a write that has not gone out: what else is asked of it must wait for the next statement.
@@ -553,7 +586,9 @@ impl Pool {
         let ends = self.by_end.first().map(|(at, _)| at + EXPIRY_MARGIN_MS);
         let graces = self.by_grace.first().map(|(at, _)| *at);
         let rests = self.resting.first().map(|(at, _)| *at);
-        [waits, ends, graces, rests].into_iter().flatten().min()
+        // What was left for the next statement is due with it.
+        let left = (self.is_unfinished() || self.reaps_more).then_some(Millis::MIN);
+        [waits, ends, graces, rests, left].into_iter().flatten().min()
     }
 
     /// Other rules. What is held stays held; rate limits and the breaker begin anew only if they changed.
@@ -575,64 +610,6 @@ impl Pool {
         for (tenant, held) in held.into_iter().filter(|(_, held)| *held > 0) {
             self.shares.tenants.entry(tenant).or_default().held = held;
         }
-    }
-
-    /// Another size: slots up to it are in service, those beyond leave when they are free. Slots that are not stored yet must
-    /// be stored and loaded first.
-    pub fn resize(&mut self, capacity: u32, actor: &str, fx: &mut Effects) {
-        for number in 1..=self.slots.len() as u32 {
-            let slot = &self.slots[number as usize - 1];
-            let wanted = match (number <= capacity, slot.service, slot.claim.is_some()) {
-                (true, Service::Leaving | Service::Out, _) => Service::In,
-                (false, Service::In, true) => Service::Leaving,
-                (false, Service::In, false) => Service::Out,
-                _ => continue,
-            };
-            self.serve_slot(number, wanted, EventKind::Scale, actor, fx);
-        }
-    }
-
-    /// Takes a slot out of service (when it is free), or back into it. False if it cannot be done in this statement.
-    pub fn cordon(&mut self, number: u32, out: bool, actor: &str, fx: &mut Effects) -> bool {
-        let Some(slot) = number.checked_sub(1).and_then(|place| self.slots.get(place as usize)) else { return false };
-        let wanted = match (out, slot.service, slot.claim.is_some()) {
-            (true, Service::In, true) => Service::Cordoned,
-            (true, Service::In, false) => Service::Closed,
-            (false, Service::Cordoned | Service::Closed, _) => Service::In,
-            _ => return true,
-        };
-        self.serve_slot(number, wanted, EventKind::Drain, actor, fx)
-    }
-
-    fn serve_slot(&mut self, number: u32, service: Service, kind: EventKind, actor: &str, fx: &mut Effects) -> bool {
-        if !self.written.insert(number) {
-            return false;
-        }
-        let slot = &mut self.slots[number as usize - 1];
-        slot.service = service;
-        let lease = slot.claim.and_then(|claim| self.leases.get(&claim));
-        fx.writes.push(Write {
-            slot: number,
-            expect: slot.fence,
-            change: Change::Serve,
-            service,
-            claim: lease.map(|lease| lease.claim).unwrap_or_default(),
-            tenant: lease.map(|lease| lease.tenant).unwrap_or_default(),
-            priority: 0,
-            holder: String::new(),
-            ttl_ms: 0,
-            hold_ms: None,
-            held_ms: None,
-            over_ms: 0,
-            event: Event::new(kind, actor),
-        });
-        if service == Service::In && slot.claim.is_none() {
-            self.free.insert(number);
-        } else {
-            self.free.remove(&number);
-        }
-        self.count_service();
-        true
     }
 
     // ------------------------------------------------------------ claims
@@ -687,7 +664,7 @@ impl Pool {
             Mode::Draining => return Some((Reason::Draining, Some(10_000))),
             Mode::Open => {}
         }
-        if ask.slots > self.in_service {
+        if ask.slots > self.largest() {
             return Some((Reason::MoreThanPool, None));
         }
         if self.policy.limits.is_empty() {
@@ -771,13 +748,7 @@ impl Pool {
 
     /// Serves waiting claims, of which one came just now: it is looked at however many wait before it.
     fn serve_all(&mut self, newest: Option<Rank>, now: Millis, fx: &mut Effects) {
-        while let Some((at, number)) = self.resting.first().copied().filter(|(at, _)| *at <= now) {
-            self.resting.remove(&(at, number));
-            let slot = &self.slots[number as usize - 1];
-            if slot.claim.is_none() && slot.service == Service::In {
-                self.free.insert(number);
-            }
-        }
+        self.wake(now);
         if self.mode != Mode::Open || self.queue.is_empty() {
             return;
         }
@@ -971,8 +942,9 @@ impl Pool {
         }
     }
 
-    /// Refuses claims whose time to wait is over, and serves the others.
+    /// Goes on with what was left to do, refuses claims whose time to wait is over, and serves the others.
     pub fn tick(&mut self, now: Millis, fx: &mut Effects) {
+        self.go_on(fx);
         self.serve(now, fx);
         // The rest is refused with the next statement: one that carries a hundred thousand would take too long.
         for rank in self.queue.late(now, LATE) {
@@ -1097,10 +1069,10 @@ impl Pool {
         for fenced in &lease.slots {
             self.written.insert(fenced.slot);
             let slot = &mut self.slots[fenced.slot as usize - 1];
-            let left = slot.service != slot.service.when_free();
             slot.service = slot.service.when_free();
             slot.fence = fenced.fence + 1;
             slot.claim = None;
+            slot.rests_until = (rest_ms > 0).then(|| now + rest_ms);
             if event.report.node.is_some() {
                 slot.node.clone_from(&event.report.node);
             }
@@ -1119,13 +1091,10 @@ impl Pool {
                 over_ms: (now - lease.expires_at).max(0),
                 event: event.clone(),
             });
-            if !left && slot.service == Service::In {
-                if rest_ms > 0 {
-                    self.resting.insert((now + rest_ms, fenced.slot));
-                } else {
-                    self.free.insert(fenced.slot);
-                }
+            if slot.is_open() {
+                self.free.insert(fenced.slot);
             }
+            self.resting.extend(slot.rests_until.map(|until| (until, fenced.slot)));
         }
         if let Some(share) = self.shares.tenants.get_mut(&lease.tenant) {
             share.held = share.held.saturating_sub(lease.slots.len() as u32);
@@ -1166,8 +1135,11 @@ impl Pool {
 
     /// Asks every holder to end, or only those who hold one of some slots.
     pub fn drain(&mut self, only: Option<&[u32]>, now: Millis, fx: &mut Effects) -> usize {
-        let holds = |lease: &&Lease| only.is_none_or(|slots| lease.slots.iter().any(|held| slots.contains(&held.slot)));
-        let claims: Vec<Uuid> = self.leases.values().filter(holds).map(|lease| lease.claim).collect();
+        let holder = |number: &u32| self.slots.get((*number as usize).checked_sub(1)?)?.claim;
+        let claims: HashSet<Uuid> = match only {
+            Some(slots) => slots.iter().filter_map(holder).collect(),
+            None => self.leases.keys().copied().collect(),
+        };
         for claim in &claims {
             self.notify(*claim, NoticeKind::Drain, now, fx);
         }
@@ -1294,42 +1266,48 @@ impl Pool {
     /// Frees what ran out, what dead holders held, and what was to be given back by now.
     pub fn reap(&mut self, now: Millis, fx: &mut Effects) -> Reaped {
         let mut reaped = Reaped::default();
-        let over: Vec<Uuid> = self
-            .by_end
-            .iter()
-            .take_while(|(at, _)| at + EXPIRY_MARGIN_MS <= now)
-            .map(|(_, claim)| *claim)
-            .filter(|claim| !self.touched.contains(claim))
-            .take(REAP_BATCH + 1)
-            .collect();
-        reaped.more = over.len() > REAP_BATCH;
-        for claim in over.into_iter().take(REAP_BATCH) {
+        let over = self.by_end.iter().take_while(|(at, _)| at + EXPIRY_MARGIN_MS <= now).map(|(_, claim)| *claim);
+        let (over, more) = self.part(over);
+        reaped.more |= more;
+        for claim in over {
             let probes = self.leases.get(&claim).is_some_and(|lease| lease.probes);
             let event = Event::new(EventKind::Expire, "reconciler");
-            self.end(claim, End::Expired, &event, now, fx);
+            self.by_itself += self.end(claim, End::Expired, &event, now, fx).map_or(0, |lease| lease.slots.len());
             self.no_work(probes, now);
             reaped.expired += 1;
         }
-        let graces: Vec<Uuid> = self
-            .by_grace
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .map(|(_, claim)| *claim)
-            .filter(|claim| !self.touched.contains(claim))
-            .take(REAP_BATCH)
-            .collect();
+        let (graces, more) = self.part(self.by_grace.iter().take_while(|(at, _)| *at <= now).map(|(_, claim)| *claim));
+        reaped.more |= more;
         for claim in graces {
-            self.take(claim, EventKind::Preempt, "grace over", "allocator", now, fx);
+            let taken = self.take(claim, EventKind::Preempt, "grace over", "allocator", now, fx);
+            self.by_itself += taken.map_or(0, |lease| lease.slots.len());
             reaped.taken += 1;
         }
-        reaped.dead = self.bury(now, fx);
+        let (dead, more) = self.bury(now, fx);
+        reaped.dead = dead;
+        reaped.more |= more;
+        self.reaps_more = reaped.more;
         self.serve(now, fx);
         reaped
     }
 
+    /// As many leases as this statement has room for, of those that are to be ended, and whether that leaves some.
+    fn part(&self, claims: impl Iterator<Item = Uuid>) -> (Vec<Uuid>, bool) {
+        let (mut part, mut slots) = (Vec::new(), self.by_itself);
+        for lease in claims.filter(|claim| !self.touched.contains(claim)).filter_map(|claim| self.leases.get(&claim)) {
+            // However many slots a lease has, they are ended together.
+            if slots > 0 && slots + lease.slots.len() > service::PART {
+                return (part, true);
+            }
+            slots += lease.slots.len();
+            part.push(lease.claim);
+        }
+        (part, false)
+    }
+
     /// Ends the leases of dead holders, unless too many are silent for that.
-    fn bury(&mut self, now: Millis, fx: &mut Effects) -> usize {
-        let Some(policy) = self.policy.heartbeats.map(crate::lease::Beats::policy) else { return 0 };
+    fn bury(&mut self, now: Millis, fx: &mut Effects) -> (usize, bool) {
+        let Some(policy) = self.policy.heartbeats.map(crate::lease::Beats::policy) else { return (0, false) };
         let mut silent = Vec::new();
         let mut gone = Vec::new();
         let mut holding = 0_u64;
@@ -1361,20 +1339,18 @@ impl Pool {
         }
         self.silent_together = !heartbeat::silence_counts(policy, silent.len() as u64, holding);
         if self.silent_together {
-            return 0;
+            return (0, false);
         }
-        let mut buried = 0;
-        for holder in silent {
-            let claims = self.by_holder.get(&holder).cloned().unwrap_or_default();
-            for claim in claims {
-                if !self.touched.contains(&claim) {
-                    self.take(claim, EventKind::Dead, "holder is silent", "reconciler", now, fx);
-                    buried += 1;
-                }
-            }
+        let (claims, more) =
+            self.part(silent.iter().filter_map(|holder| self.by_holder.get(holder)).flatten().copied());
+        for claim in &claims {
+            let taken = self.take(*claim, EventKind::Dead, "holder is silent", "reconciler", now, fx);
+            self.by_itself += taken.map_or(0, |lease| lease.slots.len());
+        }
+        for holder in silent.into_iter().filter(|holder| !self.by_holder.contains_key(holder)) {
             self.suspected.remove(&holder);
         }
-        buried
+        (claims.len(), more)
     }
 
     // ------------------------------------------------------------ pictures

@@ -439,3 +439,110 @@ proptest! {
         prop_assert_eq!(again.leases.keys().collect::<HashSet<_>>(), pool.leases.keys().collect::<HashSet<_>>());
     }
 }
+
+#[test]
+fn a_slot_rests_after_what_is_stored_was_read_again() {
+    let policy = Policy { lock_delay_ms: 5_000, ..Policy::default() };
+    let mut pool = pool(2, policy, Limits::new());
+    let mut stored = empty(2);
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.claim(ask(1, 1, 1), 0, &mut fx);
+    pool.begin();
+    pool.claim(ask(2, 1, 1), 0, &mut fx);
+    accept(&mut stored, &fx);
+    let mut fx = Effects::default();
+    pool.begin();
+    assert_eq!(pool.reap(10_020, &mut fx).expired, 2);
+    accept(&mut stored, &fx);
+    // Somebody had the second slot since, so whoever it is that must not know yet is not the one that is remembered.
+    stored[1].fence += 2;
+    pool.load(stored);
+    assert_eq!(granted(asked(&mut pool, ask(3, 1, 1), 10_030)).slots[0].slot, 2);
+    assert_eq!(refused(asked(&mut pool, ask(4, 1, 1), 15_019)), Reason::Full, "the first rests");
+    assert_eq!(granted(asked(&mut pool, ask(5, 1, 1), 15_020)).slots[0].slot, 1);
+}
+
+#[test]
+fn a_slot_that_leaves_and_comes_back_rests_as_long() {
+    let policy = Policy { lock_delay_ms: 5_000, ..Policy::default() };
+    let mut pool = pool(1, policy, Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 1), 0));
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.resize(0, "test", &mut fx);
+    pool.begin();
+    assert_eq!(pool.reap(10_020, &mut fx).expired, 1);
+    pool.begin();
+    pool.resize(1, "test", &mut fx);
+    assert_eq!(refused(asked(&mut pool, ask(2, 1, 1), 15_019)), Reason::Full);
+    granted(asked(&mut pool, ask(3, 1, 1), 15_020));
+}
+
+/// Statements until nothing is left to do, and the most slots that one of them wrote.
+fn rounds(pool: &mut Pool, now: Millis) -> (usize, usize) {
+    let (mut count, mut most) = (0, 0);
+    while pool.next_due().is_some_and(|at| at <= now) {
+        let mut fx = Effects::default();
+        pool.begin();
+        pool.reap(now, &mut fx);
+        pool.tick(now, &mut fx);
+        most = most.max(fx.writes.len());
+        count += 1;
+    }
+    (count, most)
+}
+
+#[test]
+fn the_largest_pool_grows_and_shrinks_a_part_at_a_time() {
+    let all = crate::lease::MAX_TRACKED_SLOTS;
+    let mut pool = pool(all, Policy::default(), Limits::new());
+    for (size, number) in [(10, 1), (all, 2)] {
+        let mut fx = Effects::default();
+        granted(asked(&mut pool, ask(number, 1, 5), 0));
+        pool.begin();
+        pool.resize(size, "test", &mut fx);
+        assert_eq!(fx.writes.len(), 4_000);
+        assert_eq!(rounds(&mut pool, 0), ((all - 10).div_ceil(4_000) as usize - 1, 4_000));
+        assert_eq!((pool.in_service(), pool.free.len()), (size, size as usize - 5 * number as usize));
+    }
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.resize(3, "test", &mut fx);
+    assert_eq!(refused(asked(&mut pool, ask(3, 1, 1), 0)), Reason::Full, "nothing beyond the size that it will have");
+    pool.begin();
+    pool.resize(all, "test", &mut fx);
+    assert_eq!(granted(asked(&mut pool, ask(4, 1, 1), 0)).slots.len(), 1, "the last word counts");
+}
+
+#[test]
+fn leases_that_end_together_are_ended_a_part_at_a_time_by_their_slots() {
+    let mut pool = pool(30_000, Policy::default(), Limits::new());
+    for id in 0..3 {
+        granted(asked(&mut pool, ask(id, 1, 10_000), 0));
+    }
+    assert_eq!(rounds(&mut pool, 10_020), (3, 10_000), "a lease is never ended in part");
+    for id in 10..20_010 {
+        granted(asked(&mut pool, ask(id, 1, 1), 20_000));
+    }
+    assert_eq!(rounds(&mut pool, 30_020), (5, 4_000));
+    assert_eq!(pool.held(), 0);
+}
+
+#[test]
+fn slots_that_are_written_already_are_drained_with_the_next_statement() {
+    let mut pool = pool(5, Policy::default(), Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 2), 0));
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.release(Uuid::from_u128(1), Report::default(), "test", 1, &mut fx).expect("it is held");
+    pool.claim(ask(2, 1, 1), 1, &mut fx);
+    assert_eq!(pool.drain(Some(&[1, 3, 9]), 1, &mut fx), 1, "the holder of the third");
+    assert!([1, 3].iter().all(|number| pool.cordon(*number, true, "test", &mut fx)));
+    assert!(!pool.cordon(9, true, "test", &mut fx) && !pool.cordon(0, true, "test", &mut fx));
+    assert_eq!(pool.picture(1), "..d..");
+    assert_eq!(rounds(&mut pool, 1).1, 2);
+    assert_eq!(pool.picture(1), "x.d..");
+    release(&mut pool, 2, 2);
+    assert_eq!(pool.picture(2), "x.x..");
+}

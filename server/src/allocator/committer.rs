@@ -601,8 +601,10 @@ impl Committer {
             }
             let fx = effects.entry(*pool).or_default();
             if pass_due {
-                owned.state.reap(now, fx);
-                owned.last_pass = now;
+                // What is left of a pass goes on with the next statement.
+                if !owned.state.reap(now, fx).more {
+                    owned.last_pass = now;
+                }
             }
             owned.state.tick(now, fx);
         }
