@@ -191,8 +191,6 @@ pub struct Lease {
     pub waited_ms: Millis,
     /// What it is asked to do, and until when.
     pub notice: Option<(NoticeKind, Millis)>,
-    /// Its rank among probes of a half-open breaker: whether its outcome is waited for.
-    probes: bool,
 }
 
 /// What becomes of a claim.
@@ -487,7 +485,6 @@ impl Pool {
                     ends_at: held.ends_at,
                     waited_ms: known.map_or(0, |lease| lease.waited_ms),
                     notice: known.and_then(|lease| lease.notice),
-                    probes: false,
                 });
                 lease.slots.push(Fenced { slot: slot.number, fence: slot.fence });
                 lease.expires_at = lease.expires_at.min(held.expires_at);
@@ -513,6 +510,9 @@ impl Pool {
                 self.by_grace.insert((at, lease.claim));
             }
             self.by_holder.entry(lease.holder.clone()).or_default().push(lease.claim);
+        }
+        if let Some(breaker) = &mut self.breaker {
+            breaker.retain(|claim| self.leases.contains_key(&claim));
         }
         self.look_again();
         self.begin();
@@ -587,8 +587,9 @@ impl Pool {
         let graces = self.by_grace.first().map(|(at, _)| *at);
         let rests = self.resting.first().map(|(at, _)| *at);
         // What was left for the next statement is due with it.
+        let shut = self.breaker.as_ref().filter(|_| !self.queue.is_empty()).and_then(Breaker::opens_at);
         let left = (self.is_unfinished() || self.reaps_more).then_some(Millis::MIN);
-        [waits, ends, graces, rests, left].into_iter().flatten().min()
+        [waits, ends, graces, rests, shut, left].into_iter().flatten().min()
     }
 
     /// Other rules. What is held stays held; rate limits and the breaker begin anew only if they changed.
@@ -620,26 +621,20 @@ impl Pool {
             self.refuse(&ask, reason, retry, 0, fx);
             return;
         }
-        let probes = match self.breaker.as_mut().map(|breaker| breaker.ask(now)) {
-            Some(Err(retry)) => {
-                self.refuse(&ask, Reason::BreakerOpen, Some(retry), 0, fx);
-                return;
-            }
-            Some(Ok(())) => true,
-            None => false,
-        };
+        if let Some(retry) = self.shut(now) {
+            self.refuse(&ask, Reason::BreakerOpen, Some(retry), 0, fx);
+            return;
+        }
         let wait_ms = ask.wait_ms;
         if wait_ms > 0 && self.queue.len() >= self.policy.queue_limit as usize {
-            self.no_work(probes, now);
             self.refuse(&ask, Reason::QueueFull, Some(1_000), 0, fx);
             return;
         }
-        let rank = self.queue.push(Waiting { since: now, until: now + wait_ms, reason: Reason::Full, probes, ask });
+        let rank = self.queue.push(Waiting { since: now, until: now + wait_ms, reason: Reason::Full, ask });
         self.serve_all(Some(rank), now, fx);
         let Some(waiting) = self.queue.get(rank) else { return };
         if wait_ms == 0 {
-            let Some(Waiting { ask, reason, probes, .. }) = self.queue.remove(rank) else { return };
-            self.no_work(probes, now);
+            let Some(Waiting { ask, reason, .. }) = self.queue.remove(rank) else { return };
             let retry = self.retry_after(reason, now);
             self.refuse(&ask, reason, retry, 0, fx);
         } else {
@@ -699,9 +694,15 @@ impl Pool {
         None
     }
 
-    fn no_work(&mut self, probes: bool, now: Millis) {
-        if let Some(breaker) = self.breaker.as_mut().filter(|_| probes) {
-            breaker.nothing(now);
+    /// In how many milliseconds it may be worth asking again, if the breaker lets nothing through.
+    fn shut(&mut self, now: Millis) -> Option<Millis> {
+        self.breaker.as_mut().and_then(|breaker| breaker.shut(now))
+    }
+
+    /// Tells the breaker that a claim ended without news of its work.
+    fn no_work(&mut self, claim: Uuid) {
+        if let Some(breaker) = self.breaker.as_mut() {
+            breaker.nothing(claim);
         }
     }
 
@@ -749,7 +750,7 @@ impl Pool {
     /// Serves waiting claims, of which one came just now: it is looked at however many wait before it.
     fn serve_all(&mut self, newest: Option<Rank>, now: Millis, fx: &mut Effects) {
         self.wake(now);
-        if self.mode != Mode::Open || self.queue.is_empty() {
+        if self.mode != Mode::Open || self.queue.is_empty() || self.shut(now).is_some() {
             return;
         }
         // Whoever lacks room is not overtaken,
@@ -787,6 +788,10 @@ impl Pool {
 
     /// Grants a waiting claim, or notes why not. Whether it lacks room.
     fn serve_one(&mut self, rank: Rank, now: Millis, fx: &mut Effects) -> bool {
+        if self.shut(now).is_some() {
+            self.queue.set_reason(rank, Reason::BreakerOpen);
+            return true;
+        }
         let Some(waiting) = self.queue.get(rank) else { return false };
         let (tenant, slots, shard, priority) =
             (waiting.ask.tenant, waiting.ask.slots, waiting.ask.shard, waiting.ask.priority);
@@ -853,7 +858,11 @@ impl Pool {
     }
 
     fn grant(&mut self, rank: Rank, numbers: &[u32], now: Millis, fx: &mut Effects) {
-        let Some(Waiting { ask, since, probes, .. }) = self.queue.remove(rank) else { return };
+        let Some(Waiting { ask, since, .. }) = self.queue.remove(rank) else { return };
+        if let Some(breaker) = self.breaker.as_mut() {
+            // Whether it lets one through was asked before slots were chosen.
+            let _ = breaker.ask(now, ask.claim);
+        }
         let waited_ms = now - since;
         let mut slots = Vec::with_capacity(numbers.len());
         for number in numbers {
@@ -910,7 +919,6 @@ impl Pool {
             ends_at,
             waited_ms,
             notice: None,
-            probes,
         };
         self.by_end.insert((expires_at, ask.claim));
         self.by_holder.entry(ask.holder).or_default().push(ask.claim);
@@ -935,9 +943,8 @@ impl Pool {
     }
 
     /// A waiting claim is not wanted any more.
-    pub fn withdraw(&mut self, claim: Uuid, now: Millis) {
-        if let Some(waiting) = self.queue.rank_of(claim).and_then(|rank| self.queue.remove(rank)) {
-            self.no_work(waiting.probes, now);
+    pub fn withdraw(&mut self, claim: Uuid) {
+        if self.queue.rank_of(claim).and_then(|rank| self.queue.remove(rank)).is_some() {
             self.remember(claim, End::Released);
         }
     }
@@ -949,7 +956,6 @@ impl Pool {
         // The rest is refused with the next statement: one that carries a hundred thousand would take too long.
         for rank in self.queue.late(now, LATE) {
             if let Some(waiting) = self.queue.remove(rank) {
-                self.no_work(waiting.probes, now);
                 let reason = match waiting.reason {
                     reason if reason.is_saturation() => Reason::WaitedTooLong,
                     other => other,
@@ -995,16 +1001,16 @@ impl Pool {
         }
         self.touched.insert(claim);
         let lease = lease.clone();
-        self.note_outcome(&report, now);
+        self.note_outcome(claim, &report, now);
         Some(lease)
     }
 
     /// Tells the breaker how work ended.
-    fn note_outcome(&mut self, report: &Report, now: Millis) {
+    fn note_outcome(&mut self, claim: Uuid, report: &Report, now: Millis) {
         let Some(breaker) = self.breaker.as_mut() else { return };
         match report.outcome {
-            Some(Outcome::Ok) => breaker.outcome(now, true),
-            Some(Outcome::Failed) => breaker.outcome(now, false),
+            Some(Outcome::Ok) => breaker.outcome(now, claim, true),
+            Some(Outcome::Failed) => breaker.outcome(now, claim, false),
             Some(Outcome::Cancelled) | None => {}
         }
     }
@@ -1020,12 +1026,12 @@ impl Pool {
     ) -> Option<Lease> {
         let lease = self.leases.get(&claim)?;
         let event = Event { report: report.clone(), ..Event::new(EventKind::Release, actor) };
-        let (probes, notice) = (lease.probes, lease.notice);
+        let notice = lease.notice;
         let event = if notice.is_some() { event.because("after notice") } else { event };
         let ended = self.end(claim, End::Released, &event, now, fx);
         match report.outcome {
-            None | Some(Outcome::Cancelled) => self.no_work(probes, now),
-            Some(_) => self.note_outcome(&report, now),
+            None | Some(Outcome::Cancelled) => self.no_work(claim),
+            Some(_) => self.note_outcome(claim, &report, now),
         }
         self.serve(now, fx);
         ended
@@ -1043,9 +1049,7 @@ impl Pool {
     ) -> Option<Lease> {
         let event = Event::new(kind, actor).because(reason);
         let ended = self.end(claim, End::Taken, &event, now, fx);
-        if let Some(lease) = &ended {
-            self.no_work(lease.probes, now);
-        }
+        self.no_work(claim);
         ended
     }
 
@@ -1270,10 +1274,9 @@ impl Pool {
         let (over, more) = self.part(over);
         reaped.more |= more;
         for claim in over {
-            let probes = self.leases.get(&claim).is_some_and(|lease| lease.probes);
             let event = Event::new(EventKind::Expire, "reconciler");
             self.by_itself += self.end(claim, End::Expired, &event, now, fx).map_or(0, |lease| lease.slots.len());
-            self.no_work(probes, now);
+            self.no_work(claim);
             reaped.expired += 1;
         }
         let (graces, more) = self.part(self.by_grace.iter().take_while(|(at, _)| *at <= now).map(|(_, claim)| *claim));

@@ -24,8 +24,6 @@ pub(crate) struct Waiting {
     pub(crate) until: Millis,
     /// Why it was not granted last time.
     pub(crate) reason: Reason,
-    /// The breaker counts on its outcome.
-    pub(crate) probes: bool,
 }
 
 /// The claims that wait in one pool.
@@ -147,7 +145,7 @@ mod tests {
 
     fn waiting(number: u128, tenant: i32, priority: u8, until: Millis) -> Waiting {
         let ask = Ask { claim: Uuid::from_u128(number), tenant, priority, ..Ask::default() };
-        Waiting { ask, since: 0, until, reason: Reason::Full, probes: false }
+        Waiting { ask, since: 0, until, reason: Reason::Full }
     }
 
     proptest! {

@@ -546,3 +546,87 @@ fn slots_that_are_written_already_are_drained_with_the_next_statement() {
     release(&mut pool, 2, 2);
     assert_eq!(pool.picture(2), "x.x..");
 }
+
+/// A pool of ten whose breaker opened at 0 for a second, and lets one through at a time then.
+fn with_open_breaker() -> Pool {
+    let rule = BreakerRule { least: 3, probes: 1, cooldown_ms: 1_000, ..BreakerRule::default() };
+    let mut pool = pool(10, Policy { breaker: Some(rule), ..Policy::default() }, Limits::new());
+    granted(asked(&mut pool, ask(100, 1, 1), 0));
+    for id in 101..=103 {
+        granted(asked(&mut pool, ask(id, 1, 1), 0));
+        reports(&mut pool, id, Outcome::Failed, 0);
+    }
+    pool
+}
+
+fn reports(pool: &mut Pool, id: u128, outcome: Outcome, now: Millis) {
+    let report = Report { outcome: Some(outcome), ..Report::default() };
+    pool.begin();
+    pool.release(Uuid::from_u128(id), report, "test", now, &mut Effects::default()).expect("it is held");
+}
+
+#[test]
+fn a_probe_whose_statement_is_refused_leaves_its_place_to_another() {
+    let mut pool = with_open_breaker();
+    let mut stored = empty(10);
+    stored.iter_mut().for_each(|slot| slot.fence = pool.slots[slot.number as usize - 1].fence);
+    granted(asked(&mut pool, ask(1, 1, 1), 1_000));
+    pool.load(stored.clone());
+    granted(asked(&mut pool, ask(2, 1, 1), 1_000));
+    // One that was accepted has its place after reading again, and its outcome counts.
+    let held = Held {
+        claim: Uuid::from_u128(2),
+        tenant: 1,
+        priority: 5,
+        holder: String::new(),
+        claimed_at: 1_000,
+        expires_at: 11_000,
+        ends_at: None,
+    };
+    stored[0] = Stored { fence: stored[0].fence + 1, held: Some(held), ..stored[0].clone() };
+    pool.load(stored);
+    assert_eq!(refused(asked(&mut pool, ask(3, 1, 1), 1_000)), Reason::BreakerOpen);
+    reports(&mut pool, 2, Outcome::Ok, 1_100);
+    assert_eq!(pool.breaker(1_100), Some(crate::breaker::Position::Closed));
+}
+
+#[test]
+fn what_began_before_the_breaker_opened_is_no_probe() {
+    let mut pool = with_open_breaker();
+    granted(asked(&mut pool, ask(1, 1, 1), 1_000));
+    let half_open = pool.breaker(1_000);
+    let report = Report { outcome: Some(Outcome::Ok), ..Report::default() };
+    for now in 1_001..1_010 {
+        pool.begin();
+        pool.renew(Uuid::from_u128(100), 10_000, report.clone(), "test", now, &mut Effects::default()).expect("held");
+    }
+    assert_eq!(pool.breaker(1_010), half_open);
+    reports(&mut pool, 100, Outcome::Failed, 1_010);
+    assert_eq!(pool.breaker(1_010), half_open);
+    reports(&mut pool, 1, Outcome::Cancelled, 1_020);
+    granted(asked(&mut pool, ask(2, 1, 1), 1_030));
+}
+
+#[test]
+fn who_waits_is_not_served_while_the_breaker_is_open() {
+    let rule = BreakerRule { least: 1, probes: 1, cooldown_ms: 1_000, ..BreakerRule::default() };
+    let mut pool = pool(2, Policy { breaker: Some(rule), ..Policy::default() }, Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 1), 0));
+    granted(asked(&mut pool, ask(2, 1, 1), 0));
+    for id in 3..6 {
+        assert_eq!(asked(&mut pool, waits(id, 1, 1), 0), None);
+    }
+    reports(&mut pool, 1, Outcome::Failed, 0);
+    assert_eq!(release(&mut pool, 2, 10), []);
+    assert_eq!(pool.next_due(), Some(1_000), "it is looked at again when it opens");
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.tick(1_000, &mut fx);
+    assert!(matches!(&fx.answers[..], [(claim, Answer::Granted(_))] if *claim == Uuid::from_u128(3)), "one probe");
+    assert!(pool.next_due() > Some(1_000));
+    // Nor does a place in the queue take the place of a probe.
+    pool.begin();
+    pool.withdraw(Uuid::from_u128(4));
+    reports(&mut pool, 3, Outcome::Ok, 1_100);
+    assert!(matches!(pool.known(Uuid::from_u128(5), 1_100), Known::Granted(_)), "closed again");
+}

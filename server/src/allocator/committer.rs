@@ -485,7 +485,7 @@ impl Committer {
                         return;
                     }
                     Known::Queued(..) => {
-                        state.withdraw(claim, now);
+                        state.withdraw(claim);
                         Reply::Claim(Box::new(ended_view(claim, End::Released)))
                     }
                     // Released before: the answer was lost, or somebody is very sure.
@@ -590,7 +590,7 @@ impl Committer {
         let now = self.clock.now();
         for (pool, claim) in self.waiters.abandoned(Instant::now()) {
             if let Some(owned) = self.pools.get_mut(&pool) {
-                owned.state.withdraw(claim, now);
+                owned.state.withdraw(claim);
             }
         }
         for (pool, owned) in &mut self.pools {
