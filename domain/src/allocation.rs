@@ -7,7 +7,7 @@
 //! Waiting claims are served by priority, then in order of arrival, and nobody overtakes a claim that only lacks room: so a
 //! claim of many slots does not wait for ever behind claims of one. Who asks for what is reserved for it goes first.
 
-use crate::admission::{Decision, Share, Shares};
+use crate::admission::{self, Decision, Share, Shares};
 use crate::breaker::Breaker;
 use crate::heartbeat::{self, Health};
 use crate::lease::{By, EventKind, Mode, Outcome, Policy, Reason};
@@ -24,9 +24,10 @@ mod service;
 const REMEMBERED_ENDS: usize = 10_000;
 /// Keys of rate limits that are remembered; above it those that nothing was asked of for longest are forgotten.
 const REMEMBERED_KEYS: usize = 100_000;
-/// Waiting claims that are looked at in one round,
+/// Waiting claims that are granted in one round, and of one tenant that are looked at although others of its claims before
+/// cannot be granted whatever ends.
 const ROUND: usize = 512;
-/// and of each tenant with unused reservations that waits behind one that lacks room.
+/// Waiting claims of each tenant with unused reservations that are looked at behind one that lacks room.
 const OWN_LOOK: usize = 16;
 /// Claims whose time to wait is over, refused in one round.
 const LATE: usize = 1_000;
@@ -361,6 +362,19 @@ impl Slot {
     }
 }
 
+/// What became of a waiting claim that was looked at.
+enum Look {
+    Granted,
+    /// It lacks room: nobody overtakes it.
+    Blocked,
+    /// Its tenant must give something back first: no other claim of this tenant goes before it.
+    Limited,
+    /// It lacks room in its shard, where nobody overtakes it.
+    FullShard,
+    /// It stands only in its own way.
+    Passed,
+}
+
 /// What limits a tenant, without what it holds.
 pub type Limits = BTreeMap<i32, Share>;
 
@@ -407,6 +421,8 @@ pub struct Pool {
     by_itself: usize,
     /// Leases to end were left to the next round.
     reaps_more: bool,
+    /// Waiting claims that could be granted were left to the next round.
+    serves_more: bool,
     /// A size that is not reached yet.
     resizing: Option<service::Resizing>,
     /// Slots that could not be taken out of service, or back, in the statement in which it was asked for; and by whom.
@@ -442,6 +458,7 @@ impl Pool {
             touched: HashSet::new(),
             by_itself: 0,
             reaps_more: false,
+            serves_more: false,
             resizing: None,
             cordons: BTreeMap::new(),
         };
@@ -588,7 +605,7 @@ impl Pool {
         let rests = self.resting.first().map(|(at, _)| *at);
         // What was left for the next statement is due with it.
         let shut = self.breaker.as_ref().filter(|_| !self.queue.is_empty()).and_then(Breaker::opens_at);
-        let left = (self.is_unfinished() || self.reaps_more).then_some(Millis::MIN);
+        let left = (self.is_unfinished() || self.reaps_more || self.serves_more).then_some(Millis::MIN);
         [waits, ends, graces, rests, shut, left].into_iter().flatten().min()
     }
 
@@ -632,13 +649,12 @@ impl Pool {
         }
         let rank = self.queue.push(Waiting { since: now, until: now + wait_ms, reason: Reason::Full, ask });
         self.serve_all(Some(rank), now, fx);
-        let Some(waiting) = self.queue.get(rank) else { return };
+        let Some(reason) = self.why(rank, now) else { return };
         if wait_ms == 0 {
-            let Some(Waiting { ask, reason, .. }) = self.queue.remove(rank) else { return };
+            let Some(Waiting { ask, .. }) = self.queue.remove(rank) else { return };
             let retry = self.retry_after(reason, now);
             self.refuse(&ask, reason, retry, 0, fx);
-        } else {
-            let ask = &waiting.ask;
+        } else if let Some(Waiting { ask, .. }) = self.queue.get(rank) {
             fx.notes.push(Note {
                 claim: Some(ask.claim),
                 tenant: Some(ask.tenant),
@@ -646,7 +662,7 @@ impl Pool {
                 holder: ask.holder.clone(),
                 event: Event {
                     trace: ask.trace,
-                    ..Event::new(EventKind::Enqueue, &ask.actor).because(waiting.reason.as_str())
+                    ..Event::new(EventKind::Enqueue, &ask.actor).because(reason.as_str())
                 },
             });
         }
@@ -707,9 +723,10 @@ impl Pool {
     }
 
     /// When room may come, by what is known.
-    fn retry_after(&self, reason: Reason, now: Millis) -> Option<Millis> {
+    fn retry_after(&mut self, reason: Reason, now: Millis) -> Option<Millis> {
         match reason {
             Reason::MoreThanPool => None,
+            Reason::BreakerOpen => self.shut(now).or(Some(1_000)),
             Reason::Reclaiming => self.by_grace.first().map(|(at, _)| (at - now).max(1)),
             _ => Some(1_000),
         }
@@ -750,25 +767,65 @@ impl Pool {
     /// Serves waiting claims, of which one came just now: it is looked at however many wait before it.
     fn serve_all(&mut self, newest: Option<Rank>, now: Millis, fx: &mut Effects) {
         self.wake(now);
+        self.serves_more = false;
         if self.mode != Mode::Open || self.queue.is_empty() || self.shut(now).is_some() {
             return;
         }
-        // Whoever lacks room is not overtaken,
-        let (mut blocked, mut last) = (false, None);
-        for rank in self.queue.first(ROUND) {
-            blocked = self.serve_one(rank, now, fx);
+        // The first of each tenant in the order of the queue: who is kept by limits of its own, with however many claims, keeps
+        // nobody else. Behind claims that only stand in their own way, the next of the same tenant.
+        let (mut blocked, mut granted, mut last) = (false, 0, None);
+        let mut behind: BTreeSet<Rank> = BTreeSet::new();
+        let mut passed: HashMap<i32, usize> = HashMap::new();
+        let mut limited: HashSet<i32> = HashSet::new();
+        let mut full_shards: HashSet<u32> = HashSet::new();
+        while let Some(rank) = [self.queue.head_after(last), behind.first().copied()].into_iter().flatten().min() {
+            behind.remove(&rank);
             last = Some(rank);
-            if blocked {
+            let Some((tenant, shard)) = self.queue.get(rank).map(|waiting| (waiting.ask.tenant, waiting.ask.shard))
+            else {
+                continue;
+            };
+            // Within a shard nobody is overtaken either.
+            let is_behind = shard.is_some_and(|shard| full_shards.contains(&shard));
+            match if is_behind { Look::FullShard } else { self.serve_one(rank, now, fx) } {
+                Look::Granted => {
+                    granted += 1;
+                    behind.extend(self.queue.next_of(tenant, rank));
+                }
+                look @ (Look::FullShard | Look::Passed) => {
+                    full_shards.extend(shard.filter(|_| matches!(look, Look::FullShard)));
+                    let count = passed.entry(tenant).or_default();
+                    *count += 1;
+                    if *count < ROUND {
+                        behind.extend(self.queue.next_of(tenant, rank));
+                    }
+                }
+                Look::Limited => {
+                    limited.insert(tenant);
+                }
+                Look::Blocked => {
+                    blocked = true;
+                    break;
+                }
+            }
+            if granted == ROUND {
+                self.serves_more = true;
+                blocked = true;
                 break;
             }
         }
-        // but by those who ask for what is theirs.
+        // Whoever lacks room is not overtaken, but by those who ask for what is theirs.
         let mut own: Vec<Rank> = Vec::new();
         if blocked {
             let entitled = |tenant: &i32| self.shares.tenants.get(tenant).is_some_and(|own| own.held < own.floor);
             own.extend(self.queue.tenants().filter(entitled).flat_map(|tenant| self.queue.first_of(tenant, OWN_LOOK)));
         }
-        own.extend(newest);
+        own.extend(newest.filter(|rank| {
+            self.queue.get(*rank).is_some_and(|waiting| {
+                let ask = &waiting.ask;
+                !limited.contains(&ask.tenant) && ask.shard.is_none_or(|shard| !full_shards.contains(&shard))
+            })
+        }));
         own.sort_unstable();
         own.dedup();
         for rank in own.into_iter().filter(|rank| Some(*rank) > last) {
@@ -781,42 +838,91 @@ impl Pool {
     /// Whether a waiting claim asks for no more than its tenant's reservations guarantee.
     fn is_own(&self, rank: Rank) -> bool {
         self.queue.get(rank).is_some_and(|waiting| {
-            let own = self.shares.tenants.get(&waiting.ask.tenant).copied().unwrap_or_default();
+            let own = self.share(waiting.ask.tenant);
             u64::from(own.held) + u64::from(waiting.ask.slots) <= u64::from(own.floor)
         })
     }
 
-    /// Grants a waiting claim, or notes why not. Whether it lacks room.
-    fn serve_one(&mut self, rank: Rank, now: Millis, fx: &mut Effects) -> bool {
+    /// Grants a waiting claim, or notes why not.
+    fn serve_one(&mut self, rank: Rank, now: Millis, fx: &mut Effects) -> Look {
         if self.shut(now).is_some() {
-            self.queue.set_reason(rank, Reason::BreakerOpen);
-            return true;
+            return Look::Blocked;
         }
-        let Some(waiting) = self.queue.get(rank) else { return false };
+        let Some(waiting) = self.queue.get(rank) else { return Look::Passed };
         let (tenant, slots, shard, priority) =
             (waiting.ask.tenant, waiting.ask.slots, waiting.ask.shard, waiting.ask.priority);
-        let reason = match self.shares.decide(tenant, slots) {
+        let lacks_room = if shard.is_some() { Look::FullShard } else { Look::Blocked };
+        let (look, reason) = match self.shares.decide(tenant, slots) {
             Decision::Grant => match self.choose(rank, slots, shard) {
                 Some(numbers) => {
                     self.grant(rank, &numbers, now, fx);
-                    return false;
+                    return Look::Granted;
                 }
-                None => Reason::Full,
+                None => {
+                    self.serves_more |= self.is_room_soon(slots, shard);
+                    (lacks_room, Reason::Full)
+                }
             },
             Decision::Reclaim(from) => {
                 self.ask_back(&from, now, fx);
-                Reason::Reclaiming
+                (lacks_room, Reason::Reclaiming)
             }
-            Decision::Refuse(reason) => {
-                let reason = Reason::from(reason);
-                if reason == Reason::Full && self.policy.preempt {
+            Decision::Refuse(admission::Reason::MoreThanPool) => (Look::Passed, Reason::MoreThanPool),
+            Decision::Refuse(reason @ (admission::Reason::Full | admission::Reason::Reserved)) => {
+                if reason == admission::Reason::Full && self.policy.preempt {
                     self.ask_the_less_important(priority, slots, now, fx);
                 }
-                reason
+                (lacks_room, reason.into())
+            }
+            Decision::Refuse(reason) => {
+                (if self.never_fits(tenant, slots) { Look::Passed } else { Look::Limited }, reason.into())
             }
         };
         self.queue.set_reason(rank, reason);
-        reason.is_saturation() && shard.is_none()
+        look
+    }
+
+    /// Whether a claim lacks room only because slots that are free by now are in this statement already.
+    fn is_room_soon(&self, slots: u32, shard: Option<u32>) -> bool {
+        let of_shard = |shard: u32| Some(self.in_shard(shard)?.filter(|number| self.free.contains(number)).count());
+        shard.map_or(Some(self.free.len()), of_shard).is_some_and(|free| free >= slots as usize)
+    }
+
+    fn in_shard(&self, shard: u32) -> Option<impl Iterator<Item = u32>> {
+        Some((shard + 1..=self.slots.len() as u32).step_by(self.policy.shards? as usize))
+    }
+
+    fn share(&self, tenant: i32) -> Share {
+        self.shares.tenants.get(&tenant).copied().unwrap_or_default()
+    }
+
+    /// Whether a claim is more than its tenant may hold at all.
+    fn never_fits(&self, tenant: i32, slots: u32) -> bool {
+        self.share(tenant).limit(slots.into()).is_some()
+    }
+
+    /// Why a claim waits at this moment, whether it was looked at or not. `None` if it does not wait.
+    fn why(&mut self, rank: Rank, now: Millis) -> Option<Reason> {
+        let is_shut = self.shut(now).is_some();
+        let waiting = self.queue.get(rank)?;
+        let (tenant, slots) = (waiting.ask.tenant, waiting.ask.slots);
+        let own = self.share(tenant);
+        let limit = |slots: u32| own.limit(u64::from(own.held) + u64::from(slots));
+        // The tenant's first claim keeps the others, unless it is one that never fits.
+        let before = self.queue.first_of(tenant, OWN_LOOK).into_iter().take_while(|first| *first < rank);
+        let mut slots_before = before.filter_map(|first| self.queue.get(first)).map(|first| first.ask.slots);
+        let of_first = slots_before.find(|slots| !self.never_fits(tenant, *slots)).and_then(limit);
+        Some(match self.mode {
+            Mode::Held => Reason::Held,
+            Mode::Draining => Reason::Draining,
+            Mode::Open if is_shut => Reason::BreakerOpen,
+            Mode::Open if slots > self.largest() => Reason::MoreThanPool,
+            Mode::Open => match (limit(slots).or(of_first), waiting.reason) {
+                (Some(reason), _) => reason.into(),
+                (None, reason @ (Reason::Reserved | Reason::Reclaiming)) => reason,
+                (None, _) => Reason::Full,
+            },
+        })
     }
 
     /// Free slots for a claim: of its shard if it names one, where it was before if it can be, else the lowest numbers.
@@ -825,9 +931,9 @@ impl Pool {
         let open = |number: &u32| !self.written.contains(number);
         let mut chosen: Vec<u32> = Vec::with_capacity(slots as usize);
         if let Some(shard) = shard {
-            let shards = self.policy.shards?;
-            let numbers = (shard + 1..=self.slots.len() as u32).step_by(shards as usize);
-            chosen.extend(numbers.filter(|number| self.free.contains(number)).filter(open).take(slots as usize));
+            chosen.extend(
+                self.in_shard(shard)?.filter(|number| self.free.contains(number)).filter(open).take(slots as usize),
+            );
             return (chosen.len() == slots as usize).then_some(chosen);
         }
         let before = ask.affinity.as_ref().and_then(|word| self.affinity.get(word)).copied();
@@ -955,11 +1061,11 @@ impl Pool {
         self.serve(now, fx);
         // The rest is refused with the next statement: one that carries a hundred thousand would take too long.
         for rank in self.queue.late(now, LATE) {
+            let reason = match self.why(rank, now) {
+                Some(reason) if !reason.is_saturation() => reason,
+                _ => Reason::WaitedTooLong,
+            };
             if let Some(waiting) = self.queue.remove(rank) {
-                let reason = match waiting.reason {
-                    reason if reason.is_saturation() => Reason::WaitedTooLong,
-                    other => other,
-                };
                 self.refuse(&waiting.ask, reason, Some(1_000), now - waiting.since, fx);
             }
         }

@@ -8,6 +8,7 @@ use crate::allocation::Ask;
 use crate::lease::Reason;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use uuid::Uuid;
 
 /// Place in the queue: priority first, then arrival.
@@ -34,6 +35,8 @@ pub(crate) struct Queue {
     arrivals: u64,
     by_until: BTreeSet<(Millis, Rank)>,
     by_tenant: BTreeMap<i32, BTreeSet<Rank>>,
+    /// The first of each tenant.
+    heads: BTreeSet<Rank>,
     /// How many wait of each block of arrivals, in the order of ranks.
     blocks: BTreeMap<Rank, usize>,
 }
@@ -57,7 +60,14 @@ impl Queue {
         self.arrivals += 1;
         self.ranks.insert(waiting.ask.claim, rank);
         self.by_until.insert((waiting.until, rank));
-        self.by_tenant.entry(waiting.ask.tenant).or_default().insert(rank);
+        let own = self.by_tenant.entry(waiting.ask.tenant).or_default();
+        if own.first().is_none_or(|head| rank < *head) {
+            if let Some(head) = own.first() {
+                self.heads.remove(head);
+            }
+            self.heads.insert(rank);
+        }
+        own.insert(rank);
         *self.blocks.entry(block_of(rank)).or_default() += 1;
         self.waiting.insert(rank, waiting);
         rank
@@ -69,6 +79,9 @@ impl Queue {
         self.by_until.remove(&(waiting.until, rank));
         if let Some(own) = self.by_tenant.get_mut(&waiting.ask.tenant) {
             own.remove(&rank);
+            if self.heads.remove(&rank) {
+                self.heads.extend(own.first());
+            }
             if own.is_empty() {
                 self.by_tenant.remove(&waiting.ask.tenant);
             }
@@ -103,9 +116,15 @@ impl Queue {
         before + self.waiting.range((block.0, block.1 * BLOCK)..=rank).count()
     }
 
-    /// The first in the queue.
-    pub(crate) fn first(&self, most: usize) -> Vec<Rank> {
-        self.waiting.keys().take(most).copied().collect()
+    /// The first after a place of those that are the first of their tenant.
+    pub(crate) fn head_after(&self, rank: Option<Rank>) -> Option<Rank> {
+        let after = rank.map_or(Bound::Unbounded, Bound::Excluded);
+        self.heads.range((after, Bound::Unbounded)).next().copied()
+    }
+
+    /// The next of a tenant after a place.
+    pub(crate) fn next_of(&self, tenant: i32, rank: Rank) -> Option<Rank> {
+        self.by_tenant.get(&tenant)?.range((Bound::Excluded(rank), Bound::Unbounded)).next().copied()
     }
 
     /// The first of a tenant.
@@ -168,7 +187,7 @@ mod tests {
             }
             all.sort_unstable();
             prop_assert_eq!(queue.len(), all.len());
-            prop_assert_eq!(queue.first(usize::MAX), all.clone());
+            prop_assert_eq!(queue.waiting.keys().copied().collect::<Vec<_>>(), all.clone());
             for (place, rank) in all.iter().enumerate() {
                 prop_assert_eq!(queue.position(*rank), place + 1);
                 let claim = queue.get(*rank).expect("it waits").ask.claim;
@@ -179,8 +198,17 @@ mod tests {
             };
             for tenant in 0..5 {
                 prop_assert_eq!(queue.first_of(tenant, usize::MAX), of(&|w| w.ask.tenant == tenant));
+                let own = queue.first_of(tenant, usize::MAX);
+                prop_assert!(own.windows(2).all(|pair| queue.next_of(tenant, pair[0]) == Some(pair[1])));
                 prop_assert_eq!(queue.tenants().any(|t| t == tenant), !of(&|w| w.ask.tenant == tenant).is_empty());
             }
+            let mut heads: Vec<Rank> = (0..5).filter_map(|tenant| queue.first_of(tenant, 1).pop()).collect();
+            heads.sort_unstable();
+            let mut walked: Vec<Rank> = Vec::new();
+            while let Some(rank) = queue.head_after(walked.last().copied()) {
+                walked.push(rank);
+            }
+            prop_assert_eq!(walked, heads);
             for priority in 0..4 {
                 let count = queue.by_priority().get(&priority).copied().unwrap_or_default();
                 prop_assert_eq!(count, of(&|w| w.ask.priority == priority).len());

@@ -630,3 +630,86 @@ fn who_waits_is_not_served_while_the_breaker_is_open() {
     reports(&mut pool, 3, Outcome::Ok, 1_100);
     assert!(matches!(pool.known(Uuid::from_u128(5), 1_100), Known::Granted(_)), "closed again");
 }
+
+#[test]
+fn a_tenant_over_its_own_limit_keeps_nobody_else_however_much_it_asks_for() {
+    let limited = |quota, ceiling, borrowing_limit| Share { quota, ceiling, borrowing_limit, ..Share::default() };
+    for (limit, reason) in [
+        (limited(Some(2), None, None), Reason::Quota),
+        (limited(None, Some(2), None), Reason::Ceiling),
+        (limited(None, None, Some(2)), Reason::BorrowingLimit),
+    ] {
+        let mut pool = pool(10, Policy { queue_limit: 5_000, ..Policy::default() }, Limits::from([(1, limit)]));
+        granted(asked(&mut pool, ask(1, 1, 2), 0));
+        granted(asked(&mut pool, ask(2, 2, 8), 0));
+        for id in 10..2_010 {
+            assert_eq!(asked(&mut pool, waits(id, 1, 1), 0), None);
+        }
+        for id in [3, 4] {
+            assert_eq!(asked(&mut pool, waits(id, 3, 4), 0), None);
+        }
+        assert_eq!(refused(asked(&mut pool, ask(5, 1, 1), 0)), reason, "while the pool is full");
+        let served: Vec<Uuid> = release(&mut pool, 2, 1).into_iter().map(|(claim, _)| claim).collect();
+        assert_eq!(served, [3, 4].map(Uuid::from_u128));
+        let mut fx = Effects::default();
+        pool.begin();
+        pool.tick(60_000, &mut fx);
+        assert!(fx.answers.iter().all(|(_, answer)| matches!(answer, Answer::Refused(told, _) if *told == reason)));
+        assert_eq!(fx.answers.len(), LATE);
+    }
+}
+
+#[test]
+fn within_a_tenant_over_its_limit_nobody_overtakes_but_a_claim_that_never_fits() {
+    let limit = Share { quota: Some(4), ..Share::default() };
+    let mut pool = pool(10, Policy::default(), Limits::from([(1, limit)]));
+    granted(asked(&mut pool, ask(1, 1, 3), 0));
+    assert_eq!(asked(&mut pool, waits(2, 1, 5), 0), None);
+    assert_eq!(asked(&mut pool, waits(3, 1, 2), 0), None);
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.claim(waits(4, 1, 1), 0, &mut fx);
+    assert_eq!(fx.notes.iter().map(|note| note.event.reason).collect::<Vec<_>>(), [Some("quota")], "by the one before");
+    assert_eq!(refused(asked(&mut pool, ask(5, 1, 1), 0)), Reason::Quota);
+    let served: Vec<Uuid> = release(&mut pool, 1, 1).into_iter().map(|(claim, _)| claim).collect();
+    assert_eq!(served, [3, 4].map(Uuid::from_u128), "more than the quota keeps only itself");
+}
+
+#[test]
+fn a_claim_that_lacks_room_is_told_so_though_it_was_over_its_quota_before() {
+    let limit = Share { quota: Some(1), ..Share::default() };
+    let mut pool = pool(2, Policy::default(), Limits::from([(1, limit)]));
+    granted(asked(&mut pool, ask(1, 1, 1), 0));
+    granted(asked(&mut pool, ask(2, 2, 1), 0));
+    assert_eq!(asked(&mut pool, waits(3, 1, 1), 0), None);
+    pool.set_limits(Limits::new());
+    let mut fx = Effects::default();
+    pool.tick(60_000, &mut fx);
+    assert_eq!(fx.answers, [(Uuid::from_u128(3), Answer::Refused(Reason::WaitedTooLong, Some(1_000)))]);
+}
+
+#[test]
+fn a_claim_of_many_slots_of_a_shard_is_not_overtaken_within_it_and_keeps_no_other() {
+    let mut pool = pool(6, Policy { shards: Some(3), ..Policy::default() }, Limits::new());
+    let of = |id, shard, slots| Ask { shard: Some(shard), ..waits(id, 1, slots) };
+    granted(asked(&mut pool, of(1, 0, 1), 0));
+    assert_eq!(asked(&mut pool, of(2, 0, 2), 0), None);
+    assert_eq!(asked(&mut pool, of(3, 0, 1), 0), None, "nor may a claim of one");
+    granted(asked(&mut pool, of(4, 1, 1), 0));
+    let served: Vec<Uuid> = release(&mut pool, 1, 1).into_iter().map(|(claim, _)| claim).collect();
+    assert_eq!(served, [Uuid::from_u128(2)]);
+}
+
+#[test]
+fn who_waits_for_slots_of_this_statement_is_served_with_the_next() {
+    let mut pool = pool(2_000, Policy { queue_limit: 5_000, ..Policy::default() }, Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 2_000), 0));
+    for id in 10..1_510 {
+        assert_eq!(asked(&mut pool, waits(id, 1, 1), 0), None);
+    }
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.release(Uuid::from_u128(1), Report::default(), "test", 1, &mut fx).expect("it is held");
+    assert_eq!(rounds(&mut pool, 1), (2, 2 * ROUND), "and as many at a time as a statement bears, one after the other");
+    assert_eq!(pool.waiting(), 0);
+}
