@@ -7,13 +7,14 @@
 //! Waiting claims are served by priority, then in order of arrival, and nobody overtakes a claim that only lacks room: so a
 //! claim of many slots does not wait for ever behind claims of one. Who asks for what is reserved for it goes first.
 
+use crate::Millis;
 use crate::admission::{self, Decision, Share, Shares};
 use crate::breaker::Breaker;
 use crate::heartbeat::{self, Health};
-use crate::lease::{By, EventKind, Mode, Outcome, Policy, Reason};
+use crate::keyed::Throttles;
+use crate::lease::{EventKind, Mode, Outcome, Policy, Reason};
 use crate::queue::{Queue, Rank, Waiting};
-use crate::throttle::{State, admit_all};
-use crate::{HOUR_MS, Millis};
+use crate::throttle::Verdict;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use uuid::Uuid;
@@ -22,8 +23,8 @@ mod service;
 
 /// Ended claims that are remembered, so that a second release is told apart from a late one.
 const REMEMBERED_ENDS: usize = 10_000;
-/// Keys of rate limits that are remembered; above it those that nothing was asked of for longest are forgotten.
-const REMEMBERED_KEYS: usize = 100_000;
+/// Words of affinity that are remembered; above it all are forgotten.
+const REMEMBERED_WORDS: usize = 100_000;
 /// Waiting claims that are granted in one round, and of one tenant that are looked at although others of its claims before
 /// cannot be granted whatever ends.
 const ROUND: usize = 512;
@@ -407,7 +408,7 @@ pub struct Pool {
     shares: Shares,
     queue: Queue,
     breaker: Option<Breaker>,
-    throttles: HashMap<(usize, String), (State, Millis)>,
+    throttles: Throttles,
     affinity: HashMap<String, u32>,
     holders: HashMap<String, heartbeat::Beats>,
     suspected: HashSet<String>,
@@ -447,7 +448,7 @@ impl Pool {
             shares: Shares { capacity: 0, tenants: limits },
             queue: Queue::default(),
             breaker,
-            throttles: HashMap::new(),
+            throttles: Throttles::default(),
             affinity: HashMap::new(),
             holders: HashMap::new(),
             suspected: HashSet::new(),
@@ -462,6 +463,7 @@ impl Pool {
             resizing: None,
             cordons: BTreeMap::new(),
         };
+        pool.throttles = Throttles::new(&pool.policy.limits);
         pool.load(stored);
         pool
     }
@@ -600,13 +602,14 @@ impl Pool {
     /// The next instant at which something happens by itself.
     pub fn next_due(&self) -> Option<Millis> {
         let waits = self.queue.next_until();
+        let ripe = self.queue.next_from();
         let ends = self.by_end.first().map(|(at, _)| at + EXPIRY_MARGIN_MS);
         let graces = self.by_grace.first().map(|(at, _)| *at);
         let rests = self.resting.first().map(|(at, _)| *at);
         // What was left for the next statement is due with it.
         let shut = self.breaker.as_ref().filter(|_| !self.queue.is_empty()).and_then(Breaker::opens_at);
         let left = (self.is_unfinished() || self.reaps_more || self.serves_more).then_some(Millis::MIN);
-        [waits, ends, graces, rests, shut, left].into_iter().flatten().min()
+        [waits, ripe, ends, graces, rests, shut, left].into_iter().flatten().min()
     }
 
     /// Other rules. What is held stays held; rate limits and the breaker begin anew only if they changed.
@@ -615,7 +618,7 @@ impl Pool {
             self.breaker = policy.breaker.map(|rule| Breaker::new(rule.policy()));
         }
         if policy.limits != self.policy.limits {
-            self.throttles.clear();
+            self.throttles = Throttles::new(&policy.limits);
         }
         self.policy = policy;
         self.mode = mode;
@@ -638,17 +641,18 @@ impl Pool {
             self.refuse(&ask, reason, retry, 0, fx);
             return;
         }
-        if let Some(retry) = self.shut(now) {
-            self.refuse(&ask, Reason::BreakerOpen, Some(retry), 0, fx);
-            return;
-        }
+        // Last, because whoever is refused is not charged.
+        let after_ms = match self.throttles.admit(&ask, now) {
+            Verdict::Admit { after_ms } => after_ms,
+            Verdict::Refuse { retry_after_ms } => {
+                self.refuse(&ask, Reason::RateLimit, retry_after_ms, 0, fx);
+                return;
+            }
+        };
         let wait_ms = ask.wait_ms;
-        if wait_ms > 0 && self.queue.len() >= self.policy.queue_limit as usize {
-            self.refuse(&ask, Reason::QueueFull, Some(1_000), 0, fx);
-            return;
-        }
-        let rank = self.queue.push(Waiting { since: now, until: now + wait_ms, reason: Reason::Full, ask });
-        self.serve_all(Some(rank), now, fx);
+        let (until, from) = (now + wait_ms, now + after_ms);
+        let rank = self.queue.push(Waiting { since: now, until, from, reason: Reason::Full, ask });
+        self.serve_all(Some(rank).filter(|_| after_ms == 0), now, fx);
         let Some(reason) = self.why(rank, now) else { return };
         if wait_ms == 0 {
             let Some(Waiting { ask, .. }) = self.queue.remove(rank) else { return };
@@ -678,34 +682,11 @@ impl Pool {
         if ask.slots > self.largest() {
             return Some((Reason::MoreThanPool, None));
         }
-        if self.policy.limits.is_empty() {
-            return None;
+        if let Some(retry) = self.shut(now) {
+            return Some((Reason::BreakerOpen, Some(retry)));
         }
-        let pool_wide = |by: By| match by {
-            By::Pool => String::new(),
-            By::Tenant => ask.tenant.to_string(),
-            By::Token => ask.keys.token.clone(),
-            By::User => ask.keys.user.clone(),
-            By::Address => ask.keys.address.clone(),
-            By::Region => ask.keys.region.clone(),
-            By::Endpoint => ask.keys.endpoint.clone(),
-        };
-        let keys: Vec<(usize, String)> =
-            self.policy.limits.iter().enumerate().map(|(place, keyed)| (place, pool_wide(keyed.by))).collect();
-        let mut states: Vec<State> = keys
-            .iter()
-            .map(|key| self.throttles.get(key).map(|(state, _)| state.clone()).unwrap_or_default())
-            .collect();
-        let mut asked: Vec<_> = self.policy.limits.iter().map(|keyed| keyed.limit).zip(states.iter_mut()).collect();
-        let verdict = admit_all(&mut asked, now, ask.slots);
-        if let crate::throttle::Verdict::Refuse { retry_after_ms } = verdict {
-            return Some((Reason::RateLimit, retry_after_ms));
-        }
-        if self.throttles.len() > REMEMBERED_KEYS {
-            self.throttles.retain(|_, (_, at)| *at > now - HOUR_MS / 60);
-        }
-        for (key, state) in keys.into_iter().zip(states) {
-            self.throttles.insert(key, (state, now));
+        if ask.wait_ms > 0 && self.queue.len() >= self.policy.queue_limit as usize {
+            return Some((Reason::QueueFull, Some(1_000)));
         }
         None
     }
@@ -767,6 +748,7 @@ impl Pool {
     /// Serves waiting claims, of which one came just now: it is looked at however many wait before it.
     fn serve_all(&mut self, newest: Option<Rank>, now: Millis, fx: &mut Effects) {
         self.wake(now);
+        self.queue.ripen(now);
         self.serves_more = false;
         if self.mode != Mode::Open || self.queue.is_empty() || self.shut(now).is_some() {
             return;
@@ -916,6 +898,7 @@ impl Pool {
             Mode::Held => Reason::Held,
             Mode::Draining => Reason::Draining,
             Mode::Open if is_shut => Reason::BreakerOpen,
+            Mode::Open if waiting.from > now => Reason::RateLimit,
             Mode::Open if slots > self.largest() => Reason::MoreThanPool,
             Mode::Open => match (limit(slots).or(of_first), waiting.reason) {
                 (Some(reason), _) => reason.into(),
@@ -1006,7 +989,7 @@ impl Pool {
         }
         self.shares.tenants.entry(ask.tenant).or_default().held += numbers.len() as u32;
         if let (Some(word), Some(first)) = (&ask.affinity, numbers.first()) {
-            if self.affinity.len() >= REMEMBERED_KEYS {
+            if self.affinity.len() >= REMEMBERED_WORDS {
                 self.affinity.clear();
             }
             self.affinity.insert(word.clone(), *first);

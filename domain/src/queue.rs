@@ -23,6 +23,8 @@ pub(crate) struct Waiting {
     pub(crate) ask: Ask,
     pub(crate) since: Millis,
     pub(crate) until: Millis,
+    /// A rate limit lets it through then.
+    pub(crate) from: Millis,
     /// Why it was not granted last time.
     pub(crate) reason: Reason,
 }
@@ -34,6 +36,8 @@ pub(crate) struct Queue {
     ranks: HashMap<Uuid, Rank>,
     arrivals: u64,
     by_until: BTreeSet<(Millis, Rank)>,
+    /// Those that a rate limit does not let through yet: they have their place, but are not looked at.
+    by_from: BTreeSet<(Millis, Rank)>,
     by_tenant: BTreeMap<i32, BTreeSet<Rank>>,
     /// The first of each tenant.
     heads: BTreeSet<Rank>,
@@ -60,7 +64,18 @@ impl Queue {
         self.arrivals += 1;
         self.ranks.insert(waiting.ask.claim, rank);
         self.by_until.insert((waiting.until, rank));
-        let own = self.by_tenant.entry(waiting.ask.tenant).or_default();
+        if waiting.from > waiting.since {
+            self.by_from.insert((waiting.from, rank));
+        } else {
+            self.line_up(waiting.ask.tenant, rank);
+        }
+        *self.blocks.entry(block_of(rank)).or_default() += 1;
+        self.waiting.insert(rank, waiting);
+        rank
+    }
+
+    fn line_up(&mut self, tenant: i32, rank: Rank) {
+        let own = self.by_tenant.entry(tenant).or_default();
         if own.first().is_none_or(|head| rank < *head) {
             if let Some(head) = own.first() {
                 self.heads.remove(head);
@@ -68,15 +83,23 @@ impl Queue {
             self.heads.insert(rank);
         }
         own.insert(rank);
-        *self.blocks.entry(block_of(rank)).or_default() += 1;
-        self.waiting.insert(rank, waiting);
-        rank
+    }
+
+    /// Those whose time has come are looked at.
+    pub(crate) fn ripen(&mut self, now: Millis) {
+        while let Some((from, rank)) = self.by_from.first().copied().filter(|(from, _)| *from <= now) {
+            self.by_from.remove(&(from, rank));
+            if let Some(tenant) = self.waiting.get(&rank).map(|waiting| waiting.ask.tenant) {
+                self.line_up(tenant, rank);
+            }
+        }
     }
 
     pub(crate) fn remove(&mut self, rank: Rank) -> Option<Waiting> {
         let waiting = self.waiting.remove(&rank)?;
         self.ranks.remove(&waiting.ask.claim);
         self.by_until.remove(&(waiting.until, rank));
+        self.by_from.remove(&(waiting.from, rank));
         if let Some(own) = self.by_tenant.get_mut(&waiting.ask.tenant) {
             own.remove(&rank);
             if self.heads.remove(&rank) {
@@ -146,6 +169,11 @@ impl Queue {
         counts
     }
 
+    /// When the next is let through by a rate limit.
+    pub(crate) fn next_from(&self) -> Option<Millis> {
+        self.by_from.first().map(|(from, _)| *from)
+    }
+
     /// When the next has waited long enough.
     pub(crate) fn next_until(&self) -> Option<Millis> {
         self.by_until.first().map(|(until, _)| *until)
@@ -164,7 +192,7 @@ mod tests {
 
     fn waiting(number: u128, tenant: i32, priority: u8, until: Millis) -> Waiting {
         let ask = Ask { claim: Uuid::from_u128(number), tenant, priority, ..Ask::default() };
-        Waiting { ask, since: 0, until, reason: Reason::Full }
+        Waiting { ask, since: 0, until, from: until / 2, reason: Reason::Full }
     }
 
     proptest! {
@@ -186,6 +214,9 @@ mod tests {
                 }
             }
             all.sort_unstable();
+            prop_assert_eq!(queue.next_from(), all.iter().filter_map(|r| queue.get(*r)).map(|w| w.from).filter(|f| *f > 0).min());
+            queue.ripen(12);
+            prop_assert!(queue.next_from().is_none_or(|from| from > 12));
             prop_assert_eq!(queue.len(), all.len());
             prop_assert_eq!(queue.waiting.keys().copied().collect::<Vec<_>>(), all.clone());
             for (place, rank) in all.iter().enumerate() {
@@ -197,10 +228,10 @@ mod tests {
                 all.iter().filter(|rank| queue.get(**rank).is_some_and(f)).copied().collect()
             };
             for tenant in 0..5 {
-                prop_assert_eq!(queue.first_of(tenant, usize::MAX), of(&|w| w.ask.tenant == tenant));
+                prop_assert_eq!(queue.first_of(tenant, usize::MAX), of(&|w| w.ask.tenant == tenant && w.from <= 12));
                 let own = queue.first_of(tenant, usize::MAX);
                 prop_assert!(own.windows(2).all(|pair| queue.next_of(tenant, pair[0]) == Some(pair[1])));
-                prop_assert_eq!(queue.tenants().any(|t| t == tenant), !of(&|w| w.ask.tenant == tenant).is_empty());
+                prop_assert_eq!(queue.tenants().any(|t| t == tenant), !own.is_empty());
             }
             let mut heads: Vec<Rank> = (0..5).filter_map(|tenant| queue.first_of(tenant, 1).pop()).collect();
             heads.sort_unstable();

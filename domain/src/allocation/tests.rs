@@ -1,5 +1,5 @@
 use super::*;
-use crate::lease::{Beats, BreakerRule, KeyedLimit};
+use crate::lease::{Beats, BreakerRule, By, KeyedLimit};
 use crate::throttle::Limit;
 use proptest::prelude::*;
 
@@ -712,4 +712,41 @@ fn who_waits_for_slots_of_this_statement_is_served_with_the_next() {
     pool.release(Uuid::from_u128(1), Report::default(), "test", 1, &mut fx).expect("it is held");
     assert_eq!(rounds(&mut pool, 1), (2, 2 * ROUND), "and as many at a time as a statement bears, one after the other");
     assert_eq!(pool.waiting(), 0);
+}
+
+#[test]
+fn a_leaky_bucket_lets_claims_through_one_after_the_other() {
+    let leaky = Limit::LeakyBucket { depth: 2, rate: 1, period_ms: 1_000 };
+    let policy = Policy { limits: vec![KeyedLimit { by: By::Tenant, limit: leaky }], ..Policy::default() };
+    let mut pool = pool(10, policy, Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 1), 0));
+    assert_eq!(asked(&mut pool, ask(2, 1, 1), 0), Some(Answer::Refused(Reason::RateLimit, Some(1_000))));
+    let patient = |id, wait_ms| Ask { wait_ms, ..ask(id, 1, 1) };
+    assert_eq!(asked(&mut pool, patient(3, 400), 0), Some(Answer::Refused(Reason::RateLimit, Some(600))));
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.claim(patient(4, 60_000), 0, &mut fx);
+    assert_eq!((fx.answers.len(), fx.notes[0].event.reason), (0, Some("rate-limit")));
+    assert_eq!(asked(&mut pool, patient(5, 2_000), 0), None);
+    assert_eq!(asked(&mut pool, patient(6, 60_000), 0), Some(Answer::Refused(Reason::RateLimit, Some(1_000))));
+    granted(asked(&mut pool, ask(7, 2, 1), 0));
+    assert!(matches!(pool.known(Uuid::from_u128(5), 0), Known::Queued(2, 2_000)));
+    let mut served = Vec::new();
+    for now in [999, 1_000, 1_999, 2_000] {
+        let mut fx = Effects::default();
+        pool.begin();
+        pool.tick(now, &mut fx);
+        served.extend(fx.answers.into_iter().map(|(claim, answer)| (claim, now, granted(Some(answer)).waited_ms)));
+    }
+    assert_eq!(served, [(Uuid::from_u128(4), 1_000, 1_000), (Uuid::from_u128(5), 2_000, 2_000)]);
+}
+
+#[test]
+fn who_is_refused_otherwise_is_not_charged() {
+    let limit = KeyedLimit { by: By::Pool, limit: Limit::FixedWindow { most: 2, window_ms: 1_000 } };
+    let mut pool = pool(1, Policy { limits: vec![limit], queue_limit: 0, ..Policy::default() }, Limits::new());
+    for id in 1..10 {
+        assert_eq!(refused(asked(&mut pool, waits(id, 1, 1), 0)), Reason::QueueFull);
+    }
+    granted(asked(&mut pool, ask(10, 1, 1), 0));
 }
