@@ -30,6 +30,8 @@ const REMEMBERED_WORDS: usize = 100_000;
 const ROUND: usize = 512;
 /// Waiting claims of each tenant with unused reservations that are looked at behind one that lacks room.
 const OWN_LOOK: usize = 16;
+/// Holders that beat and hold nothing, which are remembered: above it those that beat longest ago are forgotten.
+const REMEMBERED_IDLE: usize = 100_000;
 /// Claims whose time to wait is over, refused in one round.
 const LATE: usize = 1_000;
 /// Free slots that are looked at for one that was last used on the same node.
@@ -411,6 +413,8 @@ pub struct Pool {
     throttles: Throttles,
     affinity: HashMap<String, u32>,
     holders: HashMap<String, heartbeat::Beats>,
+    /// Those of them that hold nothing, by their last beat.
+    idle: BTreeSet<(Millis, String)>,
     suspected: HashSet<String>,
     silent_together: bool,
     ended: HashMap<Uuid, End>,
@@ -451,6 +455,7 @@ impl Pool {
             throttles: Throttles::default(),
             affinity: HashMap::new(),
             holders: HashMap::new(),
+            idle: BTreeSet::new(),
             suspected: HashSet::new(),
             silent_together: false,
             ended: HashMap::new(),
@@ -530,6 +535,8 @@ impl Pool {
             }
             self.by_holder.entry(lease.holder.clone()).or_default().push(lease.claim);
         }
+        let is_idle = |(holder, _): &(&String, _)| !self.by_holder.contains_key(*holder);
+        self.idle = self.holders.iter().filter(is_idle).map(|(holder, beats)| (beats.last(), holder.clone())).collect();
         if let Some(breaker) = &mut self.breaker {
             breaker.retain(|claim| self.leases.contains_key(&claim));
         }
@@ -1010,6 +1017,9 @@ impl Pool {
             notice: None,
         };
         self.by_end.insert((expires_at, ask.claim));
+        if let Some(beats) = self.holders.get(&ask.holder) {
+            self.idle.remove(&(beats.last(), ask.holder.clone()));
+        }
         self.by_holder.entry(ask.holder).or_default().push(ask.claim);
         self.touched.insert(ask.claim);
         if let Some((key, hash)) = ask.key {
@@ -1157,6 +1167,8 @@ impl Pool {
             claims.retain(|other| *other != claim);
             if claims.is_empty() {
                 self.by_holder.remove(&lease.holder);
+                self.suspected.remove(&lease.holder);
+                self.note_idle(&lease.holder);
             }
         }
         for fenced in &lease.slots {
@@ -1335,10 +1347,14 @@ impl Pool {
         let Some(policy) = self.policy.heartbeats.map(crate::lease::Beats::policy) else { return Ok(()) };
         let Some(beats) = self.holders.get_mut(holder) else {
             self.holders.insert(holder.to_owned(), heartbeat::Beats::first(policy, now, generation));
+            self.note_idle(holder);
             return Ok(());
         };
-        let before = beats.generation();
+        let (before, last) = (beats.generation(), beats.last());
         beats.beat(policy, now, generation).map_err(|superseded| superseded.generation)?;
+        if self.idle.remove(&(last, holder.to_owned())) {
+            self.note_idle(holder);
+        }
         if generation > before {
             let old: Vec<Uuid> = self.by_holder.get(holder).cloned().unwrap_or_default();
             for claim in old {
@@ -1349,6 +1365,18 @@ impl Pool {
             }
         }
         Ok(())
+    }
+
+    /// A holder that beats may be forgotten when it holds nothing: anybody may send beats, under any name.
+    fn note_idle(&mut self, holder: &str) {
+        if let Some(beats) = self.holders.get(holder).filter(|_| !self.by_holder.contains_key(holder)) {
+            self.idle.insert((beats.last(), holder.to_owned()));
+        }
+        while self.idle.len() > REMEMBERED_IDLE {
+            if let Some((_, holder)) = self.idle.pop_first() {
+                self.holders.remove(&holder);
+            }
+        }
     }
 
     /// Whether a holder of this generation may act: it has not been replaced by a later one.
@@ -1400,18 +1428,22 @@ impl Pool {
     /// Ends the leases of dead holders, unless too many are silent for that.
     fn bury(&mut self, now: Millis, fx: &mut Effects) -> (usize, bool) {
         let Some(policy) = self.policy.heartbeats.map(crate::lease::Beats::policy) else { return (0, false) };
-        let mut silent = Vec::new();
-        let mut gone = Vec::new();
-        let mut holding = 0_u64;
-        for (holder, beats) in &self.holders {
-            let holds = self.by_holder.contains_key(holder);
-            holding += u64::from(holds);
+        while let Some((_, holder)) = self.idle.first().filter(|(last, _)| now - last > policy.timeout_ms()).cloned() {
+            self.idle.pop_first();
+            self.holders.remove(&holder);
+        }
+        let (mut holding, mut silent) = (0, 0);
+        let mut dead = Vec::new();
+        for holder in self.by_holder.keys() {
+            let Some(beats) = self.holders.get(holder) else { continue };
+            holding += 1;
+            silent += u64::from(beats.is_silent(policy, now));
             match beats.health(policy, now) {
                 Health::Alive => {
                     self.suspected.remove(holder);
                 }
                 Health::Suspected => {
-                    if holds && self.suspected.insert(holder.clone()) {
+                    if self.suspected.insert(holder.clone()) {
                         fx.notes.push(Note {
                             claim: None,
                             tenant: None,
@@ -1421,26 +1453,17 @@ impl Pool {
                         });
                     }
                 }
-                Health::Dead if holds => silent.push(holder.clone()),
-                Health::Dead => gone.push(holder.clone()),
+                Health::Dead => dead.push(holder),
             }
         }
-        for holder in gone {
-            self.holders.remove(&holder);
-            self.suspected.remove(&holder);
-        }
-        self.silent_together = !heartbeat::silence_counts(policy, silent.len() as u64, holding);
+        self.silent_together = !dead.is_empty() && !heartbeat::silence_counts(policy, silent, holding);
         if self.silent_together {
             return (0, false);
         }
-        let (claims, more) =
-            self.part(silent.iter().filter_map(|holder| self.by_holder.get(holder)).flatten().copied());
+        let (claims, more) = self.part(dead.into_iter().flat_map(|holder| &self.by_holder[holder]).copied());
         for claim in &claims {
             let taken = self.take(*claim, EventKind::Dead, "holder is silent", "reconciler", now, fx);
             self.by_itself += taken.map_or(0, |lease| lease.slots.len());
-        }
-        for holder in silent.into_iter().filter(|holder| !self.by_holder.contains_key(holder)) {
-            self.suspected.remove(&holder);
         }
         (claims.len(), more)
     }

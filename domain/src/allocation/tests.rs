@@ -1,4 +1,5 @@
 use super::*;
+use crate::HOUR_MS;
 use crate::lease::{Beats, BreakerRule, By, KeyedLimit};
 use crate::throttle::Limit;
 use proptest::prelude::*;
@@ -749,4 +750,108 @@ fn who_is_refused_otherwise_is_not_charged() {
         assert_eq!(refused(asked(&mut pool, waits(id, 1, 1), 0)), Reason::QueueFull);
     }
     granted(asked(&mut pool, ask(10, 1, 1), 0));
+}
+
+/// A pool of which each slot has a holder that beats every ten seconds, each in its own phase and somewhat irregular, and the
+/// time of the last beats.
+fn beating(beats: Beats, phases: &[Millis]) -> (Pool, Millis) {
+    let policy = Policy { heartbeats: Some(beats), longest_ttl_ms: 10_000_000, ..Policy::default() };
+    let mut pool = pool(phases.len() as u32, policy, Limits::new());
+    let mut fx = Effects::default();
+    for (id, _) in (0..).zip(phases) {
+        granted(asked(&mut pool, Ask { ttl_ms: 10_000_000, ..ask(id, 1, 1) }, 0));
+    }
+    let last = 15 * beats.interval_ms;
+    for round in 0..15 {
+        for (id, phase) in (0..).zip(phases) {
+            let off = (phase * (round + 7)) % (beats.interval_ms / 10);
+            let now = round * beats.interval_ms + phase + off;
+            if now < last {
+                pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+            }
+        }
+    }
+    (pool, last)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn when_the_network_is_gone_nobody_is_buried_in_whatever_order_they_fall_silent(
+        phases in prop::collection::vec(0..10_000_i64, 2..150),
+        intervals in 3..=5_u32,
+        margin_ms in 0..3_000_i64,
+        cut in 35..=100_usize,
+    ) {
+        let beats = Beats { interval_ms: 10_000, intervals, margin_ms, suspected_phi: 8.0 };
+        let (mut pool, last) = beating(beats, &phases);
+        let cut = (phases.len() * cut).div_ceil(100).max(2);
+        let mut buried = 0;
+        for now in (last..last + 200_000).step_by(500) {
+            let mut fx = Effects::default();
+            pool.begin();
+            for id in cut..phases.len() {
+                if (now + phases[id]) % 10_000 < 500 {
+                    pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+                }
+            }
+            buried += pool.reap(now, &mut fx).dead;
+        }
+        prop_assert_eq!((buried, pool.is_silent_together()), (0, true));
+    }
+
+    #[test]
+    fn a_few_dead_among_many_that_beat_are_buried_in_time(
+        phases in prop::collection::vec(0..10_000_i64, 10..150),
+        intervals in 3..=5_u32,
+        dead in 0.0..0.3_f64,
+    ) {
+        let beats = Beats { interval_ms: 10_000, intervals, margin_ms: 2_000, suspected_phi: 8.0 };
+        let (mut pool, last) = beating(beats, &phases);
+        let dead = ((phases.len() as f64 * dead) as usize).max(1);
+        let end = last + beats.policy().timeout_ms() + 500;
+        let mut buried = 0;
+        for now in (last..=end).step_by(500) {
+            let mut fx = Effects::default();
+            pool.begin();
+            for id in dead..phases.len() {
+                if (now + phases[id]) % 10_000 < 500 {
+                    pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+                }
+            }
+            buried += pool.reap(now, &mut fx).dead;
+        }
+        prop_assert_eq!((buried, pool.is_silent_together()), (dead, false));
+    }
+}
+
+#[test]
+fn names_that_beat_and_hold_nothing_are_bounded_and_who_holds_is_remembered() {
+    let policy = Policy { heartbeats: Some(Beats { interval_ms: HOUR_MS, ..Beats::default() }), ..Policy::default() };
+    let mut pool = pool(2, policy, Limits::new());
+    let mut fx = Effects::default();
+    let mut beat = |pool: &mut Pool, id: u128, now| {
+        pool.beat(&format!("holder-{id}"), 3, now, &mut fx).expect("no later generation");
+    };
+    beat(&mut pool, 1, 0);
+    beat(&mut pool, 2, 0);
+    beat(&mut pool, 3, 1);
+    granted(asked(&mut pool, Ask { generation: 3, ..ask(1, 1, 1) }, 2));
+    granted(asked(&mut pool, Ask { generation: 3, ..ask(2, 1, 1) }, 2));
+    for id in 10..10 + REMEMBERED_IDLE as u128 {
+        beat(&mut pool, id, 5);
+    }
+    assert_eq!(pool.holders.len(), REMEMBERED_IDLE + 2);
+    assert!(pool.may_act("holder-3", 0) && !pool.may_act("holder-1", 0), "the third is forgotten");
+    // Who holds nothing any more is one of many.
+    beat(&mut pool, 1, 6);
+    release(&mut pool, 1, 7);
+    release(&mut pool, 2, 7);
+    assert_eq!((pool.holders.len(), pool.idle.len()), (REMEMBERED_IDLE, REMEMBERED_IDLE));
+    assert!(pool.may_act("holder-2", 0) && !pool.may_act("holder-1", 0));
+    pool.load(empty(2));
+    assert_eq!(pool.idle.len(), REMEMBERED_IDLE);
+    pool.reap(6 * HOUR_MS, &mut Effects::default());
+    assert_eq!((pool.holders.len(), pool.idle.len()), (0, 0));
 }
