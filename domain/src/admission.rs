@@ -36,6 +36,20 @@ impl Share {
         let unused = self.floor.saturating_sub(self.held);
         unused - unused.min(self.lending_limit.unwrap_or(u32::MAX))
     }
+
+    /// Which limit of its own it would pass if it held so many.
+    pub fn limit(self, held: u64) -> Option<Reason> {
+        let beyond = |limit: Option<u32>| limit.is_some_and(|limit| held > u64::from(limit));
+        if beyond(self.quota) {
+            Some(Reason::Quota)
+        } else if beyond(self.ceiling) {
+            Some(Reason::Ceiling)
+        } else if beyond(self.borrowing_limit.map(|limit| limit.saturating_add(self.floor))) {
+            Some(Reason::BorrowingLimit)
+        } else {
+            None
+        }
+    }
 }
 
 /// Why a claim is not granted now.
@@ -91,18 +105,11 @@ impl Shares {
     pub fn decide(&self, tenant: i32, slots: u32) -> Decision {
         let own = self.tenants.get(&tenant).copied().unwrap_or_default();
         let after = u64::from(own.held) + u64::from(slots);
-        let beyond = |limit: Option<u32>| limit.is_some_and(|limit| after > u64::from(limit));
         if slots > self.capacity {
             return Decision::Refuse(Reason::MoreThanPool);
         }
-        if beyond(own.quota) {
-            return Decision::Refuse(Reason::Quota);
-        }
-        if beyond(own.ceiling) {
-            return Decision::Refuse(Reason::Ceiling);
-        }
-        if beyond(own.borrowing_limit.map(|limit| limit.saturating_add(own.floor))) {
-            return Decision::Refuse(Reason::BorrowingLimit);
+        if let Some(reason) = own.limit(after) {
+            return Decision::Refuse(reason);
         }
         let free = u64::from(self.capacity).saturating_sub(self.held());
         let open = free.saturating_sub(self.kept_for_others(tenant));

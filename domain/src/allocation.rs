@@ -7,33 +7,37 @@
 //! Waiting claims are served by priority, then in order of arrival, and nobody overtakes a claim that only lacks room: so a
 //! claim of many slots does not wait for ever behind claims of one. Who asks for what is reserved for it goes first.
 
-use crate::admission::{Decision, Share, Shares};
+use crate::Millis;
+use crate::admission::{self, Decision, Share, Shares};
 use crate::breaker::Breaker;
 use crate::heartbeat::{self, Health};
-use crate::lease::{By, EventKind, Mode, Outcome, Policy, Reason};
+use crate::keyed::Throttles;
+use crate::lease::{EventKind, Mode, Outcome, Policy, Reason};
 use crate::queue::{Queue, Rank, Waiting};
-use crate::throttle::{State, admit_all};
-use crate::{HOUR_MS, Millis};
+use crate::throttle::Verdict;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use uuid::Uuid;
 
+mod service;
+
 /// Ended claims that are remembered, so that a second release is told apart from a late one.
 const REMEMBERED_ENDS: usize = 10_000;
-/// Keys of rate limits that are remembered; above it those that nothing was asked of for longest are forgotten.
-const REMEMBERED_KEYS: usize = 100_000;
-/// Waiting claims that are looked at in one round,
+/// Words of affinity that are remembered; above it all are forgotten.
+const REMEMBERED_WORDS: usize = 100_000;
+/// Waiting claims that are granted in one round, and of one tenant that are looked at although others of its claims before
+/// cannot be granted whatever ends.
 const ROUND: usize = 512;
-/// and of each tenant with unused reservations that waits behind one that lacks room.
+/// Waiting claims of each tenant with unused reservations that are looked at behind one that lacks room.
 const OWN_LOOK: usize = 16;
+/// Holders that beat and hold nothing, which are remembered: above it those that beat longest ago are forgotten.
+const REMEMBERED_IDLE: usize = 100_000;
 /// Claims whose time to wait is over, refused in one round.
 const LATE: usize = 1_000;
 /// Free slots that are looked at for one that was last used on the same node.
 const NODE_LOOK: usize = 64;
 /// A lease is taken for over so long after its end by our reckoning: the database's clock decides.
 const EXPIRY_MARGIN_MS: Millis = 20;
-/// Leases that one round of the reconciler ends: more are left to the next.
-pub const REAP_BATCH: usize = 2_000;
 
 /// Whether a slot is in service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,8 +195,6 @@ pub struct Lease {
     pub waited_ms: Millis,
     /// What it is asked to do, and until when.
     pub notice: Option<(NoticeKind, Millis)>,
-    /// Its rank among probes of a half-open breaker: whether its outcome is waited for.
-    probes: bool,
 }
 
 /// What becomes of a claim.
@@ -355,6 +357,28 @@ struct Slot {
     service: Service,
     node: Option<String>,
     claim: Option<Uuid>,
+    /// It is not claimed before.
+    rests_until: Option<Millis>,
+}
+
+impl Slot {
+    /// Whether it can be claimed.
+    fn is_open(&self) -> bool {
+        self.service == Service::In && self.claim.is_none() && self.rests_until.is_none()
+    }
+}
+
+/// What became of a waiting claim that was looked at.
+enum Look {
+    Granted,
+    /// It lacks room: nobody overtakes it.
+    Blocked,
+    /// Its tenant must give something back first: no other claim of this tenant goes before it.
+    Limited,
+    /// It lacks room in its shard, where nobody overtakes it.
+    FullShard,
+    /// It stands only in its own way.
+    Passed,
 }
 
 /// What limits a tenant, without what it holds.
@@ -389,9 +413,11 @@ pub struct Pool {
     shares: Shares,
     queue: Queue,
     breaker: Option<Breaker>,
-    throttles: HashMap<(usize, String), (State, Millis)>,
+    throttles: Throttles,
     affinity: HashMap<String, u32>,
     holders: HashMap<String, heartbeat::Beats>,
+    /// Those of them that hold nothing, by their last beat.
+    idle: BTreeSet<(Millis, String)>,
     suspected: HashSet<String>,
     silent_together: bool,
     ended: HashMap<Uuid, End>,
@@ -399,6 +425,16 @@ pub struct Pool {
     /// Slots written, and claims touched, since the writes before went out.
     written: HashSet<u32>,
     touched: HashSet<Uuid>,
+    /// Slots written since then without anybody waiting for them.
+    by_itself: usize,
+    /// Leases to end were left to the next round.
+    reaps_more: bool,
+    /// Waiting claims that could be granted were left to the next round.
+    serves_more: bool,
+    /// A size that is not reached yet.
+    resizing: Option<service::Resizing>,
+    /// Slots that could not be taken out of service, or back, in the statement in which it was asked for; and by whom.
+    cordons: BTreeMap<u32, (bool, String)>,
 }
 
 impl Pool {
@@ -419,22 +455,34 @@ impl Pool {
             shares: Shares { capacity: 0, tenants: limits },
             queue: Queue::default(),
             breaker,
-            throttles: HashMap::new(),
+            throttles: Throttles::default(),
             affinity: HashMap::new(),
             holders: HashMap::new(),
+            idle: BTreeSet::new(),
             suspected: HashSet::new(),
             silent_together: false,
             ended: HashMap::new(),
             ends: VecDeque::new(),
             written: HashSet::new(),
             touched: HashSet::new(),
+            by_itself: 0,
+            reaps_more: false,
+            serves_more: false,
+            resizing: None,
+            cordons: BTreeMap::new(),
         };
+        pool.throttles = Throttles::new(&pool.policy.limits);
         pool.load(stored);
         pool
     }
 
-    /// Takes up what is stored in place of what was remembered of slots; queue, limits and heartbeats stay.
+    /// Takes up what is stored in place of what was remembered of slots; queue, limits and heartbeats stay, and so does the rest
+    /// of slots that nobody had since.
     pub fn load(&mut self, stored: Vec<Stored>) {
+        let rests: HashMap<u32, (i64, Millis)> = (1..)
+            .zip(&self.slots)
+            .filter_map(|(number, slot)| Some((number, (slot.fence, slot.rests_until?))))
+            .collect();
         self.slots.clear();
         self.free.clear();
         self.resting.clear();
@@ -443,7 +491,12 @@ impl Pool {
         self.by_holder.clear();
         let before = std::mem::take(&mut self.leases);
         self.shares.tenants.values_mut().for_each(|share| share.held = 0);
+        self.in_service = 0;
         for slot in stored {
+            let rests_until = rests
+                .get(&slot.number)
+                .filter(|(fence, _)| slot.held.is_none() && *fence == slot.fence)
+                .map(|(_, until)| *until);
             if let Some(held) = slot.held.as_ref() {
                 self.shares.tenants.entry(held.tenant).or_default().held += 1;
                 let known = before.get(&held.claim);
@@ -459,19 +512,24 @@ impl Pool {
                     ends_at: held.ends_at,
                     waited_ms: known.map_or(0, |lease| lease.waited_ms),
                     notice: known.and_then(|lease| lease.notice),
-                    probes: false,
                 });
                 lease.slots.push(Fenced { slot: slot.number, fence: slot.fence });
                 lease.expires_at = lease.expires_at.min(held.expires_at);
-            } else if slot.service == Service::In {
-                self.free.insert(slot.number);
             }
-            self.slots.push(Slot {
+            let number = slot.number;
+            let slot = Slot {
                 fence: slot.fence,
                 service: slot.service,
                 node: slot.node,
                 claim: slot.held.map(|held| held.claim),
-            });
+                rests_until,
+            };
+            if slot.is_open() {
+                self.free.insert(number);
+            }
+            self.resting.extend(rests_until.map(|until| (until, number)));
+            self.in_service += u32::from(slot.service == Service::In);
+            self.slots.push(slot);
         }
         for lease in self.leases.values() {
             self.by_end.insert((lease.expires_at, lease.claim));
@@ -480,19 +538,20 @@ impl Pool {
             }
             self.by_holder.entry(lease.holder.clone()).or_default().push(lease.claim);
         }
-        self.count_service();
+        let is_idle = |(holder, _): &(&String, _)| !self.by_holder.contains_key(*holder);
+        self.idle = self.holders.iter().filter(is_idle).map(|(holder, beats)| (beats.last(), holder.clone())).collect();
+        if let Some(breaker) = &mut self.breaker {
+            breaker.retain(|claim| self.leases.contains_key(&claim));
+        }
+        self.look_again();
         self.begin();
-    }
-
-    fn count_service(&mut self) {
-        self.in_service = self.slots.iter().filter(|slot| slot.service == Service::In).count() as u32;
-        self.shares.capacity = self.in_service;
     }
 
     /// The writes before have gone out: slots may be written again.
     pub fn begin(&mut self) {
         self.written.clear();
         self.touched.clear();
+        self.by_itself = 0;
     }
 
     /// Whether a claim has a write that has not gone out: what else is asked of it must wait for the next statement.
@@ -553,10 +612,14 @@ impl Pool {
     /// The next instant at which something happens by itself.
     pub fn next_due(&self) -> Option<Millis> {
         let waits = self.queue.next_until();
+        let ripe = self.queue.next_from();
         let ends = self.by_end.first().map(|(at, _)| at + EXPIRY_MARGIN_MS);
         let graces = self.by_grace.first().map(|(at, _)| *at);
         let rests = self.resting.first().map(|(at, _)| *at);
-        [waits, ends, graces, rests].into_iter().flatten().min()
+        // What was left for the next statement is due with it.
+        let shut = self.breaker.as_ref().filter(|_| !self.queue.is_empty()).and_then(Breaker::opens_at);
+        let left = (self.is_unfinished() || self.reaps_more || self.serves_more).then_some(Millis::MIN);
+        [waits, ripe, ends, graces, rests, shut, left].into_iter().flatten().min()
     }
 
     /// Other rules. What is held stays held; rate limits and the breaker begin anew only if they changed.
@@ -565,7 +628,7 @@ impl Pool {
             self.breaker = policy.breaker.map(|rule| Breaker::new(rule.policy()));
         }
         if policy.limits != self.policy.limits {
-            self.throttles.clear();
+            self.throttles = Throttles::new(&policy.limits);
         }
         self.policy = policy;
         self.mode = mode;
@@ -580,64 +643,6 @@ impl Pool {
         }
     }
 
-    /// Another size: slots up to it are in service, those beyond leave when they are free. Slots that are not stored yet must
-    /// be stored and loaded first.
-    pub fn resize(&mut self, capacity: u32, actor: &str, fx: &mut Effects) {
-        for number in 1..=self.slots.len() as u32 {
-            let slot = &self.slots[number as usize - 1];
-            let wanted = match (number <= capacity, slot.service, slot.claim.is_some()) {
-                (true, Service::Leaving | Service::Out, _) => Service::In,
-                (false, Service::In, true) => Service::Leaving,
-                (false, Service::In, false) => Service::Out,
-                _ => continue,
-            };
-            self.serve_slot(number, wanted, EventKind::Scale, actor, fx);
-        }
-    }
-
-    /// Takes a slot out of service (when it is free), or back into it. False if it cannot be done in this statement.
-    pub fn cordon(&mut self, number: u32, out: bool, actor: &str, fx: &mut Effects) -> bool {
-        let Some(slot) = number.checked_sub(1).and_then(|place| self.slots.get(place as usize)) else { return false };
-        let wanted = match (out, slot.service, slot.claim.is_some()) {
-            (true, Service::In, true) => Service::Cordoned,
-            (true, Service::In, false) => Service::Closed,
-            (false, Service::Cordoned | Service::Closed, _) => Service::In,
-            _ => return true,
-        };
-        self.serve_slot(number, wanted, EventKind::Drain, actor, fx)
-    }
-
-    fn serve_slot(&mut self, number: u32, service: Service, kind: EventKind, actor: &str, fx: &mut Effects) -> bool {
-        if !self.written.insert(number) {
-            return false;
-        }
-        let slot = &mut self.slots[number as usize - 1];
-        slot.service = service;
-        let lease = slot.claim.and_then(|claim| self.leases.get(&claim));
-        fx.writes.push(Write {
-            slot: number,
-            expect: slot.fence,
-            change: Change::Serve,
-            service,
-            claim: lease.map(|lease| lease.claim).unwrap_or_default(),
-            tenant: lease.map(|lease| lease.tenant).unwrap_or_default(),
-            priority: 0,
-            holder: String::new(),
-            ttl_ms: 0,
-            hold_ms: None,
-            held_ms: None,
-            over_ms: 0,
-            event: Event::new(kind, actor),
-        });
-        if service == Service::In && slot.claim.is_none() {
-            self.free.insert(number);
-        } else {
-            self.free.remove(&number);
-        }
-        self.count_service();
-        true
-    }
-
     // ------------------------------------------------------------ claims
 
     /// Takes up a claim. Its answer is in the effects, now or after a later call.
@@ -646,30 +651,24 @@ impl Pool {
             self.refuse(&ask, reason, retry, 0, fx);
             return;
         }
-        let probes = match self.breaker.as_mut().map(|breaker| breaker.ask(now)) {
-            Some(Err(retry)) => {
-                self.refuse(&ask, Reason::BreakerOpen, Some(retry), 0, fx);
+        // Last, because whoever is refused is not charged.
+        let after_ms = match self.throttles.admit(&ask, now) {
+            Verdict::Admit { after_ms } => after_ms,
+            Verdict::Refuse { retry_after_ms } => {
+                self.refuse(&ask, Reason::RateLimit, retry_after_ms, 0, fx);
                 return;
             }
-            Some(Ok(())) => true,
-            None => false,
         };
         let wait_ms = ask.wait_ms;
-        if wait_ms > 0 && self.queue.len() >= self.policy.queue_limit as usize {
-            self.no_work(probes, now);
-            self.refuse(&ask, Reason::QueueFull, Some(1_000), 0, fx);
-            return;
-        }
-        let rank = self.queue.push(Waiting { since: now, until: now + wait_ms, reason: Reason::Full, probes, ask });
-        self.serve_all(Some(rank), now, fx);
-        let Some(waiting) = self.queue.get(rank) else { return };
+        let (until, from) = (now + wait_ms, now + after_ms);
+        let rank = self.queue.push(Waiting { since: now, until, from, reason: Reason::Full, ask });
+        self.serve_all(Some(rank).filter(|_| after_ms == 0), now, fx);
+        let Some(reason) = self.why(rank, now) else { return };
         if wait_ms == 0 {
-            let Some(Waiting { ask, reason, probes, .. }) = self.queue.remove(rank) else { return };
-            self.no_work(probes, now);
+            let Some(Waiting { ask, .. }) = self.queue.remove(rank) else { return };
             let retry = self.retry_after(reason, now);
             self.refuse(&ask, reason, retry, 0, fx);
-        } else {
-            let ask = &waiting.ask;
+        } else if let Some(Waiting { ask, .. }) = self.queue.get(rank) {
             fx.notes.push(Note {
                 claim: Some(ask.claim),
                 tenant: Some(ask.tenant),
@@ -677,7 +676,7 @@ impl Pool {
                 holder: ask.holder.clone(),
                 event: Event {
                     trace: ask.trace,
-                    ..Event::new(EventKind::Enqueue, &ask.actor).because(waiting.reason.as_str())
+                    ..Event::new(EventKind::Enqueue, &ask.actor).because(reason.as_str())
                 },
             });
         }
@@ -690,51 +689,35 @@ impl Pool {
             Mode::Draining => return Some((Reason::Draining, Some(10_000))),
             Mode::Open => {}
         }
-        if ask.slots > self.in_service {
+        if ask.slots > self.largest() {
             return Some((Reason::MoreThanPool, None));
         }
-        if self.policy.limits.is_empty() {
-            return None;
+        if let Some(retry) = self.shut(now) {
+            return Some((Reason::BreakerOpen, Some(retry)));
         }
-        let pool_wide = |by: By| match by {
-            By::Pool => String::new(),
-            By::Tenant => ask.tenant.to_string(),
-            By::Token => ask.keys.token.clone(),
-            By::User => ask.keys.user.clone(),
-            By::Address => ask.keys.address.clone(),
-            By::Region => ask.keys.region.clone(),
-            By::Endpoint => ask.keys.endpoint.clone(),
-        };
-        let keys: Vec<(usize, String)> =
-            self.policy.limits.iter().enumerate().map(|(place, keyed)| (place, pool_wide(keyed.by))).collect();
-        let mut states: Vec<State> = keys
-            .iter()
-            .map(|key| self.throttles.get(key).map(|(state, _)| state.clone()).unwrap_or_default())
-            .collect();
-        let mut asked: Vec<_> = self.policy.limits.iter().map(|keyed| keyed.limit).zip(states.iter_mut()).collect();
-        let verdict = admit_all(&mut asked, now, ask.slots);
-        if let crate::throttle::Verdict::Refuse { retry_after_ms } = verdict {
-            return Some((Reason::RateLimit, retry_after_ms));
-        }
-        if self.throttles.len() > REMEMBERED_KEYS {
-            self.throttles.retain(|_, (_, at)| *at > now - HOUR_MS / 60);
-        }
-        for (key, state) in keys.into_iter().zip(states) {
-            self.throttles.insert(key, (state, now));
+        if ask.wait_ms > 0 && self.queue.len() >= self.policy.queue_limit as usize {
+            return Some((Reason::QueueFull, Some(1_000)));
         }
         None
     }
 
-    fn no_work(&mut self, probes: bool, now: Millis) {
-        if let Some(breaker) = self.breaker.as_mut().filter(|_| probes) {
-            breaker.nothing(now);
+    /// In how many milliseconds it may be worth asking again, if the breaker lets nothing through.
+    fn shut(&mut self, now: Millis) -> Option<Millis> {
+        self.breaker.as_mut().and_then(|breaker| breaker.shut(now))
+    }
+
+    /// Tells the breaker that a claim ended without news of its work.
+    fn no_work(&mut self, claim: Uuid) {
+        if let Some(breaker) = self.breaker.as_mut() {
+            breaker.nothing(claim);
         }
     }
 
     /// When room may come, by what is known.
-    fn retry_after(&self, reason: Reason, now: Millis) -> Option<Millis> {
+    fn retry_after(&mut self, reason: Reason, now: Millis) -> Option<Millis> {
         match reason {
             Reason::MoreThanPool => None,
+            Reason::BreakerOpen => self.shut(now).or(Some(1_000)),
             Reason::Reclaiming => self.by_grace.first().map(|(at, _)| (at - now).max(1)),
             _ => Some(1_000),
         }
@@ -774,32 +757,67 @@ impl Pool {
 
     /// Serves waiting claims, of which one came just now: it is looked at however many wait before it.
     fn serve_all(&mut self, newest: Option<Rank>, now: Millis, fx: &mut Effects) {
-        while let Some((at, number)) = self.resting.first().copied().filter(|(at, _)| *at <= now) {
-            self.resting.remove(&(at, number));
-            let slot = &self.slots[number as usize - 1];
-            if slot.claim.is_none() && slot.service == Service::In {
-                self.free.insert(number);
-            }
-        }
-        if self.mode != Mode::Open || self.queue.is_empty() {
+        self.wake(now);
+        self.queue.ripen(now);
+        self.serves_more = false;
+        if self.mode != Mode::Open || self.queue.is_empty() || self.shut(now).is_some() {
             return;
         }
-        // Whoever lacks room is not overtaken,
-        let (mut blocked, mut last) = (false, None);
-        for rank in self.queue.first(ROUND) {
-            blocked = self.serve_one(rank, now, fx);
+        // The first of each tenant in the order of the queue: who is kept by limits of its own, with however many claims, keeps
+        // nobody else. Behind claims that only stand in their own way, the next of the same tenant.
+        let (mut blocked, mut granted, mut last) = (false, 0, None);
+        let mut behind: BTreeSet<Rank> = BTreeSet::new();
+        let mut passed: HashMap<i32, usize> = HashMap::new();
+        let mut limited: HashSet<i32> = HashSet::new();
+        let mut full_shards: HashSet<u32> = HashSet::new();
+        while let Some(rank) = [self.queue.head_after(last), behind.first().copied()].into_iter().flatten().min() {
+            behind.remove(&rank);
             last = Some(rank);
-            if blocked {
+            let Some((tenant, shard)) = self.queue.get(rank).map(|waiting| (waiting.ask.tenant, waiting.ask.shard))
+            else {
+                continue;
+            };
+            // Within a shard nobody is overtaken either.
+            let is_behind = shard.is_some_and(|shard| full_shards.contains(&shard));
+            match if is_behind { Look::FullShard } else { self.serve_one(rank, now, fx) } {
+                Look::Granted => {
+                    granted += 1;
+                    behind.extend(self.queue.next_of(tenant, rank));
+                }
+                look @ (Look::FullShard | Look::Passed) => {
+                    full_shards.extend(shard.filter(|_| matches!(look, Look::FullShard)));
+                    let count = passed.entry(tenant).or_default();
+                    *count += 1;
+                    if *count < ROUND {
+                        behind.extend(self.queue.next_of(tenant, rank));
+                    }
+                }
+                Look::Limited => {
+                    limited.insert(tenant);
+                }
+                Look::Blocked => {
+                    blocked = true;
+                    break;
+                }
+            }
+            if granted == ROUND {
+                self.serves_more = true;
+                blocked = true;
                 break;
             }
         }
-        // but by those who ask for what is theirs.
+        // Whoever lacks room is not overtaken, but by those who ask for what is theirs.
         let mut own: Vec<Rank> = Vec::new();
         if blocked {
             let entitled = |tenant: &i32| self.shares.tenants.get(tenant).is_some_and(|own| own.held < own.floor);
             own.extend(self.queue.tenants().filter(entitled).flat_map(|tenant| self.queue.first_of(tenant, OWN_LOOK)));
         }
-        own.extend(newest);
+        own.extend(newest.filter(|rank| {
+            self.queue.get(*rank).is_some_and(|waiting| {
+                let ask = &waiting.ask;
+                !limited.contains(&ask.tenant) && ask.shard.is_none_or(|shard| !full_shards.contains(&shard))
+            })
+        }));
         own.sort_unstable();
         own.dedup();
         for rank in own.into_iter().filter(|rank| Some(*rank) > last) {
@@ -812,38 +830,92 @@ impl Pool {
     /// Whether a waiting claim asks for no more than its tenant's reservations guarantee.
     fn is_own(&self, rank: Rank) -> bool {
         self.queue.get(rank).is_some_and(|waiting| {
-            let own = self.shares.tenants.get(&waiting.ask.tenant).copied().unwrap_or_default();
+            let own = self.share(waiting.ask.tenant);
             u64::from(own.held) + u64::from(waiting.ask.slots) <= u64::from(own.floor)
         })
     }
 
-    /// Grants a waiting claim, or notes why not. Whether it lacks room.
-    fn serve_one(&mut self, rank: Rank, now: Millis, fx: &mut Effects) -> bool {
-        let Some(waiting) = self.queue.get(rank) else { return false };
+    /// Grants a waiting claim, or notes why not.
+    fn serve_one(&mut self, rank: Rank, now: Millis, fx: &mut Effects) -> Look {
+        if self.shut(now).is_some() {
+            return Look::Blocked;
+        }
+        let Some(waiting) = self.queue.get(rank) else { return Look::Passed };
         let (tenant, slots, shard, priority) =
             (waiting.ask.tenant, waiting.ask.slots, waiting.ask.shard, waiting.ask.priority);
-        let reason = match self.shares.decide(tenant, slots) {
+        let lacks_room = if shard.is_some() { Look::FullShard } else { Look::Blocked };
+        let (look, reason) = match self.shares.decide(tenant, slots) {
             Decision::Grant => match self.choose(rank, slots, shard) {
                 Some(numbers) => {
                     self.grant(rank, &numbers, now, fx);
-                    return false;
+                    return Look::Granted;
                 }
-                None => Reason::Full,
+                None => {
+                    self.serves_more |= self.is_room_soon(slots, shard);
+                    (lacks_room, Reason::Full)
+                }
             },
             Decision::Reclaim(from) => {
                 self.ask_back(&from, now, fx);
-                Reason::Reclaiming
+                (lacks_room, Reason::Reclaiming)
             }
-            Decision::Refuse(reason) => {
-                let reason = Reason::from(reason);
-                if reason == Reason::Full && self.policy.preempt {
+            Decision::Refuse(admission::Reason::MoreThanPool) => (Look::Passed, Reason::MoreThanPool),
+            Decision::Refuse(reason @ (admission::Reason::Full | admission::Reason::Reserved)) => {
+                if reason == admission::Reason::Full && self.policy.preempt {
                     self.ask_the_less_important(priority, slots, now, fx);
                 }
-                reason
+                (lacks_room, reason.into())
+            }
+            Decision::Refuse(reason) => {
+                (if self.never_fits(tenant, slots) { Look::Passed } else { Look::Limited }, reason.into())
             }
         };
         self.queue.set_reason(rank, reason);
-        reason.is_saturation() && shard.is_none()
+        look
+    }
+
+    /// Whether a claim lacks room only because slots that are free by now are in this statement already.
+    fn is_room_soon(&self, slots: u32, shard: Option<u32>) -> bool {
+        let of_shard = |shard: u32| Some(self.in_shard(shard)?.filter(|number| self.free.contains(number)).count());
+        shard.map_or(Some(self.free.len()), of_shard).is_some_and(|free| free >= slots as usize)
+    }
+
+    fn in_shard(&self, shard: u32) -> Option<impl Iterator<Item = u32>> {
+        Some((shard + 1..=self.slots.len() as u32).step_by(self.policy.shards? as usize))
+    }
+
+    fn share(&self, tenant: i32) -> Share {
+        self.shares.tenants.get(&tenant).copied().unwrap_or_default()
+    }
+
+    /// Whether a claim is more than its tenant may hold at all.
+    fn never_fits(&self, tenant: i32, slots: u32) -> bool {
+        self.share(tenant).limit(slots.into()).is_some()
+    }
+
+    /// Why a claim waits at this moment, whether it was looked at or not. `None` if it does not wait.
+    fn why(&mut self, rank: Rank, now: Millis) -> Option<Reason> {
+        let is_shut = self.shut(now).is_some();
+        let waiting = self.queue.get(rank)?;
+        let (tenant, slots) = (waiting.ask.tenant, waiting.ask.slots);
+        let own = self.share(tenant);
+        let limit = |slots: u32| own.limit(u64::from(own.held) + u64::from(slots));
+        // The tenant's first claim keeps the others, unless it is one that never fits.
+        let before = self.queue.first_of(tenant, OWN_LOOK).into_iter().take_while(|first| *first < rank);
+        let mut slots_before = before.filter_map(|first| self.queue.get(first)).map(|first| first.ask.slots);
+        let of_first = slots_before.find(|slots| !self.never_fits(tenant, *slots)).and_then(limit);
+        Some(match self.mode {
+            Mode::Held => Reason::Held,
+            Mode::Draining => Reason::Draining,
+            Mode::Open if is_shut => Reason::BreakerOpen,
+            Mode::Open if waiting.from > now => Reason::RateLimit,
+            Mode::Open if slots > self.largest() => Reason::MoreThanPool,
+            Mode::Open => match (limit(slots).or(of_first), waiting.reason) {
+                (Some(reason), _) => reason.into(),
+                (None, reason @ (Reason::Reserved | Reason::Reclaiming)) => reason,
+                (None, _) => Reason::Full,
+            },
+        })
     }
 
     /// Free slots for a claim: of its shard if it names one, where it was before if it can be, else the lowest numbers.
@@ -852,9 +924,9 @@ impl Pool {
         let open = |number: &u32| !self.written.contains(number);
         let mut chosen: Vec<u32> = Vec::with_capacity(slots as usize);
         if let Some(shard) = shard {
-            let shards = self.policy.shards?;
-            let numbers = (shard + 1..=self.slots.len() as u32).step_by(shards as usize);
-            chosen.extend(numbers.filter(|number| self.free.contains(number)).filter(open).take(slots as usize));
+            chosen.extend(
+                self.in_shard(shard)?.filter(|number| self.free.contains(number)).filter(open).take(slots as usize),
+            );
             return (chosen.len() == slots as usize).then_some(chosen);
         }
         let before = ask.affinity.as_ref().and_then(|word| self.affinity.get(word)).copied();
@@ -885,7 +957,11 @@ impl Pool {
     }
 
     fn grant(&mut self, rank: Rank, numbers: &[u32], now: Millis, fx: &mut Effects) {
-        let Some(Waiting { ask, since, probes, .. }) = self.queue.remove(rank) else { return };
+        let Some(Waiting { ask, since, .. }) = self.queue.remove(rank) else { return };
+        if let Some(breaker) = self.breaker.as_mut() {
+            // Whether it lets one through was asked before slots were chosen.
+            let _ = breaker.ask(now, ask.claim);
+        }
         let waited_ms = now - since;
         let mut slots = Vec::with_capacity(numbers.len());
         for number in numbers {
@@ -923,7 +999,7 @@ impl Pool {
         }
         self.shares.tenants.entry(ask.tenant).or_default().held += numbers.len() as u32;
         if let (Some(word), Some(first)) = (&ask.affinity, numbers.first()) {
-            if self.affinity.len() >= REMEMBERED_KEYS {
+            if self.affinity.len() >= REMEMBERED_WORDS {
                 self.affinity.clear();
             }
             self.affinity.insert(word.clone(), *first);
@@ -942,9 +1018,11 @@ impl Pool {
             ends_at,
             waited_ms,
             notice: None,
-            probes,
         };
         self.by_end.insert((expires_at, ask.claim));
+        if let Some(beats) = self.holders.get(&ask.holder) {
+            self.idle.remove(&(beats.last(), ask.holder.clone()));
+        }
         self.by_holder.entry(ask.holder).or_default().push(ask.claim);
         self.touched.insert(ask.claim);
         if let Some((key, hash)) = ask.key {
@@ -973,24 +1051,23 @@ impl Pool {
     }
 
     /// A waiting claim is not wanted any more.
-    pub fn withdraw(&mut self, claim: Uuid, now: Millis) {
-        if let Some(waiting) = self.queue.rank_of(claim).and_then(|rank| self.queue.remove(rank)) {
-            self.no_work(waiting.probes, now);
+    pub fn withdraw(&mut self, claim: Uuid) {
+        if self.queue.rank_of(claim).and_then(|rank| self.queue.remove(rank)).is_some() {
             self.remember(claim, End::Released);
         }
     }
 
-    /// Refuses claims whose time to wait is over, and serves the others.
+    /// Goes on with what was left to do, refuses claims whose time to wait is over, and serves the others.
     pub fn tick(&mut self, now: Millis, fx: &mut Effects) {
+        self.go_on(fx);
         self.serve(now, fx);
         // The rest is refused with the next statement: one that carries a hundred thousand would take too long.
         for rank in self.queue.late(now, LATE) {
+            let reason = match self.why(rank, now) {
+                Some(reason) if !reason.is_saturation() => reason,
+                _ => Reason::WaitedTooLong,
+            };
             if let Some(waiting) = self.queue.remove(rank) {
-                self.no_work(waiting.probes, now);
-                let reason = match waiting.reason {
-                    reason if reason.is_saturation() => Reason::WaitedTooLong,
-                    other => other,
-                };
                 self.refuse(&waiting.ask, reason, Some(1_000), now - waiting.since, fx);
             }
         }
@@ -1032,16 +1109,16 @@ impl Pool {
         }
         self.touched.insert(claim);
         let lease = lease.clone();
-        self.note_outcome(&report, now);
+        self.note_outcome(claim, &report, now);
         Some(lease)
     }
 
     /// Tells the breaker how work ended.
-    fn note_outcome(&mut self, report: &Report, now: Millis) {
+    fn note_outcome(&mut self, claim: Uuid, report: &Report, now: Millis) {
         let Some(breaker) = self.breaker.as_mut() else { return };
         match report.outcome {
-            Some(Outcome::Ok) => breaker.outcome(now, true),
-            Some(Outcome::Failed) => breaker.outcome(now, false),
+            Some(Outcome::Ok) => breaker.outcome(now, claim, true),
+            Some(Outcome::Failed) => breaker.outcome(now, claim, false),
             Some(Outcome::Cancelled) | None => {}
         }
     }
@@ -1057,12 +1134,12 @@ impl Pool {
     ) -> Option<Lease> {
         let lease = self.leases.get(&claim)?;
         let event = Event { report: report.clone(), ..Event::new(EventKind::Release, actor) };
-        let (probes, notice) = (lease.probes, lease.notice);
+        let notice = lease.notice;
         let event = if notice.is_some() { event.because("after notice") } else { event };
         let ended = self.end(claim, End::Released, &event, now, fx);
         match report.outcome {
-            None | Some(Outcome::Cancelled) => self.no_work(probes, now),
-            Some(_) => self.note_outcome(&report, now),
+            None | Some(Outcome::Cancelled) => self.no_work(claim),
+            Some(_) => self.note_outcome(claim, &report, now),
         }
         self.serve(now, fx);
         ended
@@ -1080,9 +1157,7 @@ impl Pool {
     ) -> Option<Lease> {
         let event = Event::new(kind, actor).because(reason);
         let ended = self.end(claim, End::Taken, &event, now, fx);
-        if let Some(lease) = &ended {
-            self.no_work(lease.probes, now);
-        }
+        self.no_work(claim);
         ended
     }
 
@@ -1101,15 +1176,17 @@ impl Pool {
             claims.retain(|other| *other != claim);
             if claims.is_empty() {
                 self.by_holder.remove(&lease.holder);
+                self.suspected.remove(&lease.holder);
+                self.note_idle(&lease.holder);
             }
         }
         for fenced in &lease.slots {
             self.written.insert(fenced.slot);
             let slot = &mut self.slots[fenced.slot as usize - 1];
-            let left = slot.service != slot.service.when_free();
             slot.service = slot.service.when_free();
             slot.fence = fenced.fence + 1;
             slot.claim = None;
+            slot.rests_until = (rest_ms > 0).then(|| now + rest_ms);
             if event.report.node.is_some() {
                 slot.node.clone_from(&event.report.node);
             }
@@ -1128,13 +1205,10 @@ impl Pool {
                 over_ms: (now - lease.expires_at).max(0),
                 event: event.clone(),
             });
-            if !left && slot.service == Service::In {
-                if rest_ms > 0 {
-                    self.resting.insert((now + rest_ms, fenced.slot));
-                } else {
-                    self.free.insert(fenced.slot);
-                }
+            if slot.is_open() {
+                self.free.insert(fenced.slot);
             }
+            self.resting.extend(slot.rests_until.map(|until| (until, fenced.slot)));
         }
         if let Some(share) = self.shares.tenants.get_mut(&lease.tenant) {
             share.held = share.held.saturating_sub(lease.slots.len() as u32);
@@ -1175,8 +1249,11 @@ impl Pool {
 
     /// Asks every holder to end, or only those who hold one of some slots.
     pub fn drain(&mut self, only: Option<&[u32]>, now: Millis, fx: &mut Effects) -> usize {
-        let holds = |lease: &&Lease| only.is_none_or(|slots| lease.slots.iter().any(|held| slots.contains(&held.slot)));
-        let claims: Vec<Uuid> = self.leases.values().filter(holds).map(|lease| lease.claim).collect();
+        let holder = |number: &u32| self.slots.get((*number as usize).checked_sub(1)?)?.claim;
+        let claims: HashSet<Uuid> = match only {
+            Some(slots) => slots.iter().filter_map(holder).collect(),
+            None => self.leases.keys().copied().collect(),
+        };
         for claim in &claims {
             self.notify(*claim, NoticeKind::Drain, now, fx);
         }
@@ -1279,10 +1356,14 @@ impl Pool {
         let Some(policy) = self.policy.heartbeats.map(crate::lease::Beats::policy) else { return Ok(()) };
         let Some(beats) = self.holders.get_mut(holder) else {
             self.holders.insert(holder.to_owned(), heartbeat::Beats::first(policy, now, generation));
+            self.note_idle(holder);
             return Ok(());
         };
-        let before = beats.generation();
+        let (before, last) = (beats.generation(), beats.last());
         beats.beat(policy, now, generation).map_err(|superseded| superseded.generation)?;
+        if self.idle.remove(&(last, holder.to_owned())) {
+            self.note_idle(holder);
+        }
         if generation > before {
             let old: Vec<Uuid> = self.by_holder.get(holder).cloned().unwrap_or_default();
             for claim in old {
@@ -1295,6 +1376,18 @@ impl Pool {
         Ok(())
     }
 
+    /// A holder that beats may be forgotten when it holds nothing: anybody may send beats, under any name.
+    fn note_idle(&mut self, holder: &str) {
+        if let Some(beats) = self.holders.get(holder).filter(|_| !self.by_holder.contains_key(holder)) {
+            self.idle.insert((beats.last(), holder.to_owned()));
+        }
+        while self.idle.len() > REMEMBERED_IDLE {
+            if let Some((_, holder)) = self.idle.pop_first() {
+                self.holders.remove(&holder);
+            }
+        }
+    }
+
     /// Whether a holder of this generation may act: it has not been replaced by a later one.
     pub fn may_act(&self, holder: &str, generation: u64) -> bool {
         self.holders.get(holder).is_none_or(|beats| generation >= beats.generation())
@@ -1303,54 +1396,63 @@ impl Pool {
     /// Frees what ran out, what dead holders held, and what was to be given back by now.
     pub fn reap(&mut self, now: Millis, fx: &mut Effects) -> Reaped {
         let mut reaped = Reaped::default();
-        let over: Vec<Uuid> = self
-            .by_end
-            .iter()
-            .take_while(|(at, _)| at + EXPIRY_MARGIN_MS <= now)
-            .map(|(_, claim)| *claim)
-            .filter(|claim| !self.touched.contains(claim))
-            .take(REAP_BATCH + 1)
-            .collect();
-        reaped.more = over.len() > REAP_BATCH;
-        for claim in over.into_iter().take(REAP_BATCH) {
-            let probes = self.leases.get(&claim).is_some_and(|lease| lease.probes);
+        let over = self.by_end.iter().take_while(|(at, _)| at + EXPIRY_MARGIN_MS <= now).map(|(_, claim)| *claim);
+        let (over, more) = self.part(over);
+        reaped.more |= more;
+        for claim in over {
             let event = Event::new(EventKind::Expire, "reconciler");
-            self.end(claim, End::Expired, &event, now, fx);
-            self.no_work(probes, now);
+            self.by_itself += self.end(claim, End::Expired, &event, now, fx).map_or(0, |lease| lease.slots.len());
+            self.no_work(claim);
             reaped.expired += 1;
         }
-        let graces: Vec<Uuid> = self
-            .by_grace
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .map(|(_, claim)| *claim)
-            .filter(|claim| !self.touched.contains(claim))
-            .take(REAP_BATCH)
-            .collect();
+        let (graces, more) = self.part(self.by_grace.iter().take_while(|(at, _)| *at <= now).map(|(_, claim)| *claim));
+        reaped.more |= more;
         for claim in graces {
-            self.take(claim, EventKind::Preempt, "grace over", "allocator", now, fx);
+            let taken = self.take(claim, EventKind::Preempt, "grace over", "allocator", now, fx);
+            self.by_itself += taken.map_or(0, |lease| lease.slots.len());
             reaped.taken += 1;
         }
-        reaped.dead = self.bury(now, fx);
+        let (dead, more) = self.bury(now, fx);
+        reaped.dead = dead;
+        reaped.more |= more;
+        self.reaps_more = reaped.more;
         self.serve(now, fx);
         reaped
     }
 
+    /// As many leases as this statement has room for, of those that are to be ended, and whether that leaves some.
+    fn part(&self, claims: impl Iterator<Item = Uuid>) -> (Vec<Uuid>, bool) {
+        let (mut part, mut slots) = (Vec::new(), self.by_itself);
+        for lease in claims.filter(|claim| !self.touched.contains(claim)).filter_map(|claim| self.leases.get(&claim)) {
+            // However many slots a lease has, they are ended together.
+            if slots > 0 && slots + lease.slots.len() > service::PART {
+                return (part, true);
+            }
+            slots += lease.slots.len();
+            part.push(lease.claim);
+        }
+        (part, false)
+    }
+
     /// Ends the leases of dead holders, unless too many are silent for that.
-    fn bury(&mut self, now: Millis, fx: &mut Effects) -> usize {
-        let Some(policy) = self.policy.heartbeats.map(crate::lease::Beats::policy) else { return 0 };
-        let mut silent = Vec::new();
-        let mut gone = Vec::new();
-        let mut holding = 0_u64;
-        for (holder, beats) in &self.holders {
-            let holds = self.by_holder.contains_key(holder);
-            holding += u64::from(holds);
+    fn bury(&mut self, now: Millis, fx: &mut Effects) -> (usize, bool) {
+        let Some(policy) = self.policy.heartbeats.map(crate::lease::Beats::policy) else { return (0, false) };
+        while let Some((_, holder)) = self.idle.first().filter(|(last, _)| now - last > policy.timeout_ms()).cloned() {
+            self.idle.pop_first();
+            self.holders.remove(&holder);
+        }
+        let (mut holding, mut silent) = (0, 0);
+        let mut dead = Vec::new();
+        for holder in self.by_holder.keys() {
+            let Some(beats) = self.holders.get(holder) else { continue };
+            holding += 1;
+            silent += u64::from(beats.is_silent(policy, now));
             match beats.health(policy, now) {
                 Health::Alive => {
                     self.suspected.remove(holder);
                 }
                 Health::Suspected => {
-                    if holds && self.suspected.insert(holder.clone()) {
+                    if self.suspected.insert(holder.clone()) {
                         fx.notes.push(Note {
                             claim: None,
                             tenant: None,
@@ -1360,30 +1462,19 @@ impl Pool {
                         });
                     }
                 }
-                Health::Dead if holds => silent.push(holder.clone()),
-                Health::Dead => gone.push(holder.clone()),
+                Health::Dead => dead.push(holder),
             }
         }
-        for holder in gone {
-            self.holders.remove(&holder);
-            self.suspected.remove(&holder);
-        }
-        self.silent_together = !heartbeat::silence_counts(policy, silent.len() as u64, holding);
+        self.silent_together = !dead.is_empty() && !heartbeat::silence_counts(policy, silent, holding);
         if self.silent_together {
-            return 0;
+            return (0, false);
         }
-        let mut buried = 0;
-        for holder in silent {
-            let claims = self.by_holder.get(&holder).cloned().unwrap_or_default();
-            for claim in claims {
-                if !self.touched.contains(&claim) {
-                    self.take(claim, EventKind::Dead, "holder is silent", "reconciler", now, fx);
-                    buried += 1;
-                }
-            }
-            self.suspected.remove(&holder);
+        let (claims, more) = self.part(dead.into_iter().flat_map(|holder| &self.by_holder[holder]).copied());
+        for claim in &claims {
+            let taken = self.take(*claim, EventKind::Dead, "holder is silent", "reconciler", now, fx);
+            self.by_itself += taken.map_or(0, |lease| lease.slots.len());
         }
-        buried
+        (claims.len(), more)
     }
 
     // ------------------------------------------------------------ pictures

@@ -4,7 +4,8 @@
 //! Katayama, "The φ Accrual Failure Detector" (SRDS 2004), minus the decimal logarithm of the chance that the next beat comes
 //! even later, if beats come as they came before. Suspected is not dead: only a silence of `k` intervals and a margin is. Who
 //! comes back from suspicion is trusted again after a few beats in time, so that one that flaps is not called healthy each time.
-//! When many fall silent together, a network is likelier than so many deaths, and nobody is declared dead by silence.
+//! When many fall silent together, a network is likelier than so many deaths, and nobody is declared dead by silence. Beats are
+//! not in step, so those that fall silent together die one by one: whoever is on the way there counts as silent.
 
 use crate::Millis;
 
@@ -79,6 +80,11 @@ impl Beats {
         self.generation
     }
 
+    /// When it came last.
+    pub fn last(&self) -> Millis {
+        self.last
+    }
+
     /// A beat. One of a new generation begins anew; beats that overtook each other count once.
     ///
     /// # Errors
@@ -126,6 +132,12 @@ impl Beats {
 
     fn is_late(&self, policy: Policy, now: Millis) -> bool {
         self.phi(policy, now) >= policy.suspected_phi || now - self.last > policy.timeout_ms()
+    }
+
+    /// Whether it says nothing: dead, suspected for its silence, or half as long silent as is death. So all that fall silent
+    /// within an interval of each other are silent before the first of them is dead.
+    pub fn is_silent(&self, policy: Policy, now: Millis) -> bool {
+        self.is_late(policy, now) || (now - self.last) * 2 > policy.timeout_ms()
     }
 
     /// What is thought of it at an instant.

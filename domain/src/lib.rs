@@ -14,6 +14,7 @@ pub mod failure;
 pub mod fairness;
 pub mod format;
 pub mod heartbeat;
+mod keyed;
 pub mod lease;
 pub mod localtime;
 pub mod occupancy;

@@ -8,6 +8,7 @@ use crate::allocation::Ask;
 use crate::lease::Reason;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use uuid::Uuid;
 
 /// Place in the queue: priority first, then arrival.
@@ -22,10 +23,10 @@ pub(crate) struct Waiting {
     pub(crate) ask: Ask,
     pub(crate) since: Millis,
     pub(crate) until: Millis,
+    /// A rate limit lets it through then.
+    pub(crate) from: Millis,
     /// Why it was not granted last time.
     pub(crate) reason: Reason,
-    /// The breaker counts on its outcome.
-    pub(crate) probes: bool,
 }
 
 /// The claims that wait in one pool.
@@ -35,7 +36,11 @@ pub(crate) struct Queue {
     ranks: HashMap<Uuid, Rank>,
     arrivals: u64,
     by_until: BTreeSet<(Millis, Rank)>,
+    /// Those that a rate limit does not let through yet: they have their place, but are not looked at.
+    by_from: BTreeSet<(Millis, Rank)>,
     by_tenant: BTreeMap<i32, BTreeSet<Rank>>,
+    /// The first of each tenant.
+    heads: BTreeSet<Rank>,
     /// How many wait of each block of arrivals, in the order of ranks.
     blocks: BTreeMap<Rank, usize>,
 }
@@ -59,18 +64,47 @@ impl Queue {
         self.arrivals += 1;
         self.ranks.insert(waiting.ask.claim, rank);
         self.by_until.insert((waiting.until, rank));
-        self.by_tenant.entry(waiting.ask.tenant).or_default().insert(rank);
+        if waiting.from > waiting.since {
+            self.by_from.insert((waiting.from, rank));
+        } else {
+            self.line_up(waiting.ask.tenant, rank);
+        }
         *self.blocks.entry(block_of(rank)).or_default() += 1;
         self.waiting.insert(rank, waiting);
         rank
+    }
+
+    fn line_up(&mut self, tenant: i32, rank: Rank) {
+        let own = self.by_tenant.entry(tenant).or_default();
+        if own.first().is_none_or(|head| rank < *head) {
+            if let Some(head) = own.first() {
+                self.heads.remove(head);
+            }
+            self.heads.insert(rank);
+        }
+        own.insert(rank);
+    }
+
+    /// Those whose time has come are looked at.
+    pub(crate) fn ripen(&mut self, now: Millis) {
+        while let Some((from, rank)) = self.by_from.first().copied().filter(|(from, _)| *from <= now) {
+            self.by_from.remove(&(from, rank));
+            if let Some(tenant) = self.waiting.get(&rank).map(|waiting| waiting.ask.tenant) {
+                self.line_up(tenant, rank);
+            }
+        }
     }
 
     pub(crate) fn remove(&mut self, rank: Rank) -> Option<Waiting> {
         let waiting = self.waiting.remove(&rank)?;
         self.ranks.remove(&waiting.ask.claim);
         self.by_until.remove(&(waiting.until, rank));
+        self.by_from.remove(&(waiting.from, rank));
         if let Some(own) = self.by_tenant.get_mut(&waiting.ask.tenant) {
             own.remove(&rank);
+            if self.heads.remove(&rank) {
+                self.heads.extend(own.first());
+            }
             if own.is_empty() {
                 self.by_tenant.remove(&waiting.ask.tenant);
             }
@@ -105,9 +139,15 @@ impl Queue {
         before + self.waiting.range((block.0, block.1 * BLOCK)..=rank).count()
     }
 
-    /// The first in the queue.
-    pub(crate) fn first(&self, most: usize) -> Vec<Rank> {
-        self.waiting.keys().take(most).copied().collect()
+    /// The first after a place of those that are the first of their tenant.
+    pub(crate) fn head_after(&self, rank: Option<Rank>) -> Option<Rank> {
+        let after = rank.map_or(Bound::Unbounded, Bound::Excluded);
+        self.heads.range((after, Bound::Unbounded)).next().copied()
+    }
+
+    /// The next of a tenant after a place.
+    pub(crate) fn next_of(&self, tenant: i32, rank: Rank) -> Option<Rank> {
+        self.by_tenant.get(&tenant)?.range((Bound::Excluded(rank), Bound::Unbounded)).next().copied()
     }
 
     /// The first of a tenant.
@@ -129,6 +169,11 @@ impl Queue {
         counts
     }
 
+    /// When the next is let through by a rate limit.
+    pub(crate) fn next_from(&self) -> Option<Millis> {
+        self.by_from.first().map(|(from, _)| *from)
+    }
+
     /// When the next has waited long enough.
     pub(crate) fn next_until(&self) -> Option<Millis> {
         self.by_until.first().map(|(until, _)| *until)
@@ -147,7 +192,7 @@ mod tests {
 
     fn waiting(number: u128, tenant: i32, priority: u8, until: Millis) -> Waiting {
         let ask = Ask { claim: Uuid::from_u128(number), tenant, priority, ..Ask::default() };
-        Waiting { ask, since: 0, until, reason: Reason::Full, probes: false }
+        Waiting { ask, since: 0, until, from: until / 2, reason: Reason::Full }
     }
 
     proptest! {
@@ -169,8 +214,11 @@ mod tests {
                 }
             }
             all.sort_unstable();
+            prop_assert_eq!(queue.next_from(), all.iter().filter_map(|r| queue.get(*r)).map(|w| w.from).filter(|f| *f > 0).min());
+            queue.ripen(12);
+            prop_assert!(queue.next_from().is_none_or(|from| from > 12));
             prop_assert_eq!(queue.len(), all.len());
-            prop_assert_eq!(queue.first(usize::MAX), all.clone());
+            prop_assert_eq!(queue.waiting.keys().copied().collect::<Vec<_>>(), all.clone());
             for (place, rank) in all.iter().enumerate() {
                 prop_assert_eq!(queue.position(*rank), place + 1);
                 let claim = queue.get(*rank).expect("it waits").ask.claim;
@@ -180,9 +228,18 @@ mod tests {
                 all.iter().filter(|rank| queue.get(**rank).is_some_and(f)).copied().collect()
             };
             for tenant in 0..5 {
-                prop_assert_eq!(queue.first_of(tenant, usize::MAX), of(&|w| w.ask.tenant == tenant));
-                prop_assert_eq!(queue.tenants().any(|t| t == tenant), !of(&|w| w.ask.tenant == tenant).is_empty());
+                prop_assert_eq!(queue.first_of(tenant, usize::MAX), of(&|w| w.ask.tenant == tenant && w.from <= 12));
+                let own = queue.first_of(tenant, usize::MAX);
+                prop_assert!(own.windows(2).all(|pair| queue.next_of(tenant, pair[0]) == Some(pair[1])));
+                prop_assert_eq!(queue.tenants().any(|t| t == tenant), !own.is_empty());
             }
+            let mut heads: Vec<Rank> = (0..5).filter_map(|tenant| queue.first_of(tenant, 1).pop()).collect();
+            heads.sort_unstable();
+            let mut walked: Vec<Rank> = Vec::new();
+            while let Some(rank) = queue.head_after(walked.last().copied()) {
+                walked.push(rank);
+            }
+            prop_assert_eq!(walked, heads);
             for priority in 0..4 {
                 let count = queue.by_priority().get(&priority).copied().unwrap_or_default();
                 prop_assert_eq!(count, of(&|w| w.ask.priority == priority).len());

@@ -1,5 +1,6 @@
 use super::*;
-use crate::lease::{Beats, BreakerRule, KeyedLimit};
+use crate::HOUR_MS;
+use crate::lease::{Beats, BreakerRule, By, KeyedLimit};
 use crate::throttle::Limit;
 use proptest::prelude::*;
 
@@ -438,4 +439,419 @@ proptest! {
         prop_assert_eq!(again.held(), pool.held());
         prop_assert_eq!(again.leases.keys().collect::<HashSet<_>>(), pool.leases.keys().collect::<HashSet<_>>());
     }
+}
+
+#[test]
+fn a_slot_rests_after_what_is_stored_was_read_again() {
+    let policy = Policy { lock_delay_ms: 5_000, ..Policy::default() };
+    let mut pool = pool(2, policy, Limits::new());
+    let mut stored = empty(2);
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.claim(ask(1, 1, 1), 0, &mut fx);
+    pool.begin();
+    pool.claim(ask(2, 1, 1), 0, &mut fx);
+    accept(&mut stored, &fx);
+    let mut fx = Effects::default();
+    pool.begin();
+    assert_eq!(pool.reap(10_020, &mut fx).expired, 2);
+    accept(&mut stored, &fx);
+    // Somebody had the second slot since, so whoever it is that must not know yet is not the one that is remembered.
+    stored[1].fence += 2;
+    pool.load(stored);
+    assert_eq!(granted(asked(&mut pool, ask(3, 1, 1), 10_030)).slots[0].slot, 2);
+    assert_eq!(refused(asked(&mut pool, ask(4, 1, 1), 15_019)), Reason::Full, "the first rests");
+    assert_eq!(granted(asked(&mut pool, ask(5, 1, 1), 15_020)).slots[0].slot, 1);
+}
+
+#[test]
+fn a_slot_that_leaves_and_comes_back_rests_as_long() {
+    let policy = Policy { lock_delay_ms: 5_000, ..Policy::default() };
+    let mut pool = pool(1, policy, Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 1), 0));
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.resize(0, "test", &mut fx);
+    pool.begin();
+    assert_eq!(pool.reap(10_020, &mut fx).expired, 1);
+    pool.begin();
+    pool.resize(1, "test", &mut fx);
+    assert_eq!(refused(asked(&mut pool, ask(2, 1, 1), 15_019)), Reason::Full);
+    granted(asked(&mut pool, ask(3, 1, 1), 15_020));
+}
+
+/// Statements until nothing is left to do, and the most slots that one of them wrote.
+fn rounds(pool: &mut Pool, now: Millis) -> (usize, usize) {
+    let (mut count, mut most) = (0, 0);
+    while pool.next_due().is_some_and(|at| at <= now) {
+        let mut fx = Effects::default();
+        pool.begin();
+        pool.reap(now, &mut fx);
+        pool.tick(now, &mut fx);
+        most = most.max(fx.writes.len());
+        count += 1;
+    }
+    (count, most)
+}
+
+#[test]
+fn the_largest_pool_grows_and_shrinks_a_part_at_a_time() {
+    let all = crate::lease::MAX_TRACKED_SLOTS;
+    let mut pool = pool(all, Policy::default(), Limits::new());
+    for (size, number) in [(10, 1), (all, 2)] {
+        let mut fx = Effects::default();
+        granted(asked(&mut pool, ask(number, 1, 5), 0));
+        pool.begin();
+        pool.resize(size, "test", &mut fx);
+        assert_eq!(fx.writes.len(), 4_000);
+        assert_eq!(rounds(&mut pool, 0), ((all - 10).div_ceil(4_000) as usize - 1, 4_000));
+        assert_eq!((pool.in_service(), pool.free.len()), (size, size as usize - 5 * number as usize));
+    }
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.resize(3, "test", &mut fx);
+    assert_eq!(refused(asked(&mut pool, ask(3, 1, 1), 0)), Reason::Full, "nothing beyond the size that it will have");
+    pool.begin();
+    pool.resize(all, "test", &mut fx);
+    assert_eq!(granted(asked(&mut pool, ask(4, 1, 1), 0)).slots.len(), 1, "the last word counts");
+}
+
+#[test]
+fn leases_that_end_together_are_ended_a_part_at_a_time_by_their_slots() {
+    let mut pool = pool(30_000, Policy::default(), Limits::new());
+    for id in 0..3 {
+        granted(asked(&mut pool, ask(id, 1, 10_000), 0));
+    }
+    assert_eq!(rounds(&mut pool, 10_020), (3, 10_000), "a lease is never ended in part");
+    for id in 10..20_010 {
+        granted(asked(&mut pool, ask(id, 1, 1), 20_000));
+    }
+    assert_eq!(rounds(&mut pool, 30_020), (5, 4_000));
+    assert_eq!(pool.held(), 0);
+}
+
+#[test]
+fn slots_that_are_written_already_are_drained_with_the_next_statement() {
+    let mut pool = pool(5, Policy::default(), Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 2), 0));
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.release(Uuid::from_u128(1), Report::default(), "test", 1, &mut fx).expect("it is held");
+    pool.claim(ask(2, 1, 1), 1, &mut fx);
+    assert_eq!(pool.drain(Some(&[1, 3, 9]), 1, &mut fx), 1, "the holder of the third");
+    assert!([1, 3].iter().all(|number| pool.cordon(*number, true, "test", &mut fx)));
+    assert!(!pool.cordon(9, true, "test", &mut fx) && !pool.cordon(0, true, "test", &mut fx));
+    assert_eq!(pool.picture(1), "..d..");
+    assert_eq!(rounds(&mut pool, 1).1, 2);
+    assert_eq!(pool.picture(1), "x.d..");
+    release(&mut pool, 2, 2);
+    assert_eq!(pool.picture(2), "x.x..");
+}
+
+/// A pool of ten whose breaker opened at 0 for a second, and lets one through at a time then.
+fn with_open_breaker() -> Pool {
+    let rule = BreakerRule { least: 3, probes: 1, cooldown_ms: 1_000, ..BreakerRule::default() };
+    let mut pool = pool(10, Policy { breaker: Some(rule), ..Policy::default() }, Limits::new());
+    granted(asked(&mut pool, ask(100, 1, 1), 0));
+    for id in 101..=103 {
+        granted(asked(&mut pool, ask(id, 1, 1), 0));
+        reports(&mut pool, id, Outcome::Failed, 0);
+    }
+    pool
+}
+
+fn reports(pool: &mut Pool, id: u128, outcome: Outcome, now: Millis) {
+    let report = Report { outcome: Some(outcome), ..Report::default() };
+    pool.begin();
+    pool.release(Uuid::from_u128(id), report, "test", now, &mut Effects::default()).expect("it is held");
+}
+
+#[test]
+fn a_probe_whose_statement_is_refused_leaves_its_place_to_another() {
+    let mut pool = with_open_breaker();
+    let mut stored = empty(10);
+    stored.iter_mut().for_each(|slot| slot.fence = pool.slots[slot.number as usize - 1].fence);
+    granted(asked(&mut pool, ask(1, 1, 1), 1_000));
+    pool.load(stored.clone());
+    granted(asked(&mut pool, ask(2, 1, 1), 1_000));
+    // One that was accepted has its place after reading again, and its outcome counts.
+    let held = Held {
+        claim: Uuid::from_u128(2),
+        tenant: 1,
+        priority: 5,
+        holder: String::new(),
+        claimed_at: 1_000,
+        expires_at: 11_000,
+        ends_at: None,
+    };
+    stored[0] = Stored { fence: stored[0].fence + 1, held: Some(held), ..stored[0].clone() };
+    pool.load(stored);
+    assert_eq!(refused(asked(&mut pool, ask(3, 1, 1), 1_000)), Reason::BreakerOpen);
+    reports(&mut pool, 2, Outcome::Ok, 1_100);
+    assert_eq!(pool.breaker(1_100), Some(crate::breaker::Position::Closed));
+}
+
+#[test]
+fn what_began_before_the_breaker_opened_is_no_probe() {
+    let mut pool = with_open_breaker();
+    granted(asked(&mut pool, ask(1, 1, 1), 1_000));
+    let half_open = pool.breaker(1_000);
+    let report = Report { outcome: Some(Outcome::Ok), ..Report::default() };
+    for now in 1_001..1_010 {
+        pool.begin();
+        pool.renew(Uuid::from_u128(100), 10_000, report.clone(), "test", now, &mut Effects::default()).expect("held");
+    }
+    assert_eq!(pool.breaker(1_010), half_open);
+    reports(&mut pool, 100, Outcome::Failed, 1_010);
+    assert_eq!(pool.breaker(1_010), half_open);
+    reports(&mut pool, 1, Outcome::Cancelled, 1_020);
+    granted(asked(&mut pool, ask(2, 1, 1), 1_030));
+}
+
+#[test]
+fn who_waits_is_not_served_while_the_breaker_is_open() {
+    let rule = BreakerRule { least: 1, probes: 1, cooldown_ms: 1_000, ..BreakerRule::default() };
+    let mut pool = pool(2, Policy { breaker: Some(rule), ..Policy::default() }, Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 1), 0));
+    granted(asked(&mut pool, ask(2, 1, 1), 0));
+    for id in 3..6 {
+        assert_eq!(asked(&mut pool, waits(id, 1, 1), 0), None);
+    }
+    reports(&mut pool, 1, Outcome::Failed, 0);
+    assert_eq!(release(&mut pool, 2, 10), []);
+    assert_eq!(pool.next_due(), Some(1_000), "it is looked at again when it opens");
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.tick(1_000, &mut fx);
+    assert!(matches!(&fx.answers[..], [(claim, Answer::Granted(_))] if *claim == Uuid::from_u128(3)), "one probe");
+    assert!(pool.next_due() > Some(1_000));
+    // Nor does a place in the queue take the place of a probe.
+    pool.begin();
+    pool.withdraw(Uuid::from_u128(4));
+    reports(&mut pool, 3, Outcome::Ok, 1_100);
+    assert!(matches!(pool.known(Uuid::from_u128(5), 1_100), Known::Granted(_)), "closed again");
+}
+
+#[test]
+fn a_tenant_over_its_own_limit_keeps_nobody_else_however_much_it_asks_for() {
+    let limited = |quota, ceiling, borrowing_limit| Share { quota, ceiling, borrowing_limit, ..Share::default() };
+    for (limit, reason) in [
+        (limited(Some(2), None, None), Reason::Quota),
+        (limited(None, Some(2), None), Reason::Ceiling),
+        (limited(None, None, Some(2)), Reason::BorrowingLimit),
+    ] {
+        let mut pool = pool(10, Policy { queue_limit: 5_000, ..Policy::default() }, Limits::from([(1, limit)]));
+        granted(asked(&mut pool, ask(1, 1, 2), 0));
+        granted(asked(&mut pool, ask(2, 2, 8), 0));
+        for id in 10..2_010 {
+            assert_eq!(asked(&mut pool, waits(id, 1, 1), 0), None);
+        }
+        for id in [3, 4] {
+            assert_eq!(asked(&mut pool, waits(id, 3, 4), 0), None);
+        }
+        assert_eq!(refused(asked(&mut pool, ask(5, 1, 1), 0)), reason, "while the pool is full");
+        let served: Vec<Uuid> = release(&mut pool, 2, 1).into_iter().map(|(claim, _)| claim).collect();
+        assert_eq!(served, [3, 4].map(Uuid::from_u128));
+        let mut fx = Effects::default();
+        pool.begin();
+        pool.tick(60_000, &mut fx);
+        assert!(fx.answers.iter().all(|(_, answer)| matches!(answer, Answer::Refused(told, _) if *told == reason)));
+        assert_eq!(fx.answers.len(), LATE);
+    }
+}
+
+#[test]
+fn within_a_tenant_over_its_limit_nobody_overtakes_but_a_claim_that_never_fits() {
+    let limit = Share { quota: Some(4), ..Share::default() };
+    let mut pool = pool(10, Policy::default(), Limits::from([(1, limit)]));
+    granted(asked(&mut pool, ask(1, 1, 3), 0));
+    assert_eq!(asked(&mut pool, waits(2, 1, 5), 0), None);
+    assert_eq!(asked(&mut pool, waits(3, 1, 2), 0), None);
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.claim(waits(4, 1, 1), 0, &mut fx);
+    assert_eq!(fx.notes.iter().map(|note| note.event.reason).collect::<Vec<_>>(), [Some("quota")], "by the one before");
+    assert_eq!(refused(asked(&mut pool, ask(5, 1, 1), 0)), Reason::Quota);
+    let served: Vec<Uuid> = release(&mut pool, 1, 1).into_iter().map(|(claim, _)| claim).collect();
+    assert_eq!(served, [3, 4].map(Uuid::from_u128), "more than the quota keeps only itself");
+}
+
+#[test]
+fn a_claim_that_lacks_room_is_told_so_though_it_was_over_its_quota_before() {
+    let limit = Share { quota: Some(1), ..Share::default() };
+    let mut pool = pool(2, Policy::default(), Limits::from([(1, limit)]));
+    granted(asked(&mut pool, ask(1, 1, 1), 0));
+    granted(asked(&mut pool, ask(2, 2, 1), 0));
+    assert_eq!(asked(&mut pool, waits(3, 1, 1), 0), None);
+    pool.set_limits(Limits::new());
+    let mut fx = Effects::default();
+    pool.tick(60_000, &mut fx);
+    assert_eq!(fx.answers, [(Uuid::from_u128(3), Answer::Refused(Reason::WaitedTooLong, Some(1_000)))]);
+}
+
+#[test]
+fn a_claim_of_many_slots_of_a_shard_is_not_overtaken_within_it_and_keeps_no_other() {
+    let mut pool = pool(6, Policy { shards: Some(3), ..Policy::default() }, Limits::new());
+    let of = |id, shard, slots| Ask { shard: Some(shard), ..waits(id, 1, slots) };
+    granted(asked(&mut pool, of(1, 0, 1), 0));
+    assert_eq!(asked(&mut pool, of(2, 0, 2), 0), None);
+    assert_eq!(asked(&mut pool, of(3, 0, 1), 0), None, "nor may a claim of one");
+    granted(asked(&mut pool, of(4, 1, 1), 0));
+    let served: Vec<Uuid> = release(&mut pool, 1, 1).into_iter().map(|(claim, _)| claim).collect();
+    assert_eq!(served, [Uuid::from_u128(2)]);
+}
+
+#[test]
+fn who_waits_for_slots_of_this_statement_is_served_with_the_next() {
+    let mut pool = pool(2_000, Policy { queue_limit: 5_000, ..Policy::default() }, Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 2_000), 0));
+    for id in 10..1_510 {
+        assert_eq!(asked(&mut pool, waits(id, 1, 1), 0), None);
+    }
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.release(Uuid::from_u128(1), Report::default(), "test", 1, &mut fx).expect("it is held");
+    assert_eq!(rounds(&mut pool, 1), (2, 2 * ROUND), "and as many at a time as a statement bears, one after the other");
+    assert_eq!(pool.waiting(), 0);
+}
+
+#[test]
+fn a_leaky_bucket_lets_claims_through_one_after_the_other() {
+    let leaky = Limit::LeakyBucket { depth: 2, rate: 1, period_ms: 1_000 };
+    let policy = Policy { limits: vec![KeyedLimit { by: By::Tenant, limit: leaky }], ..Policy::default() };
+    let mut pool = pool(10, policy, Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 1), 0));
+    assert_eq!(asked(&mut pool, ask(2, 1, 1), 0), Some(Answer::Refused(Reason::RateLimit, Some(1_000))));
+    let patient = |id, wait_ms| Ask { wait_ms, ..ask(id, 1, 1) };
+    assert_eq!(asked(&mut pool, patient(3, 400), 0), Some(Answer::Refused(Reason::RateLimit, Some(600))));
+    let mut fx = Effects::default();
+    pool.begin();
+    pool.claim(patient(4, 60_000), 0, &mut fx);
+    assert_eq!((fx.answers.len(), fx.notes[0].event.reason), (0, Some("rate-limit")));
+    assert_eq!(asked(&mut pool, patient(5, 2_000), 0), None);
+    assert_eq!(asked(&mut pool, patient(6, 60_000), 0), Some(Answer::Refused(Reason::RateLimit, Some(1_000))));
+    granted(asked(&mut pool, ask(7, 2, 1), 0));
+    assert!(matches!(pool.known(Uuid::from_u128(5), 0), Known::Queued(2, 2_000)));
+    let mut served = Vec::new();
+    for now in [999, 1_000, 1_999, 2_000] {
+        let mut fx = Effects::default();
+        pool.begin();
+        pool.tick(now, &mut fx);
+        served.extend(fx.answers.into_iter().map(|(claim, answer)| (claim, now, granted(Some(answer)).waited_ms)));
+    }
+    assert_eq!(served, [(Uuid::from_u128(4), 1_000, 1_000), (Uuid::from_u128(5), 2_000, 2_000)]);
+}
+
+#[test]
+fn who_is_refused_otherwise_is_not_charged() {
+    let limit = KeyedLimit { by: By::Pool, limit: Limit::FixedWindow { most: 2, window_ms: 1_000 } };
+    let mut pool = pool(1, Policy { limits: vec![limit], queue_limit: 0, ..Policy::default() }, Limits::new());
+    for id in 1..10 {
+        assert_eq!(refused(asked(&mut pool, waits(id, 1, 1), 0)), Reason::QueueFull);
+    }
+    granted(asked(&mut pool, ask(10, 1, 1), 0));
+}
+
+/// A pool of which each slot has a holder that beats every ten seconds, each in its own phase and somewhat irregular, and the
+/// time of the last beats.
+fn beating(beats: Beats, phases: &[Millis]) -> (Pool, Millis) {
+    let policy = Policy { heartbeats: Some(beats), longest_ttl_ms: 10_000_000, ..Policy::default() };
+    let mut pool = pool(phases.len() as u32, policy, Limits::new());
+    let mut fx = Effects::default();
+    for (id, _) in (0..).zip(phases) {
+        granted(asked(&mut pool, Ask { ttl_ms: 10_000_000, ..ask(id, 1, 1) }, 0));
+    }
+    let last = 15 * beats.interval_ms;
+    for round in 0..15 {
+        for (id, phase) in (0..).zip(phases) {
+            let off = (phase * (round + 7)) % (beats.interval_ms / 10);
+            let now = round * beats.interval_ms + phase + off;
+            if now < last {
+                pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+            }
+        }
+    }
+    (pool, last)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn when_the_network_is_gone_nobody_is_buried_in_whatever_order_they_fall_silent(
+        phases in prop::collection::vec(0..10_000_i64, 2..150),
+        intervals in 3..=5_u32,
+        margin_ms in 0..3_000_i64,
+        cut in 35..=100_usize,
+    ) {
+        let beats = Beats { interval_ms: 10_000, intervals, margin_ms, suspected_phi: 8.0 };
+        let (mut pool, last) = beating(beats, &phases);
+        let cut = (phases.len() * cut).div_ceil(100).max(2);
+        let mut buried = 0;
+        for now in (last..last + 200_000).step_by(500) {
+            let mut fx = Effects::default();
+            pool.begin();
+            for id in cut..phases.len() {
+                if (now + phases[id]) % 10_000 < 500 {
+                    pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+                }
+            }
+            buried += pool.reap(now, &mut fx).dead;
+        }
+        prop_assert_eq!((buried, pool.is_silent_together()), (0, true));
+    }
+
+    #[test]
+    fn a_few_dead_among_many_that_beat_are_buried_in_time(
+        phases in prop::collection::vec(0..10_000_i64, 10..150),
+        intervals in 3..=5_u32,
+        dead in 0.0..0.3_f64,
+    ) {
+        let beats = Beats { interval_ms: 10_000, intervals, margin_ms: 2_000, suspected_phi: 8.0 };
+        let (mut pool, last) = beating(beats, &phases);
+        let dead = ((phases.len() as f64 * dead) as usize).max(1);
+        let end = last + beats.policy().timeout_ms() + 500;
+        let mut buried = 0;
+        for now in (last..=end).step_by(500) {
+            let mut fx = Effects::default();
+            pool.begin();
+            for id in dead..phases.len() {
+                if (now + phases[id]) % 10_000 < 500 {
+                    pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+                }
+            }
+            buried += pool.reap(now, &mut fx).dead;
+        }
+        prop_assert_eq!((buried, pool.is_silent_together()), (dead, false));
+    }
+}
+
+#[test]
+fn names_that_beat_and_hold_nothing_are_bounded_and_who_holds_is_remembered() {
+    let policy = Policy { heartbeats: Some(Beats { interval_ms: HOUR_MS, ..Beats::default() }), ..Policy::default() };
+    let mut pool = pool(2, policy, Limits::new());
+    let mut fx = Effects::default();
+    let mut beat = |pool: &mut Pool, id: u128, now| {
+        pool.beat(&format!("holder-{id}"), 3, now, &mut fx).expect("no later generation");
+    };
+    beat(&mut pool, 1, 0);
+    beat(&mut pool, 2, 0);
+    beat(&mut pool, 3, 1);
+    granted(asked(&mut pool, Ask { generation: 3, ..ask(1, 1, 1) }, 2));
+    granted(asked(&mut pool, Ask { generation: 3, ..ask(2, 1, 1) }, 2));
+    for id in 10..10 + REMEMBERED_IDLE as u128 {
+        beat(&mut pool, id, 5);
+    }
+    assert_eq!(pool.holders.len(), REMEMBERED_IDLE + 2);
+    assert!(pool.may_act("holder-3", 0) && !pool.may_act("holder-1", 0), "the third is forgotten");
+    // Who holds nothing any more is one of many.
+    beat(&mut pool, 1, 6);
+    release(&mut pool, 1, 7);
+    release(&mut pool, 2, 7);
+    assert_eq!((pool.holders.len(), pool.idle.len()), (REMEMBERED_IDLE, REMEMBERED_IDLE));
+    assert!(pool.may_act("holder-2", 0) && !pool.may_act("holder-1", 0));
+    pool.load(empty(2));
+    assert_eq!(pool.idle.len(), REMEMBERED_IDLE);
+    pool.reap(6 * HOUR_MS, &mut Effects::default());
+    assert_eq!((pool.holders.len(), pool.idle.len()), (0, 0));
 }

@@ -553,7 +553,7 @@ impl Committer {
                         return;
                     }
                     Known::Queued(..) => {
-                        state.withdraw(claim, now);
+                        state.withdraw(claim);
                         Reply::Claim(Box::new(ClaimView::ended(claim, End::Released)))
                     }
                     // Released before: the answer was lost, or somebody is very sure.
@@ -634,7 +634,7 @@ impl Committer {
         let now = self.clock.now();
         for (pool, claim) in self.waiters.abandoned(Instant::now()) {
             if let Some(owned) = self.pools.get_mut(&pool) {
-                owned.state.withdraw(claim, now);
+                owned.state.withdraw(claim);
             }
         }
         for (pool, owned) in &mut self.pools {
@@ -645,8 +645,10 @@ impl Committer {
             }
             let fx = effects.entry(*pool).or_default();
             if pass_due {
-                owned.state.reap(now, fx);
-                owned.last_pass = now;
+                // What is left of a pass goes on with the next statement.
+                if !owned.state.reap(now, fx).more {
+                    owned.last_pass = now;
+                }
             }
             owned.state.tick(now, fx);
         }
