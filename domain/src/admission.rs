@@ -6,8 +6,11 @@
 
 use std::collections::BTreeMap;
 
+/// Priority of whoever has none.
+pub const USUAL_PRIORITY: u8 = 5;
+
 /// A tenant in a pool. `None` is no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     /// Slots it holds.
     pub held: u32,
@@ -23,6 +26,20 @@ pub struct Share {
     pub borrowing_limit: Option<u32>,
     /// Higher goes first, 0 to 9.
     pub priority: u8,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self {
+            held: 0,
+            quota: None,
+            floor: 0,
+            ceiling: None,
+            lending_limit: None,
+            borrowing_limit: None,
+            priority: USUAL_PRIORITY,
+        }
+    }
 }
 
 impl Share {

@@ -381,7 +381,7 @@ enum Look {
     Passed,
 }
 
-/// What limits a tenant, without what it holds.
+/// What limits a tenant, without what it holds. Who is not in it has no limits, and the priority of its most important lease.
 pub type Limits = BTreeMap<i32, Share>;
 
 /// What the reconciler did in a round.
@@ -411,6 +411,8 @@ pub struct Pool {
     by_grace: BTreeSet<(Millis, Uuid)>,
     by_holder: HashMap<String, Vec<Uuid>>,
     shares: Shares,
+    /// Tenants whose priority was told with their limits.
+    listed: HashSet<i32>,
     queue: Queue,
     breaker: Option<Breaker>,
     throttles: Throttles,
@@ -452,6 +454,7 @@ impl Pool {
             by_end: BTreeSet::new(),
             by_grace: BTreeSet::new(),
             by_holder: HashMap::new(),
+            listed: limits.keys().copied().collect(),
             shares: Shares { capacity: 0, tenants: limits },
             queue: Queue::default(),
             breaker,
@@ -498,7 +501,7 @@ impl Pool {
                 .filter(|(fence, _)| slot.held.is_none() && *fence == slot.fence)
                 .map(|(_, until)| *until);
             if let Some(held) = slot.held.as_ref() {
-                self.shares.tenants.entry(held.tenant).or_default().held += 1;
+                self.hold(held.tenant, 1, held.priority);
                 let known = before.get(&held.claim);
                 let lease = self.leases.entry(held.claim).or_insert_with(|| Lease {
                     claim: held.claim,
@@ -636,11 +639,22 @@ impl Pool {
 
     /// Other quotas and reservations.
     pub fn set_limits(&mut self, limits: Limits) {
-        let held: Vec<(i32, u32)> = self.shares.tenants.iter().map(|(tenant, share)| (*tenant, share.held)).collect();
-        self.shares.tenants = limits;
-        for (tenant, held) in held.into_iter().filter(|(_, held)| *held > 0) {
-            self.shares.tenants.entry(tenant).or_default().held = held;
+        self.listed = limits.keys().copied().collect();
+        for (tenant, before) in std::mem::replace(&mut self.shares.tenants, limits) {
+            if before.held > 0 {
+                let unlimited = Share { priority: before.priority, ..Share::default() };
+                self.shares.tenants.entry(tenant).or_insert(unlimited).held = before.held;
+            }
         }
+    }
+
+    /// A tenant holds some slots more.
+    fn hold(&mut self, tenant: i32, slots: u32, priority: u8) {
+        let share = self.shares.tenants.entry(tenant).or_default();
+        if !self.listed.contains(&tenant) {
+            share.priority = if share.held == 0 { priority } else { share.priority.max(priority) };
+        }
+        share.held += slots;
     }
 
     // ------------------------------------------------------------ claims
@@ -997,7 +1011,7 @@ impl Pool {
             }
             slots.push(Fenced { slot: *number, fence: slot.fence });
         }
-        self.shares.tenants.entry(ask.tenant).or_default().held += numbers.len() as u32;
+        self.hold(ask.tenant, numbers.len() as u32, ask.priority);
         if let (Some(word), Some(first)) = (&ask.affinity, numbers.first()) {
             if self.affinity.len() >= REMEMBERED_WORDS {
                 self.affinity.clear();
@@ -1282,26 +1296,24 @@ impl Pool {
         asked
     }
 
-    /// Takes back what was lent: from each tenant so many slots, the newest leases first.
+    /// Takes back what was lent: from each tenant so many slots, the least important and newest leases first.
     fn ask_back(&mut self, from: &[(i32, u32)], now: Millis, fx: &mut Effects) {
         for (tenant, slots) in from {
-            let mut theirs: Vec<(Millis, Uuid, u32, bool)> = self
-                .leases
-                .values()
-                .filter(|lease| lease.tenant == *tenant)
-                .map(|lease| (lease.claimed_at, lease.claim, lease.slots.len() as u32, lease.notice.is_some()))
+            let own = self.leases.values().filter(|lease| lease.tenant == *tenant);
+            let (noticed, other): (Vec<&Lease>, Vec<&Lease>) = own.partition(|lease| lease.notice.is_some());
+            let asked: usize = noticed.iter().map(|lease| lease.slots.len()).sum();
+            let mut theirs: Vec<(u8, Reverse<Millis>, Uuid, u32)> = other
+                .iter()
+                .map(|lease| (lease.priority, Reverse(lease.claimed_at), lease.claim, lease.slots.len() as u32))
                 .collect();
-            let asked: u32 = theirs.iter().filter(|(.., noticed)| *noticed).map(|(_, _, count, _)| count).sum();
-            theirs.sort_unstable_by_key(|(at, claim, ..)| (Reverse(*at), *claim));
-            let mut short = slots.saturating_sub(asked);
-            for (_, claim, count, noticed) in theirs {
+            theirs.sort_unstable();
+            let mut short = slots.saturating_sub(asked as u32);
+            for (_, _, claim, count) in theirs {
                 if short == 0 {
                     break;
                 }
-                if !noticed {
-                    self.notify(claim, NoticeKind::Preempt, now, fx);
-                    short = short.saturating_sub(count);
-                }
+                self.notify(claim, NoticeKind::Preempt, now, fx);
+                short = short.saturating_sub(count);
             }
         }
     }

@@ -855,3 +855,51 @@ fn names_that_beat_and_hold_nothing_are_bounded_and_who_holds_is_remembered() {
     pool.reap(6 * HOUR_MS, &mut Effects::default());
     assert_eq!((pool.holders.len(), pool.idle.len()), (0, 0));
 }
+
+#[test]
+fn slots_are_taken_back_from_the_least_important_whether_or_not_they_have_a_quota() {
+    let owner = Share { floor: 2, ..Share::default() };
+    let limited = Share { quota: Some(4), priority: 1, ..Share::default() };
+    let mut pool = pool(4, Policy::default(), Limits::from([(1, owner), (2, limited)]));
+    let of = |id, tenant, priority| Ask { priority, ttl_ms: 600_000, ..ask(id, tenant, 1) };
+    granted(asked(&mut pool, of(1, 2, 1), 0));
+    granted(asked(&mut pool, of(2, 3, 9), 1));
+    granted(asked(&mut pool, of(3, 3, 4), 2));
+    granted(asked(&mut pool, of(4, 4, 0), 3));
+    let noticed = |pool: &Pool| {
+        let mut claims: Vec<u128> =
+            pool.leases().filter(|lease| lease.notice.is_some()).map(|lease| lease.claim.as_u128()).collect();
+        claims.sort_unstable();
+        claims
+    };
+    assert_eq!(refused(asked(&mut pool, ask(5, 1, 1), 10)), Reason::Reclaiming);
+    assert_eq!(noticed(&pool), [4], "the one without quota and of no importance");
+    // Neither other limits nor reading again makes anybody more or less important.
+    pool.set_limits(Limits::from([(1, owner), (2, limited)]));
+    let held = |claim: u128| pool.leases[&Uuid::from_u128(claim)].clone();
+    let stored: Vec<Stored> = (1..=4)
+        .map(|number| {
+            let lease = held(number.into());
+            let held = Held {
+                claim: lease.claim,
+                tenant: lease.tenant,
+                priority: lease.priority,
+                holder: lease.holder,
+                claimed_at: lease.claimed_at,
+                expires_at: lease.expires_at,
+                ends_at: None,
+            };
+            Stored { number, fence: 1, service: Service::In, node: None, held: Some(held) }
+        })
+        .collect();
+    pool.load(stored);
+    assert_eq!(refused(asked(&mut pool, ask(6, 1, 2), 20)), Reason::Reclaiming);
+    assert_eq!(noticed(&pool), [1, 4], "then the one whose quota says so");
+    // Of one tenant the least important first.
+    let mut pool = Pool::new(Policy::default(), Mode::Open, Limits::from([(1, owner)]), empty(3));
+    for (id, priority) in [(1, 9), (2, 4), (3, 7)] {
+        granted(asked(&mut pool, of(id, 3, priority), 0));
+    }
+    assert_eq!(refused(asked(&mut pool, ask(4, 1, 1), 10)), Reason::Reclaiming);
+    assert_eq!(noticed(&pool), [2]);
+}
