@@ -42,11 +42,13 @@ const TOO_MUCH: f64 = 1.06;
 /// One of so many pieces of work fails.
 const FAILS: u32 = 80;
 
-/// The pool whose slots are tied to shards of data, and how many there are. As many agents serve one shard each, and the others
-/// take what comes: so a shard's slots are mostly on one node.
+/// The pool whose slots are tied to shards of data, and how many there are. As many agents serve one shard each, so that a shard's
+/// slots are mostly on one node.
 const SHARDED: (&str, usize) = ("stream-01", 12);
-/// Above this part of its slots in use, agents of the sharded pool take any slot: their own shard may be full already.
-const CROWDED: f64 = 0.85;
+/// One of so many claims of that pool comes from any agent: not everything is where it prefers to be.
+const STRAYS: u32 = 60;
+/// Above this part of its slots in use, agents of that pool take any slot: their own shard may be full already.
+const CROWDED: f64 = 0.95;
 
 /// The rules of one of these pools.
 pub fn policy(slug: &str) -> Policy {
@@ -193,8 +195,13 @@ impl Population {
         let mut out = Vec::new();
         let Some(reading) = self.world.reading(self.pool, clock::now_ms(), 1_000) else { return out };
         let described = &self.world.pools[self.pool];
+        let shards = if described.slug == SHARDED.0 { SHARDED.1 } else { 0 };
         let has_room = (reading.occupied() as f64) < described.slots as f64 * CROWDED;
-        let shards = if described.slug == SHARDED.0 && has_room { SHARDED.1 } else { 0 };
+        // Slots held by the agent of each shard: the next claim is the one's that holds least, so no shard is full before the pool.
+        let mut loads = vec![0; shards];
+        for work in self.work.values().flatten().filter(|work| work.agent < shards) {
+            loads[work.agent] += work.granted.slots.len() as u32;
+        }
         for tenant in &reading.tenants {
             let wanted = tenant.occupied.max(0) as u32;
             let work = self.work.entry(tenant.tenant).or_default();
@@ -224,13 +231,20 @@ impl Population {
             while missing > 0 {
                 let slots = self.chance.random_range(1..=MOST_SLOTS).min(missing);
                 missing -= slots;
-                let agent = self.chance.random_range(0..AGENTS);
+                let idlest = (0..shards).min_by_key(|agent| loads[*agent]);
+                let agent = match idlest {
+                    Some(agent) if !self.chance.random_ratio(1, STRAYS) => agent,
+                    _ => self.chance.random_range(0..AGENTS),
+                };
+                if let Some(load) = loads.get_mut(agent) {
+                    *load += slots;
+                }
                 let ask = Ask {
                     slots,
                     holder: Some(self.agent(agent)),
                     generation: self.generation,
                     node: Some(format!("node-{agent:02}")),
-                    shard: (agent < shards).then_some(agent as u16),
+                    shard: (agent < shards && has_room).then_some(agent as u16),
                     ..Ask::new(self.world.tenants[tenant.tenant as usize - 1].slug)
                 };
                 out.push((About::Claim { tenant: tenant.tenant, agent }, Operation::Claim(Box::new(ask))));
