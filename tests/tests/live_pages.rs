@@ -193,6 +193,11 @@ async fn previews_say_what_happens_in_whole_sentences() -> Result<()> {
     let hold = world.page("/pools/lanes/act/hold").await?;
     ensure!(hold.contains("Nothing: all of it can be taken back."), "nothing is lost");
     ensure!(world.page("/pools/lanes/act/resize").await?.contains("slots now."), "the present size is told");
+    // What a form asks is not taken for a filter of that name.
+    for path in ["resize?to=8", "cut-quota?tenant=beta&to=1&minutes=30"] {
+        let page = world.page(&format!("/pools/lanes/act/{path}")).await?;
+        ensure!(page.contains("id=\"preview\"") && !page.contains("Showing the range"), "{path} warns of a range");
+    }
     Ok(())
 }
 

@@ -261,9 +261,10 @@ async fn render(app: &App, visit: &Visit, status: StatusCode, now: &SlotsNow, mo
         default_from: "now-1h",
         view: &[],
     };
-    // The fields of the form are no filters: `tenant` names whose quota is cut.
+    // The fields of the form are no filters: `tenant` names whose quota is cut, and `to` is a number of slots.
     let mut own = visit.clone();
     own.forget("tenant");
+    own.forget("to");
     let (shell, _) = shell(app, &own, spec).await?;
     Ok(page(&shell, status, || pages::act(&shell, model)))
 }
