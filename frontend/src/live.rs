@@ -126,6 +126,12 @@ pub fn read(age_ms: i64, connected: bool) -> Reading {
     Reading { class: "hr-pill hr-pill--crit hr-fresh", shape: "state-crit", text: format!("Offline {age}") }
 }
 
+/// `12 s ago`, in whole seconds; the server and the browser write the same.
+pub fn ago(age_ms: i64) -> String {
+    let seconds = age_ms.max(0) / 1_000;
+    if seconds == 0 { format!("0{}s ago", format::NNBSP) } else { format!("{} ago", format::duration(seconds * 1_000)) }
+}
+
 /// How a live number is written: the word of `data-as`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
@@ -355,6 +361,7 @@ mod tests {
         totals.add(&Totals { capacity: 100.0, occupied: 10.0, claim_p95_us: 300.0, ..Totals::default() });
         assert_eq!(totals.get("occupancy"), Some(0.5));
         assert_eq!(totals.get("claim_p95_us"), Some(800.0));
+        assert_eq!([ago(-5), ago(940), ago(61_900)].map(|text| plain(&text)), ["0 s ago", "0 s ago", "1 m 1 s ago"]);
         assert_eq!(
             Figure::Micros.streamed("claim_p95_us", 0.0),
             format::UNKNOWN,

@@ -749,7 +749,6 @@ async fn a_close_map_is_dragged_about() -> Result<()> {
 #[tokio::test]
 async fn two_fingers_zoom_the_map() -> Result<()> {
     let world = World::create(20_000).await?;
-    world.claim("acme", 4_000).await?;
     world.browser.window(PHONE.0, PHONE.1).await?;
     world.open("/pools/lanes?tab=map").await?;
     let bundle = "return document.querySelector('[data-slots-scale]').textContent;";
@@ -779,16 +778,22 @@ async fn two_fingers_zoom_the_map() -> Result<()> {
     let address: String = world.browser.evaluate("return location.search;").await?;
     ensure!(!address.contains("sel="), "two fingers choose nothing: {address}");
     assert_eq!(world.browser.evaluate::<(f64, f64)>(page).await?, still, "the page itself stays");
-    // One finger moves what is close.
-    let seen = "const c = document.querySelector('[data-slots-stage] canvas'); return c.toDataURL().length + c.toDataURL().slice(-400);";
-    let before: String = world.browser.evaluate(seen).await?;
+    // One finger moves what is close: what it was put on goes with it.
+    let slot_at = async |(x, y): (f64, f64)| -> Result<String> {
+        let hover = format!(
+            "document.querySelector('[data-slots-stage]').dispatchEvent(new PointerEvent('pointermove', {{ clientX: {x}, clientY: {y}, bubbles: true }}));
+             return document.querySelector('[data-slots-tip]').textContent.split(',')[0];"
+        );
+        world.browser.evaluate(&hover).await
+    };
+    let (before, to) = (slot_at((x, y)).await?, (x + 96.0, y + 64.0));
+    ensure!(before.starts_with("Slot "), "{before:?}");
     world.touch("touchStart", &[(x, y)]).await?;
-    for part in 1..=6 {
-        world.touch("touchMove", &[(x + 20.0 * f64::from(part), y + 15.0 * f64::from(part))]).await?;
+    for part in [0.25, 0.5, 0.75, 1.0] {
+        world.touch("touchMove", &[(x + 96.0 * part, y + 64.0 * part)]).await?;
     }
     world.touch("touchEnd", &[]).await?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    ensure!(world.browser.evaluate::<String>(seen).await? != before, "a finger moves the map");
+    assert_eq!(slot_at(to).await?, before, "the map goes with the finger");
     assert_eq!(world.browser.evaluate::<(f64, f64)>(page).await?, still, "and not the page");
     pinch(150.0, 10.0).await?;
     assert_eq!(world.browser.evaluate::<String>(bundle).await?, far, "all of it fits again");
@@ -867,6 +872,31 @@ async fn numbers_are_on_all_slots_or_on_none() -> Result<()> {
         world.finish().await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn without_scripts_nothing_looks_live_or_dead() -> Result<()> {
+    let world = World::create(12).await?;
+    world.claim("acme", 2).await?;
+    world.browser.scripts(false).await?;
+    for path in ["/oncall", "/pools/lanes?tab=map"] {
+        world.browser.open(&world.service.at(path)).await?;
+        let shown: Vec<String> = world
+            .browser
+            .evaluate(
+                "return [...document.querySelectorAll('.hr-top .hr-fresh, .hr-slots__bar button')]
+                     .filter((one) => one.getClientRects().length > 0).map((one) => one.textContent.trim());",
+            )
+            .await?;
+        ensure!(shown.len() == 1 && shown[0].starts_with("Loaded "), "{path} shows {shown:?}");
+        let drawn: f64 = world
+            .browser
+            .evaluate("return document.querySelector('[data-slots-stage] svg').getBoundingClientRect().height;")
+            .await?;
+        ensure!(drawn > 20.0, "{path} has a drawing of the map, {drawn} px high");
+    }
+    world.browser.scripts(true).await?;
+    world.finish().await
 }
 
 #[tokio::test]

@@ -50,8 +50,8 @@ pub(super) fn every_second(now_ms: i64, tick: impl Fn(i64) + 'static) {
             for element in all("time[data-ago]") {
                 let at_ms = element.get_attribute("data-ago").and_then(|text| text.parse::<i64>().ok());
                 if let Some(at_ms) = at_ms {
-                    let age = (now_ms + page_age_ms - at_ms).max(0) / 1_000 * 1_000;
-                    element.set_text_content(Some(&format!("{} ago", headroom_domain::format::duration(age))));
+                    let age = (now_ms + page_age_ms - at_ms).max(0);
+                    element.set_text_content(Some(&crate::live::ago(age)));
                 }
             }
         },

@@ -141,7 +141,7 @@ fn fullness(shell: &ShellModel, head: &PoolHead) -> AnyView {
         <section class="hr-card hr-form__group" aria-labelledby="fullness-title">
             <div class="hr-card__head" style="margin:0">
                 <h2 class="hr-vh" id="fullness-title">"Occupancy now"</h2>
-                <div class="hr-stat__value">{number}{status}{tip(shell, "occupancy")}</div>
+                <div class="hr-stat__value">{number}<span class="hr-fullness">{status}{tip(shell, "occupancy")}</span></div>
                 <p class="hr-stat__aside">
                     <span class="hr-dot">{peak}</span>
                     <span class="hr-dot">{mean}</span>
