@@ -397,6 +397,12 @@ pub struct Reaped {
     pub more: bool,
 }
 
+/// A holder: its name, and for which tenant.
+type Holder = (String, i32);
+
+/// No tenant: whoever may act for all beats before it is known for whom.
+const ANYBODY: i32 = i32::MIN;
+
 /// A tracked pool.
 #[derive(Debug)]
 pub struct Pool {
@@ -409,7 +415,7 @@ pub struct Pool {
     leases: HashMap<Uuid, Lease>,
     by_end: BTreeSet<(Millis, Uuid)>,
     by_grace: BTreeSet<(Millis, Uuid)>,
-    by_holder: HashMap<String, Vec<Uuid>>,
+    by_holder: BTreeMap<Holder, Vec<Uuid>>,
     shares: Shares,
     /// Tenants whose priority was told with their limits.
     listed: HashSet<i32>,
@@ -417,10 +423,10 @@ pub struct Pool {
     breaker: Option<Breaker>,
     throttles: Throttles,
     affinity: HashMap<String, u32>,
-    holders: HashMap<String, heartbeat::Beats>,
+    holders: BTreeMap<Holder, heartbeat::Beats>,
     /// Those of them that hold nothing, by their last beat.
-    idle: BTreeSet<(Millis, String)>,
-    suspected: HashSet<String>,
+    idle: BTreeSet<(Millis, Holder)>,
+    suspected: HashSet<Holder>,
     silent_together: bool,
     ended: HashMap<Uuid, End>,
     ends: VecDeque<Uuid>,
@@ -453,14 +459,14 @@ impl Pool {
             leases: HashMap::new(),
             by_end: BTreeSet::new(),
             by_grace: BTreeSet::new(),
-            by_holder: HashMap::new(),
+            by_holder: BTreeMap::new(),
             listed: limits.keys().copied().collect(),
             shares: Shares { capacity: 0, tenants: limits },
             queue: Queue::default(),
             breaker,
             throttles: Throttles::default(),
             affinity: HashMap::new(),
-            holders: HashMap::new(),
+            holders: BTreeMap::new(),
             idle: BTreeSet::new(),
             suspected: HashSet::new(),
             silent_together: false,
@@ -539,9 +545,9 @@ impl Pool {
             if let Some((_, at)) = lease.notice {
                 self.by_grace.insert((at, lease.claim));
             }
-            self.by_holder.entry(lease.holder.clone()).or_default().push(lease.claim);
+            self.by_holder.entry((lease.holder.clone(), lease.tenant)).or_default().push(lease.claim);
         }
-        let is_idle = |(holder, _): &(&String, _)| !self.by_holder.contains_key(*holder);
+        let is_idle = |(holder, _): &(&Holder, _)| !self.by_holder.contains_key(*holder);
         self.idle = self.holders.iter().filter(is_idle).map(|(holder, beats)| (beats.last(), holder.clone())).collect();
         if let Some(breaker) = &mut self.breaker {
             breaker.retain(|claim| self.leases.contains_key(&claim));
@@ -1034,10 +1040,19 @@ impl Pool {
             notice: None,
         };
         self.by_end.insert((expires_at, ask.claim));
-        if let Some(beats) = self.holders.get(&ask.holder) {
-            self.idle.remove(&(beats.last(), ask.holder.clone()));
+        let holder = (ask.holder, ask.tenant);
+        match self.holders.get(&holder) {
+            Some(beats) => {
+                self.idle.remove(&(beats.last(), holder.clone()));
+            }
+            // It began to beat before anybody knew for whom.
+            None => {
+                if let Some(beats) = self.holders.get(&(holder.0.clone(), ANYBODY)).cloned() {
+                    self.holders.insert(holder.clone(), beats);
+                }
+            }
         }
-        self.by_holder.entry(ask.holder).or_default().push(ask.claim);
+        self.by_holder.entry(holder).or_default().push(ask.claim);
         self.touched.insert(ask.claim);
         if let Some((key, hash)) = ask.key {
             fx.keys.push((key, ask.claim, hash));
@@ -1186,12 +1201,13 @@ impl Pool {
         if let Some((_, at)) = lease.notice {
             self.by_grace.remove(&(at, claim));
         }
-        if let Some(claims) = self.by_holder.get_mut(&lease.holder) {
+        let holder = (lease.holder.clone(), lease.tenant);
+        if let Some(claims) = self.by_holder.get_mut(&holder) {
             claims.retain(|other| *other != claim);
             if claims.is_empty() {
-                self.by_holder.remove(&lease.holder);
-                self.suspected.remove(&lease.holder);
-                self.note_idle(&lease.holder);
+                self.by_holder.remove(&holder);
+                self.suspected.remove(&holder);
+                self.note_idle(&holder);
             }
         }
         for fenced in &lease.slots {
@@ -1360,20 +1376,46 @@ impl Pool {
 
     // ------------------------------------------------------------ the reconciler
 
-    /// A beat of a holder. A new generation ends what the one before held.
+    /// A beat of a holder. A new generation ends what the one before held. Who may act for some tenants only beats for theirs:
+    /// another tenant's holder of the same name is another one.
     ///
     /// # Errors
     /// The present generation, if the beat is of an earlier one.
-    pub fn beat(&mut self, holder: &str, generation: u64, now: Millis, fx: &mut Effects) -> Result<(), u64> {
+    pub fn beat(
+        &mut self,
+        holder: &str,
+        tenants: Option<&[i32]>,
+        generation: u64,
+        now: Millis,
+        fx: &mut Effects,
+    ) -> Result<(), u64> {
+        let range = (holder.to_owned(), i32::MIN)..=(holder.to_owned(), i32::MAX);
+        let known = self.by_holder.range(range.clone()).map(|(holder, _)| holder.clone());
+        let known = known.chain(self.holders.range(range).map(|(holder, _)| holder.clone()));
+        let is_own = |(_, tenant): &Holder| tenants.is_none_or(|own| own.contains(tenant));
+        let mut meant: BTreeSet<Holder> = known.filter(is_own).collect();
+        if meant.is_empty() {
+            meant.extend(tenants.unwrap_or(&[ANYBODY]).iter().map(|tenant| (holder.to_owned(), *tenant)));
+        }
+        let mut superseded = None;
+        for one in &meant {
+            if let Err(present) = self.beat_of(one, generation, now, fx) {
+                superseded = superseded.max(Some(present));
+            }
+        }
+        superseded.map_or(Ok(()), Err)
+    }
+
+    fn beat_of(&mut self, holder: &Holder, generation: u64, now: Millis, fx: &mut Effects) -> Result<(), u64> {
         let Some(policy) = self.policy.heartbeats.map(crate::lease::Beats::policy) else { return Ok(()) };
         let Some(beats) = self.holders.get_mut(holder) else {
-            self.holders.insert(holder.to_owned(), heartbeat::Beats::first(policy, now, generation));
+            self.holders.insert(holder.clone(), heartbeat::Beats::first(policy, now, generation));
             self.note_idle(holder);
             return Ok(());
         };
         let (before, last) = (beats.generation(), beats.last());
         beats.beat(policy, now, generation).map_err(|superseded| superseded.generation)?;
-        if self.idle.remove(&(last, holder.to_owned())) {
+        if self.idle.remove(&(last, holder.clone())) {
             self.note_idle(holder);
         }
         if generation > before {
@@ -1389,9 +1431,9 @@ impl Pool {
     }
 
     /// A holder that beats may be forgotten when it holds nothing: anybody may send beats, under any name.
-    fn note_idle(&mut self, holder: &str) {
+    fn note_idle(&mut self, holder: &Holder) {
         if let Some(beats) = self.holders.get(holder).filter(|_| !self.by_holder.contains_key(holder)) {
-            self.idle.insert((beats.last(), holder.to_owned()));
+            self.idle.insert((beats.last(), holder.clone()));
         }
         while self.idle.len() > REMEMBERED_IDLE {
             if let Some((_, holder)) = self.idle.pop_first() {
@@ -1400,9 +1442,13 @@ impl Pool {
         }
     }
 
-    /// Whether a holder of this generation may act: it has not been replaced by a later one.
-    pub fn may_act(&self, holder: &str, generation: u64) -> bool {
-        self.holders.get(holder).is_none_or(|beats| generation >= beats.generation())
+    /// Whether a tenant's holder of this generation may act: it has not been replaced by a later one.
+    pub fn may_act(&self, holder: &str, tenant: i32, generation: u64) -> bool {
+        let may = |tenant| {
+            let beats = self.holders.get(&(holder.to_owned(), tenant));
+            beats.is_none_or(|beats| generation >= beats.generation())
+        };
+        may(tenant) && may(ANYBODY)
     }
 
     /// Frees what ran out, what dead holders held, and what was to be given back by now.
@@ -1467,9 +1513,9 @@ impl Pool {
                     if self.suspected.insert(holder.clone()) {
                         fx.notes.push(Note {
                             claim: None,
-                            tenant: None,
+                            tenant: Some(holder.1),
                             priority: None,
-                            holder: holder.clone(),
+                            holder: holder.0.clone(),
                             event: Event::new(EventKind::Suspect, "reconciler"),
                         });
                     }

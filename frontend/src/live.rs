@@ -126,6 +126,12 @@ pub fn read(age_ms: i64, connected: bool) -> Reading {
     Reading { class: "hr-pill hr-pill--crit hr-fresh", shape: "state-crit", text: format!("Offline {age}") }
 }
 
+/// `12 s ago`, in whole seconds; the server and the browser write the same.
+pub fn ago(age_ms: i64) -> String {
+    let seconds = age_ms.max(0) / 1_000;
+    if seconds == 0 { format!("0{}s ago", format::NNBSP) } else { format!("{} ago", format::duration(seconds * 1_000)) }
+}
+
 /// How a live number is written: the word of `data-as`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
@@ -171,6 +177,12 @@ impl Figure {
         }
     }
 
+    /// The number of a name in the stream as text. Where nothing was measured, the stream has a quantile of 0: that is unknown, and
+    /// a dash says so.
+    pub fn streamed(self, name: &str, value: f64) -> String {
+        if name.contains("_p9") && value <= 0.0 { format::UNKNOWN.to_owned() } else { self.text(value) }
+    }
+
     /// The number as text; the server and the browser write the same.
     pub fn text(self, value: f64) -> String {
         match self {
@@ -193,6 +205,31 @@ pub fn micros(value: f64) -> String {
         return format!("{}{}ms", format::decimal(millis, 1), format::NNBSP);
     }
     format::duration(millis.round() as i64)
+}
+
+/// What there is to say about an event beside its kind and slot: tenant, holder, why, and how long. The server's list and the
+/// browser's stream say the same.
+pub fn event_words(kind: &str, who_and_why: [&str; 3], wait_ms: Option<i64>, work_ms: Option<i64>) -> String {
+    let [tenant, holder, reason] = who_and_why;
+    let reason = match (kind, reason) {
+        ("stale", "verify") => "showed a fence that is over".to_owned(),
+        ("stale", tried) if !tried.is_empty() => format!("tried to {tried} what it had lost"),
+        _ => reason.to_owned(),
+    };
+    let mut parts: Vec<String> =
+        [tenant.to_owned(), holder.to_owned(), reason].into_iter().filter(|part| !part.is_empty()).collect();
+    parts.extend(wait_ms.filter(|ms| *ms > 0).map(|ms| format!("waited {}", format::duration(ms))));
+    parts.extend(work_ms.map(|ms| format!("worked {}", format::duration(ms))));
+    parts.join(" · ")
+}
+
+/// The pill of a kind of event: refusals and losses stand out. The server's list and the browser's stream look the same.
+pub fn kind_class(kind: &str) -> &'static str {
+    match kind {
+        "reject" | "expire" | "dead" => "hr-pill hr-pill--crit",
+        "preempt" | "drain" | "hold" | "suspect" | "reassign" | "stale" => "hr-pill hr-pill--warn",
+        _ => "hr-pill",
+    }
 }
 
 /// The figures of one pool that the browser sums up over several.
@@ -324,6 +361,13 @@ mod tests {
         totals.add(&Totals { capacity: 100.0, occupied: 10.0, claim_p95_us: 300.0, ..Totals::default() });
         assert_eq!(totals.get("occupancy"), Some(0.5));
         assert_eq!(totals.get("claim_p95_us"), Some(800.0));
+        assert_eq!([ago(-5), ago(940), ago(61_900)].map(|text| plain(&text)), ["0 s ago", "0 s ago", "1 m 1 s ago"]);
+        assert_eq!(
+            Figure::Micros.streamed("claim_p95_us", 0.0),
+            format::UNKNOWN,
+            "nothing measured is no quantile of 0"
+        );
+        assert_eq!(plain(&Figure::Millis.streamed("reconciler.last_pass_ms_ago", 0.0)), "0 ms");
         assert_eq!(totals.get("nothing"), None);
     }
 }

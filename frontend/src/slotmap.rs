@@ -104,6 +104,10 @@ pub fn counts(states: &[SlotState]) -> [i64; 6] {
 const MIN_PITCH: u32 = 5;
 /// Larger boxes say nothing more.
 const MAX_PITCH: u32 = 32;
+/// What a slot has to say has room in a box of this size.
+const CLOSEST_PITCH: u32 = 96;
+/// The closest look.
+const MOST_ZOOM: f64 = 16.0;
 /// Slots that one box may stand for. Beyond the last the boxes get smaller instead.
 const BUNDLES: [usize; 7] = [1, 2, 5, 10, 20, 50, 100];
 /// Anomalies are at least this large, so that one in 20,000 is seen.
@@ -140,14 +144,19 @@ pub enum Detail {
 impl Layout {
     /// Fits all slots into an area: the fewest slots per box that still give boxes of 5 pixels.
     pub fn fit(slots: usize, width: u32, height: u32) -> Self {
+        Self::fit_up_to(slots, width, height, MAX_PITCH)
+    }
+
+    /// The same with boxes up to so many pixels.
+    fn fit_up_to(slots: usize, width: u32, height: u32, largest: u32) -> Self {
         let (width, height) = (width.max(MIN_PITCH), height.max(MIN_PITCH));
         for bundle in BUNDLES {
-            if let Some(layout) = Self::with_bundle(slots, bundle, width, height, MIN_PITCH) {
+            if let Some(layout) = Self::with_bundle(slots, bundle, width, height, MIN_PITCH..=largest) {
                 return layout;
             }
         }
         let last = BUNDLES[BUNDLES.len() - 1];
-        Self::with_bundle(slots, last, width, height, 1).unwrap_or(Self {
+        Self::with_bundle(slots, last, width, height, 1..=largest).unwrap_or(Self {
             slots,
             bundle: slots.max(1),
             pitch: MIN_PITCH,
@@ -162,12 +171,18 @@ impl Layout {
     }
 
     /// Boxes of one bundle, as large as the area lets them be.
-    fn with_bundle(slots: usize, bundle: usize, width: u32, height: u32, least: u32) -> Option<Self> {
+    fn with_bundle(
+        slots: usize,
+        bundle: usize,
+        width: u32,
+        height: u32,
+        sides: std::ops::RangeInclusive<u32>,
+    ) -> Option<Self> {
         let boxes = slots.div_ceil(bundle).max(1);
         let ideal = (f64::from(width) * f64::from(height) / boxes as f64).sqrt().floor() as u32;
-        let mut pitch = ideal.min(MAX_PITCH).min(width);
+        let mut pitch = ideal.min(*sides.end()).min(width);
         // Rows and columns are whole, so the ideal may be a pixel or two too large.
-        while pitch >= least.max(1) {
+        while pitch >= (*sides.start()).max(1) {
             let columns = ((width / pitch) as usize).min(boxes);
             let rows = boxes.div_ceil(columns);
             if rows * pitch as usize <= height as usize {
@@ -302,7 +317,25 @@ pub struct Grid {
 impl Grid {
     /// Fits all slots into an area. `groups` has the group of each slot, from 0; without it there is one group without a name.
     pub fn fit(slots: usize, groups: &[u8], width: u32, height: u32) -> Self {
-        let alone = Layout::fit(slots, width, height);
+        Self::fit_up_to(slots, groups, width, height, MAX_PITCH)
+    }
+
+    /// The same, looked at from closer: the area is so many times as wide and as high, and so are the largest boxes. Otherwise
+    /// the few boxes of a small pool would not grow, but run away in one long row.
+    pub fn closer(slots: usize, groups: &[u8], (width, height): (u32, u32), zoom: f64) -> Self {
+        let zoomed = |length: u32| (f64::from(length) * zoom) as u32;
+        Self::fit_up_to(slots, groups, zoomed(width), zoomed(height), zoomed(MAX_PITCH))
+    }
+
+    /// How much closer a map can be looked at: until its boxes are large enough for everything they have to say.
+    pub fn most_zoom(slots: usize, groups: &[u8], (width, height): (u32, u32)) -> f64 {
+        let whole = Self::fit(slots, groups, width, height);
+        let apart = whole.bundle as f64;
+        (f64::from(CLOSEST_PITCH) / f64::from(whole.pitch()) * apart.sqrt()).clamp(1.0, MOST_ZOOM)
+    }
+
+    fn fit_up_to(slots: usize, groups: &[u8], width: u32, height: u32, largest: u32) -> Self {
+        let alone = Layout::fit_up_to(slots, width, height, largest);
         if groups.is_empty() {
             return Self::build(slots, groups, alone.bundle, alone.pitch, alone.columns);
         }
@@ -537,6 +570,20 @@ pub fn shown(states: impl IntoIterator<Item = SlotState>) -> Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_closer_look_makes_boxes_larger_and_keeps_their_order() {
+        for slots in [12, 40, 60, 300] {
+            let whole = Grid::fit(slots, &[], 1_100, 420);
+            let most = Grid::most_zoom(slots, &[], (1_100, 420));
+            assert!(most > 1.0 && most <= MOST_ZOOM, "{slots} slots: {most}");
+            let near = Grid::closer(slots, &[], (1_100, 420), 2.0);
+            assert_eq!((near.pitch(), near.columns()), (2 * whole.pitch(), whole.columns()), "{slots} slots");
+        }
+        // Bundles come apart when they are looked at closely.
+        let most = Grid::most_zoom(20_000, &[], (326, 300));
+        assert_eq!(Grid::closer(20_000, &[], (326, 300), most).bundle, 1);
+    }
 
     #[test]
     fn twenty_thousand_slots_fit_a_desktop_and_a_phone() {

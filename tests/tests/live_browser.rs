@@ -642,6 +642,293 @@ async fn slots_are_picked_grouped_and_looked_at() -> Result<()> {
     world.finish().await
 }
 
+/// Live numbers with text so close behind them that the room they keep shows as a gap.
+const GAPS: &str = "
+    const gaps = [];
+    const range = document.createRange();
+    for (const place of document.querySelectorAll('[data-live]')) {
+        if (place.offsetParent === null) continue;
+        range.selectNodeContents(place);
+        const number = range.getBoundingClientRect();
+        const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        texts.currentNode = place;
+        let next = texts.nextNode();
+        while (next && (place.contains(next) || !next.textContent.trim())) next = texts.nextNode();
+        if (!next) continue;
+        range.selectNodeContents(next);
+        const text = range.getClientRects()[0];
+        const figure = place.closest('.hr-fig');
+        const isAnother = figure && next.parentElement.closest('.hr-fig') !== figure;
+        const isBeside = text && text.top < number.bottom && text.bottom > number.top && text.left >= number.left;
+        if (isBeside && !isAnother && text.left - number.right > 8) {
+            gaps.push(place.dataset.live + ' ' + place.textContent + ' is ' + Math.round(text.left - number.right) + ' px before ' + next.textContent.trim());
+        }
+    }
+    return [document.querySelectorAll('[data-live]').length, gaps];";
+
+#[tokio::test]
+async fn the_room_that_numbers_keep_does_not_show() -> Result<()> {
+    let world = World::create(60).await?;
+    world.claim("acme", 3).await?;
+    for (width, height) in [DESKTOP, PHONE] {
+        world.browser.window(width, height).await?;
+        for path in ["/oncall", "/overview", "/pools/lanes?tab=map"] {
+            world.open(path).await?;
+            let (numbers, gaps): (usize, Vec<String>) = world.browser.evaluate(GAPS).await?;
+            ensure!(numbers >= 4, "{path} has {numbers} live numbers");
+            ensure!(gaps.is_empty(), "{path} at {width} px: {gaps:#?}");
+        }
+    }
+    world.finish().await
+}
+
+/// The middle of the map's stage in the window, after bringing it there.
+const STAGE: &str = "
+    const stage = document.querySelector('[data-slots-stage]');
+    stage.scrollIntoView({ block: 'center' });
+    const box = stage.getBoundingClientRect();
+    return [box.left + box.width / 2, box.top + box.height / 2];";
+
+impl World {
+    /// The mouse as the browser gets it from the hand.
+    async fn mouse(&self, kind: &str, (x, y): (f64, f64), down: bool) -> Result<()> {
+        let button = if kind == "mouseMoved" && !down { "none" } else { "left" };
+        let event =
+            json!({ "type": kind, "x": x, "y": y, "button": button, "buttons": i32::from(down), "clickCount": 1 });
+        self.browser.cdp("Input.dispatchMouseEvent", event).await?;
+        Ok(())
+    }
+
+    /// The slot that is told at a place.
+    async fn slot_at(&self, place: (f64, f64)) -> Result<String> {
+        self.mouse("mouseMoved", place, false).await?;
+        let tip = "document.querySelector('[data-slots-tip]').textContent";
+        self.browser.wait_for(&format!("{tip}.startsWith('Slot ')"), "a slot under the pointer").await?;
+        let told: String = self.browser.evaluate(&format!("return {tip};")).await?;
+        Ok(told.split(',').next().unwrap_or_default().to_owned())
+    }
+
+    /// Fingers on the screen.
+    async fn touch(&self, kind: &str, fingers: &[(f64, f64)]) -> Result<()> {
+        let points: Vec<Value> =
+            fingers.iter().enumerate().map(|(id, (x, y))| json!({ "x": x, "y": y, "id": id })).collect();
+        self.browser.cdp("Input.dispatchTouchEvent", json!({ "type": kind, "touchPoints": points })).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_close_map_is_dragged_about() -> Result<()> {
+    let world = World::create(400).await?;
+    world.claim("acme", 100).await?;
+    world.open("/pools/lanes?tab=map").await?;
+    for _ in 0..2 {
+        world.browser.evaluate::<()>("document.querySelector('[data-slots-zoom=in]').click();").await?;
+    }
+    let (x, y): (f64, f64) = world.browser.evaluate(STAGE).await?;
+    let before = world.slot_at((x, y)).await?;
+    // The same slot is under the pointer when it lets go.
+    let to = (x - 180.0, y - 60.0);
+    world.mouse("mousePressed", (x, y), true).await?;
+    for part in [0.25, 0.5, 0.75, 1.0] {
+        world.mouse("mouseMoved", (x - 180.0 * part, y - 60.0 * part), true).await?;
+    }
+    world.mouse("mouseReleased", to, false).await?;
+    assert_eq!(world.slot_at(to).await?, before, "the map goes with the pointer");
+    ensure!(world.slot_at((x, y)).await? != before, "something else is where it was");
+    let address: String = world.browser.evaluate("return location.search;").await?;
+    ensure!(!address.contains("sel="), "dragging chooses nothing: {address}");
+    // A press without a way is a click.
+    world.mouse("mousePressed", to, true).await?;
+    world.mouse("mouseReleased", to, false).await?;
+    let number = before.trim_start_matches("Slot ");
+    world.browser.wait_for(&format!("location.search.includes('sel=slot:{number}')"), "the slot to be chosen").await?;
+    world.finish().await
+}
+
+#[tokio::test]
+async fn two_fingers_zoom_the_map() -> Result<()> {
+    let world = World::create(20_000).await?;
+    world.browser.window(PHONE.0, PHONE.1).await?;
+    world.open("/pools/lanes?tab=map").await?;
+    let bundle = "return document.querySelector('[data-slots-scale]').textContent;";
+    let page = "return [scrollY, visualViewport.scale];";
+    let (x, y): (f64, f64) = world.browser.evaluate(STAGE).await?;
+    let (far, still): (String, (f64, f64)) =
+        (world.browser.evaluate(bundle).await?, world.browser.evaluate(page).await?);
+    let apart = |distance: f64| [(x - distance, y), (x + distance, y)];
+    let pinch = async |from: f64, to: f64| -> Result<()> {
+        world.touch("touchStart", &apart(from)[..1]).await?;
+        world.touch("touchStart", &apart(from)).await?;
+        for part in 1..=8 {
+            world.touch("touchMove", &apart(from + (to - from) * f64::from(part) / 8.0)).await?;
+        }
+        world.touch("touchEnd", &apart(to)[..1]).await?;
+        world.touch("touchEnd", &[]).await
+    };
+    pinch(15.0, 150.0).await?;
+    let near: String = world.browser.evaluate(bundle).await?;
+    ensure!(near != far, "ten times closer, {far:?} comes apart");
+    ensure!(
+        world
+            .browser
+            .evaluate::<bool>("return document.querySelector('[data-slots-stage]').hasAttribute('data-larger');")
+            .await?
+    );
+    let address: String = world.browser.evaluate("return location.search;").await?;
+    ensure!(!address.contains("sel="), "two fingers choose nothing: {address}");
+    assert_eq!(world.browser.evaluate::<(f64, f64)>(page).await?, still, "the page itself stays");
+    // One finger moves what is close: what it was put on goes with it.
+    let slot_at = async |(x, y): (f64, f64)| -> Result<String> {
+        let hover = format!(
+            "document.querySelector('[data-slots-stage]').dispatchEvent(new PointerEvent('pointermove', {{ clientX: {x}, clientY: {y}, bubbles: true }}));
+             return document.querySelector('[data-slots-tip]').textContent.split(',')[0];"
+        );
+        world.browser.evaluate(&hover).await
+    };
+    let (before, to) = (slot_at((x, y)).await?, (x + 96.0, y + 64.0));
+    ensure!(before.starts_with("Slot "), "{before:?}");
+    world.touch("touchStart", &[(x, y)]).await?;
+    for part in [0.25, 0.5, 0.75, 1.0] {
+        world.touch("touchMove", &[(x + 96.0 * part, y + 64.0 * part)]).await?;
+    }
+    world.touch("touchEnd", &[]).await?;
+    assert_eq!(slot_at(to).await?, before, "the map goes with the finger");
+    assert_eq!(world.browser.evaluate::<(f64, f64)>(page).await?, still, "and not the page");
+    pinch(150.0, 10.0).await?;
+    assert_eq!(world.browser.evaluate::<String>(bundle).await?, far, "all of it fits again");
+    world.finish().await
+}
+
+#[tokio::test]
+async fn copies_are_on_the_clipboard() -> Result<()> {
+    let world = World::create(60).await?;
+    world.claim("acme", 20).await?;
+    world.open("/pools/lanes?tab=map").await?;
+    world.browser.permission("clipboard-read", "granted").await?;
+    world.browser.permission("clipboard-write", "granted").await?;
+    let said = "document.getElementById('live-polite').textContent";
+    let clipboard = async || -> Result<String> {
+        let script = "const done = arguments[0]; navigator.clipboard.readText().then(done, (error) => done('refused: ' + error));";
+        let text = world.browser.client().execute_async(script, Vec::new()).await?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    };
+    let click = async |selector: &str| -> Result<()> {
+        Ok(world.browser.client().find(fantoccini::Locator::Css(selector)).await?.click().await?)
+    };
+    // Slots that were picked.
+    let shift_right = "document.querySelector('[data-slots-stage]').dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', shiftKey: true, bubbles: true }));";
+    world
+        .browser
+        .evaluate::<()>(&format!("document.querySelector('[data-slots-stage]').focus(); {shift_right} {shift_right}"))
+        .await?;
+    click("[data-slots-copy]").await?;
+    world.browser.wait_for(&format!("{said} === 'Slot numbers copied'"), "what was copied to be said").await?;
+    assert_eq!(clipboard().await?, "1-3");
+    // The page's own address, of both kinds.
+    for link in ["a:first-child", "a:last-child"] {
+        click("[data-copy-link] > summary").await?;
+        let href: String = world
+            .browser
+            .evaluate(&format!("return document.querySelector('[data-copy-link] .hr-menu {link}').href;"))
+            .await?;
+        click(&format!("[data-copy-link] .hr-menu {link}")).await?;
+        world.browser.wait_for(&format!("{said} === 'Link copied'"), "the copy to be said").await?;
+        assert_eq!(clipboard().await?, href);
+        ensure!(href.starts_with(world.service.url()) && href.contains("from=") && href.contains("tab=map"), "{href}");
+    }
+    // Where pages may not write there, the text is offered for copying by hand.
+    world.browser.permission("clipboard-write", "denied").await?;
+    click("[data-slots-copy]").await?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let offered = loop {
+        match world.browser.client().get_alert_text().await {
+            Ok(text) => break text,
+            Err(error) => ensure!(Instant::now() < deadline, "nothing is offered: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    ensure!(offered.contains("Ctrl C"), "{offered:?}");
+    world.browser.client().dismiss_alert().await?;
+    world.finish().await
+}
+
+#[tokio::test]
+async fn numbers_are_on_all_slots_or_on_none() -> Result<()> {
+    // At 1,440 px boxes of 400 slots have room for three digits; those of 1,200 have not, though two digits would fit.
+    for (slots, expected) in [(400, true), (1_200, false)] {
+        let world = World::create(slots).await?;
+        world
+            .browser
+            .before_every_page(
+                "window.written = new Set();
+                 const real = CanvasRenderingContext2D.prototype.fillText;
+                 CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) { written.add(text); return real.call(this, text, ...rest); };",
+            )
+            .await?;
+        world.open("/pools/lanes?tab=map").await?;
+        let written: i64 = world.browser.evaluate("return written.size;").await?;
+        assert_eq!(written, if expected { slots } else { 0 }, "{slots} slots");
+        world.finish().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_scripts_nothing_looks_live_or_dead() -> Result<()> {
+    let world = World::create(12).await?;
+    world.claim("acme", 2).await?;
+    world.browser.scripts(false).await?;
+    for path in ["/oncall", "/pools/lanes?tab=map"] {
+        world.browser.open(&world.service.at(path)).await?;
+        let shown: Vec<String> = world
+            .browser
+            .evaluate(
+                "return [...document.querySelectorAll('.hr-top .hr-fresh, .hr-slots__bar button')]
+                     .filter((one) => one.getClientRects().length > 0).map((one) => one.textContent.trim());",
+            )
+            .await?;
+        ensure!(shown.len() == 1 && shown[0].starts_with("Loaded "), "{path} shows {shown:?}");
+        let drawn: f64 = world
+            .browser
+            .evaluate("return document.querySelector('[data-slots-stage] svg').getBoundingClientRect().height;")
+            .await?;
+        ensure!(drawn > 20.0, "{path} has a drawing of the map, {drawn} px high");
+    }
+    world.browser.scripts(true).await?;
+    world.finish().await
+}
+
+#[tokio::test]
+async fn time_and_latency_fit_a_phone() -> Result<()> {
+    let world = World::create(12).await?;
+    let held = world.claim("acme", 2).await?;
+    world.release(&held).await?;
+    world.browser.window(PHONE.0, PHONE.1).await?;
+    world.open("/debug?pool=lanes").await?;
+    let (inside, room, cells, names): (f64, f64, usize, Vec<String>) = world
+        .browser
+        .evaluate(
+            "const map = document.querySelector('[data-answers]');
+             const clipped = [...map.querySelectorAll('tbody th')].filter((name) => name.scrollWidth > name.clientWidth).map((name) => name.textContent);
+             return [map.scrollWidth, map.clientWidth, map.querySelector('tbody tr').cells.length, clipped];",
+        )
+        .await?;
+    ensure!(cells >= 28, "the map has {cells} cells in a row");
+    ensure!(inside <= room, "the newest claims are beyond the edge: {inside} of {room} px");
+    ensure!(names.is_empty(), "cut: {names:?}");
+    // A lease that nobody has is no bar.
+    let bars: Vec<(f64, i64)> = world
+        .browser
+        .evaluate(
+            "return [...document.querySelectorAll('.hr-hist tbody tr')]
+                 .map((row) => [row.querySelector('.hr-hist__bar').getBoundingClientRect().width, Number(row.cells[2].textContent)]);",
+        )
+        .await?;
+    ensure!(bars.iter().all(|(width, count)| (*width > 0.0) == (*count > 0)), "{bars:?}");
+    world.finish().await
+}
+
 #[tokio::test]
 async fn a_lease_with_notice_drains_on_the_map() -> Result<()> {
     let world = World::create(6).await?;

@@ -182,6 +182,41 @@ async fn the_map_shows_each_state_and_a_slot_has_its_page() -> Result<()> {
 }
 
 #[tokio::test]
+async fn previews_say_what_happens_in_whole_sentences() -> Result<()> {
+    let world = World::create(json!({ "longest_ttl_ms": 3_600_000 })).await?;
+    world.claim(json!({ "tenant": "beta", "slots": 2, "ttl_ms": 600_000, "holder": "edge-1" })).await?;
+    let reclaim = world.page("/pools/lanes/act/reclaim?slots=1").await?;
+    for text in ["1 more slot of the same claims goes with them.", "leases on these slots", "What cannot be undone"] {
+        ensure!(reclaim.contains(text), "{text:?} is missing");
+    }
+    ensure!(!reclaim.contains("Nothing: it is so already"), "a lease that ends is a change");
+    let hold = world.page("/pools/lanes/act/hold").await?;
+    ensure!(hold.contains("Nothing: all of it can be taken back."), "nothing is lost");
+    ensure!(world.page("/pools/lanes/act/resize").await?.contains("slots now."), "the present size is told");
+    // What a form asks is not taken for a filter of that name.
+    for path in ["resize?to=8", "cut-quota?tenant=beta&to=1&minutes=30"] {
+        let page = world.page(&format!("/pools/lanes/act/{path}")).await?;
+        ensure!(page.contains("id=\"preview\"") && !page.contains("Showing the range"), "{path} warns of a range");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_was_kept_out_is_found_by_its_kind() -> Result<()> {
+    let world = World::create(json!({ "longest_ttl_ms": 3_600_000 })).await?;
+    let held = world.claim(json!({ "tenant": "beta", "slots": 1, "ttl_ms": 600_000, "holder": "edge-1" })).await?;
+    let reclaim = json!({ "action": "reclaim", "slots": [1], "reason": "its node is gone", "preview": false });
+    world.client.post("/api/v1/pools/lanes/actions", &reclaim).await?.expect(200)?;
+    let id = held["claim"].as_str().context("a claim has an id")?;
+    world.client.post(&format!("/api/v1/pools/lanes/claims/{id}/renew"), &json!({})).await?.problem(409)?;
+    let page = world.page_that_says("/debug?pool=lanes&kind=stale", "hr-pill--warn\">stale").await?;
+    ensure!(page.contains("<option value=\"stale\" selected"), "the kind can be chosen");
+    ensure!(page.contains("tried to renew what it had lost"), "what it tried is told");
+    ensure!(!page.contains(">renew</span>") && !page.contains(">claim</span>"), "other kinds are left out");
+    Ok(())
+}
+
+#[tokio::test]
 async fn claims_are_looked_at_one_by_one() -> Result<()> {
     let world = World::create(json!({ "shards": 2 })).await?;
     let held = world.claim(json!({ "tenant": "acme", "slots": 6, "holder": "edge-1", "node": "n-07" })).await?;

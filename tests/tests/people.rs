@@ -824,6 +824,35 @@ async fn signing_in_leads_nowhere_else() -> Result<()> {
 }
 
 #[tokio::test]
+async fn people_begin_where_their_work_is() -> Result<()> {
+    let world = World::new().await?;
+    let begins = [
+        (vec![Role::OnCall], vec![], "/oncall"),
+        (vec![Role::Viewer, Role::OnCall], vec![], "/oncall"),
+        (vec![Role::OnCall, Role::Planner], vec![], "/overview"),
+        (vec![Role::Admin], vec![], "/overview"),
+        (vec![Role::Planner], vec![], "/overview"),
+        (vec![Role::Viewer], vec![], "/overview"),
+        (vec![Role::TenantViewer], vec!["tenant-one"], "/tenants/tenant-one"),
+    ];
+    for (number, (roles, tenants, page)) in (1..).zip(&begins) {
+        let person = world.person(number, roles, tenants).await?;
+        assert_eq!(person.page("/").await?.expect(303)?.header("location"), *page, "{roles:?}");
+    }
+    with_password(&world, &[Role::OnCall]).await?;
+    let nobody = world.nobody()?;
+    let form = form_cookie(&nobody.page("/login").await?.expect(200)?)?;
+    let browser = nobody.with_cookie(&format!("hr_form={form}"), &form);
+    // A link that led through sign-in is followed; without one the board is the place.
+    for (next, page) in [("", "/oncall"), ("/pools/one?tab=trend", "/pools/one?tab=trend"), ("/overview", "/overview")]
+    {
+        let fields = [("email", "mika@test.example"), ("password", "correct horse battery"), ("next", next)];
+        assert_eq!(browser.form("/login", &fields).await?.expect(303)?.header("location"), page, "{next:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn two_roles_do_not_add_up_to_the_money_of_all() -> Result<()> {
     let world = World::new().await?;
     let priced = json!({ "slug": "priced", "capacity": 4, "unit_cost_micros": 7_654_321 });

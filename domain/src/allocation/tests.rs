@@ -272,11 +272,11 @@ fn dead_holders_lose_their_slots_unless_all_are_silent() {
     let mut fx = Effects::default();
     for id in 1..=10 {
         granted(asked(&mut pool, Ask { ttl_ms: 600_000, ..ask(id, 1, 1) }, 0));
-        pool.beat(&format!("holder-{id}"), 0, 0, &mut fx).expect("its own generation");
+        pool.beat(&format!("holder-{id}"), None, 0, 0, &mut fx).expect("its own generation");
     }
     for now in (1_000..=9_000).step_by(1_000) {
         for id in 2..=10 {
-            pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+            pool.beat(&format!("holder-{id}"), None, 0, now, &mut fx).expect("its own generation");
         }
     }
     pool.begin();
@@ -284,10 +284,35 @@ fn dead_holders_lose_their_slots_unless_all_are_silent() {
     pool.begin();
     assert_eq!((pool.reap(13_000, &mut fx).dead, pool.is_silent_together()), (0, true), "nine of nine is a network");
     pool.begin();
-    pool.beat("holder-2", 1, 13_100, &mut fx).expect("a later generation");
+    pool.beat("holder-2", None, 1, 13_100, &mut fx).expect("a later generation");
     assert_eq!(pool.held(), 8, "who starts again has given up what it held");
-    assert_eq!(pool.beat("holder-2", 0, 13_200, &mut fx), Err(1));
-    assert!(!pool.may_act("holder-2", 0) && pool.may_act("holder-2", 1));
+    assert_eq!(pool.beat("holder-2", None, 0, 13_200, &mut fx), Err(1));
+    assert!(!pool.may_act("holder-2", 1, 0) && pool.may_act("holder-2", 1, 1));
+}
+
+#[test]
+fn a_holder_of_one_tenant_is_not_ended_by_another_tenants_of_the_same_name() {
+    let beats = Beats { interval_ms: 1_000, intervals: 3, margin_ms: 0, suspected_phi: 8.0 };
+    let mut pool = pool(4, Policy { heartbeats: Some(beats), ..Policy::default() }, Limits::new());
+    let mut fx = Effects::default();
+    let named = |id, tenant| Ask { holder: "worker".to_owned(), ..ask(id, tenant, 1) };
+    granted(asked(&mut pool, named(1, 1), 0));
+    granted(asked(&mut pool, named(2, 2), 0));
+    pool.begin();
+    for generation in [0, 9] {
+        pool.beat("worker", Some(&[2]), generation, 1_000, &mut fx).expect("no later generation");
+    }
+    assert_eq!(pool.held(), 1, "only its own");
+    assert!(pool.known(Uuid::from_u128(1), 1_000) != Known::Unknown && pool.may_act("worker", 1, 0));
+    assert!(!pool.may_act("worker", 2, 0), "its own earlier generation is replaced");
+    // Nor can a name be taken before the other one uses it.
+    pool.beat("later", Some(&[2]), 9, 1_000, &mut fx).expect("the first");
+    assert!(pool.may_act("later", 1, 0) && !pool.may_act("later", 2, 0));
+    // Who may act for all beats for all.
+    pool.beat("worker", None, 10, 2_000, &mut fx).expect("a later generation");
+    assert!(!pool.may_act("worker", 1, 9) && !pool.may_act("worker", 2, 9));
+    pool.beat("new", None, 3, 2_000, &mut fx).expect("the first");
+    assert!(!pool.may_act("new", 1, 2), "it beat before it was known for whom");
 }
 
 #[test]
@@ -767,7 +792,7 @@ fn beating(beats: Beats, phases: &[Millis]) -> (Pool, Millis) {
             let off = (phase * (round + 7)) % (beats.interval_ms / 10);
             let now = round * beats.interval_ms + phase + off;
             if now < last {
-                pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+                pool.beat(&format!("holder-{id}"), None, 0, now, &mut fx).expect("its own generation");
             }
         }
     }
@@ -793,7 +818,7 @@ proptest! {
             pool.begin();
             for id in cut..phases.len() {
                 if (now + phases[id]) % 10_000 < 500 {
-                    pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+                    pool.beat(&format!("holder-{id}"), None, 0, now, &mut fx).expect("its own generation");
                 }
             }
             buried += pool.reap(now, &mut fx).dead;
@@ -817,7 +842,7 @@ proptest! {
             pool.begin();
             for id in dead..phases.len() {
                 if (now + phases[id]) % 10_000 < 500 {
-                    pool.beat(&format!("holder-{id}"), 0, now, &mut fx).expect("its own generation");
+                    pool.beat(&format!("holder-{id}"), None, 0, now, &mut fx).expect("its own generation");
                 }
             }
             buried += pool.reap(now, &mut fx).dead;
@@ -832,7 +857,7 @@ fn names_that_beat_and_hold_nothing_are_bounded_and_who_holds_is_remembered() {
     let mut pool = pool(2, policy, Limits::new());
     let mut fx = Effects::default();
     let mut beat = |pool: &mut Pool, id: u128, now| {
-        pool.beat(&format!("holder-{id}"), 3, now, &mut fx).expect("no later generation");
+        pool.beat(&format!("holder-{id}"), None, 3, now, &mut fx).expect("no later generation");
     };
     beat(&mut pool, 1, 0);
     beat(&mut pool, 2, 0);
@@ -843,13 +868,13 @@ fn names_that_beat_and_hold_nothing_are_bounded_and_who_holds_is_remembered() {
         beat(&mut pool, id, 5);
     }
     assert_eq!(pool.holders.len(), REMEMBERED_IDLE + 2);
-    assert!(pool.may_act("holder-3", 0) && !pool.may_act("holder-1", 0), "the third is forgotten");
+    assert!(pool.may_act("holder-3", 1, 0) && !pool.may_act("holder-1", 1, 0), "the third is forgotten");
     // Who holds nothing any more is one of many.
     beat(&mut pool, 1, 6);
     release(&mut pool, 1, 7);
     release(&mut pool, 2, 7);
     assert_eq!((pool.holders.len(), pool.idle.len()), (REMEMBERED_IDLE, REMEMBERED_IDLE));
-    assert!(pool.may_act("holder-2", 0) && !pool.may_act("holder-1", 0));
+    assert!(pool.may_act("holder-2", 1, 0) && !pool.may_act("holder-1", 1, 0));
     pool.load(empty(2));
     assert_eq!(pool.idle.len(), REMEMBERED_IDLE);
     pool.reap(6 * HOUR_MS, &mut Effects::default());

@@ -464,6 +464,7 @@ pub(crate) fn slot_page(leaked: bool) -> SlotPageModel {
 
 pub(crate) fn reclaim() -> ActModel {
     ActModel {
+        now: String::new(),
         pool: named("ingress-eu"),
         action: SlotAction::Reclaim,
         fields: vec![Field::of("leaked")],

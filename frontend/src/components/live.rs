@@ -30,6 +30,12 @@ pub(crate) fn room(least: usize, text: &str) -> String {
     format!("min-inline-size:{}ch", text.chars().count().max(least))
 }
 
+/// A live number with its word, for a row of the class `hr-figs`: the word comes first, so that the room the number keeps reads
+/// as the space before the next one.
+pub(crate) fn figure(word: &'static str, number: AnyView) -> AnyView {
+    view! { <span class="hr-fig">{word}" "{number}</span> }.into_any()
+}
+
 /// A whole number of [`live`].
 pub(crate) fn live_count(name: &'static str, pool: Option<&str>, value: Option<i64>, reason: &str) -> AnyView {
     live(name, pool, Figure::Count, value.map(|value| value as f64), reason)

@@ -4,6 +4,7 @@ use headroom_domain::{format, range};
 use leptos::prelude::*;
 
 use super::slot_map::slot_path;
+use crate::live::{event_words, kind_class};
 use crate::model::{LogRow, ShellModel};
 use crate::url::encode;
 
@@ -14,13 +15,7 @@ pub(crate) fn trace_path(trace: &str) -> String {
 
 /// What else there is to say about an event.
 fn details(row: &LogRow) -> String {
-    let mut parts = Vec::new();
-    parts.extend(
-        [row.tenant.clone(), row.holder.clone(), row.reason.clone()].into_iter().filter(|part| !part.is_empty()),
-    );
-    parts.extend(row.wait_ms.filter(|ms| *ms > 0).map(|ms| format!("waited {}", format::duration(ms))));
-    parts.extend(row.work_ms.map(|ms| format!("worked {}", format::duration(ms))));
-    parts.join(" · ")
+    event_words(&row.kind, [&row.tenant, &row.holder, &row.reason], row.wait_ms, row.work_ms)
 }
 
 /// Events, newest first. `fixed` keeps the list's height, so that new lines move nothing.
@@ -59,15 +54,6 @@ pub(crate) fn log_list(shell: &ShellModel, rows: &[LogRow], fixed: bool, label: 
     }
 }
 
-/// The pill of a kind: refusals and losses stand out.
-fn kind_class(kind: &str) -> &'static str {
-    match kind {
-        "reject" | "expire" | "dead" => "hr-pill hr-pill--crit",
-        "preempt" | "drain" | "hold" | "suspect" | "reassign" => "hr-pill hr-pill--warn",
-        _ => "hr-pill",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +74,9 @@ mod tests {
             trace: String::new(),
         };
         assert_eq!(details(&row).replace(format::NNBSP, " "), "acme · full · waited 800 ms");
+        let kept_out = LogRow { kind: "stale".into(), reason: "renew".into(), wait_ms: None, ..row.clone() };
+        assert_eq!(details(&kept_out), "acme · tried to renew what it had lost");
         assert_eq!(kind_class(&row.kind), "hr-pill hr-pill--crit");
+        assert_eq!(kind_class("stale"), "hr-pill hr-pill--warn", "somebody acted on what was no longer theirs");
     }
 }

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::field::csrf;
 use super::filters::{choice_text, filters};
-use super::icon::{icon, icon_20};
+use super::icon::{icon, icon_20, state_icon};
 use super::state::{Tone, strip};
 use super::theme_colour::page_colours;
 use super::value::as_of_text;
@@ -293,8 +293,16 @@ fn freshness(shell: &ShellModel) -> AnyView {
     let as_of_label = as_of
         .map(|at| if period_ms.is_none() { format::day(shell.zone.local(at)) } else { as_of_text(shell, at) })
         .unwrap_or_default();
-    view! { <FreshnessPill as_of_ms=as_of as_of_label=as_of_label now_ms=shell.now_ms period_ms=period_ms reload=reload icons=icons/> }
-        .into_any()
+    // Without scripts nothing is live, and an age that does not tick would be a lie a minute later.
+    let still = format!("Loaded {}", format::time(shell.zone.local(shell.now_ms)));
+    let again = reload.clone();
+    view! {
+        <FreshnessPill as_of_ms=as_of as_of_label=as_of_label now_ms=shell.now_ms period_ms=period_ms reload=reload icons=icons/>
+        <a class="hr-pill hr-fresh hr-fresh--still" href=again title="Live updates need JavaScript. Reload for newer data." data-ticks="">
+            {state_icon(shell, "state-info")}<span>{still}</span>
+        </a>
+    }
+    .into_any()
 }
 
 /// Who is signed in, what they prefer, and the way out.

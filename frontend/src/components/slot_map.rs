@@ -360,7 +360,7 @@ fn key_of(state: SlotState) -> String {
 }
 
 fn table(shell: &ShellModel, map: &SlotMapModel, size: Size) -> AnyView {
-    let lit = map.spotlight.filter(|state| state.is_anomaly());
+    let lit = map.spotlight;
     let rows: Vec<&SlotRow> = map.anomalies.iter().filter(|row| lit.is_none_or(|state| row.state == state)).collect();
     if rows.is_empty() {
         let text = match lit {
@@ -371,6 +371,9 @@ fn table(shell: &ShellModel, map: &SlotMapModel, size: Size) -> AnyView {
     }
     let shown = rows.len() as i64;
     let caption = match lit {
+        Some(state) if shown < map.anomalies_total => {
+            format!("First {} of {} {} slots", format::count(shown), format::count(map.anomalies_total), state.slug())
+        }
         Some(state) => format!("{} {} slots", format::count(shown), state.slug()),
         None if shown < map.anomalies_total => {
             format!("First {} of {} unusual slots", format::count(shown), format::count(map.anomalies_total))

@@ -65,7 +65,7 @@ pub(crate) fn day_time_text(shell: &ShellModel, at_ms: i64) -> String {
 /// How long ago something was: `4 m 12 s ago`. The browser keeps it current; it is never in a live region.
 pub(crate) fn ago(shell: &ShellModel, at_ms: i64) -> AnyView {
     let title = format::date_time(shell.zone.local(at_ms));
-    let text = format!("{} ago", format::duration((shell.now_ms - at_ms).max(0)));
+    let text = crate::live::ago((shell.now_ms - at_ms).max(0));
     view! {
         <time class="hr-nowrap" datetime=range::rfc3339(at_ms) title=title data-ago=at_ms data-ticks="">
             {text}

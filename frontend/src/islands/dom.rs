@@ -50,8 +50,8 @@ pub(super) fn every_second(now_ms: i64, tick: impl Fn(i64) + 'static) {
             for element in all("time[data-ago]") {
                 let at_ms = element.get_attribute("data-ago").and_then(|text| text.parse::<i64>().ok());
                 if let Some(at_ms) = at_ms {
-                    let age = (now_ms + page_age_ms - at_ms).max(0) / 1_000 * 1_000;
-                    element.set_text_content(Some(&format!("{} ago", headroom_domain::format::duration(age))));
+                    let age = (now_ms + page_age_ms - at_ms).max(0);
+                    element.set_text_content(Some(&crate::live::ago(age)));
                 }
             }
         },
@@ -222,12 +222,23 @@ pub(super) fn copy_first_link() -> bool {
 /// Puts a text on the clipboard and says so.
 pub(super) fn copy(text: &str, done: &str) {
     // Without a secure context there is no clipboard; then the text is offered for copying by hand.
-    if window().is_secure_context() {
-        let _ = window().navigator().clipboard().write_text(text);
-        say(done);
-    } else {
-        let _ = window().prompt_with_message_and_default("Press Ctrl C to copy", text);
+    if !window().is_secure_context() {
+        copy_by_hand(text);
+        return;
     }
+    let (text, done) = (text.to_owned(), done.to_owned());
+    let written = window().navigator().clipboard().write_text(&text);
+    wasm_bindgen_futures::spawn_local(async move {
+        match wasm_bindgen_futures::JsFuture::from(written).await {
+            Ok(_) => say(&done),
+            // The browser was told not to let pages write there.
+            Err(_) => copy_by_hand(&text),
+        }
+    });
+}
+
+fn copy_by_hand(text: &str) {
+    let _ = window().prompt_with_message_and_default("Press Ctrl C to copy", text);
 }
 
 /// Moves focus to an input and selects its text.

@@ -74,13 +74,13 @@ mod list {
     use std::collections::VecDeque;
     use std::rc::Rc;
 
-    use headroom_domain::format;
     use leptos::prelude::document;
     use wasm_bindgen::prelude::*;
     use web_sys::Element;
 
     use super::clock;
     use crate::islands::{dom, live};
+    use crate::live::{event_words, kind_class};
     use crate::url::{encode, pool_path};
 
     /// Lines that are kept.
@@ -184,29 +184,17 @@ mod list {
         let kind = dom::text(event, "kind");
         let item = document().create_element("li").ok()?;
         child(&item, "time", "hr-log__when", &clock(at_ms, offset_ms))?;
-        let class = match kind.as_str() {
-            "reject" | "expire" | "dead" => "hr-pill hr-pill--crit",
-            "preempt" | "drain" | "hold" | "suspect" | "reassign" => "hr-pill hr-pill--warn",
-            _ => "hr-pill",
-        };
-        child(&item, "span", class, &kind)?;
+        child(&item, "span", kind_class(&kind), &kind)?;
         let what = child(&item, "span", "hr-log__what", "")?;
         if let Some(slot) = dom::number(event, "slot") {
             let link = child(&what, "a", "", &format!("#{slot}"))?;
             let _ = link.set_attribute("href", &format!("{}/slots/{slot}", pool_path(&dom::text(event, "pool"))));
         }
-        let mut parts: Vec<String> = ["tenant", "holder", "reason"]
-            .iter()
-            .map(|name| dom::text(event, name))
-            .filter(|part| !part.is_empty())
-            .collect();
-        parts.extend(
-            dom::number(event, "wait_ms")
-                .filter(|ms| *ms > 0.0)
-                .map(|ms| format!("waited {}", format::duration(ms as i64))),
-        );
-        parts.extend(dom::number(event, "work_ms").map(|ms| format!("worked {}", format::duration(ms as i64))));
-        child(&what, "span", "", &parts.join(" · "))?;
+        let text = |name: &str| dom::text(event, name);
+        let time = |name: &str| dom::number(event, name).map(|ms| ms as i64);
+        let who_and_why = [text("tenant"), text("holder"), text("reason")];
+        let words = event_words(&kind, who_and_why.each_ref().map(String::as_str), time("wait_ms"), time("work_ms"));
+        child(&what, "span", "", &words)?;
         let trace = dom::text(event, "trace");
         if !trace.is_empty() {
             let short: String = trace.chars().take(8).collect();

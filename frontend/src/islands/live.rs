@@ -399,19 +399,23 @@ mod figures {
                 (None, None) => any.then(|| all.get(&name)).flatten(),
             };
             if let Some(value) = value {
-                write(&element, value);
+                write(&element, &name, value);
             }
         }
     }
 
     /// Writes a number where it differs. Selected text stays as it is: somebody is copying it.
-    fn write(element: &Element, value: f64) {
+    fn write(element: &Element, name: &str, value: f64) {
         let figure = element.get_attribute("data-as").and_then(|word| Figure::parse(&word)).unwrap_or(Figure::Count);
-        let text = figure.text(value);
+        let text = figure.streamed(name, value);
         if element.text_content().as_deref() == Some(&text) || is_selected(element) {
             return;
         }
-        let _ = element.remove_attribute("title");
+        let _ = if text == headroom_domain::format::UNKNOWN {
+            element.set_attribute("title", "unknown: nothing in the last minute")
+        } else {
+            element.remove_attribute("title")
+        };
         // A number that got longer keeps its room when it gets shorter: nothing beside it moves to and fro.
         let room = |style: String| style.strip_prefix("min-inline-size:")?.strip_suffix("ch")?.parse::<usize>().ok();
         let length = text.chars().count();

@@ -25,8 +25,6 @@ mod canvas {
     use crate::islands::{dom, live};
     use crate::slotmap::{self, Detail, Grid, SlotState};
 
-    /// The closest look.
-    const MOST_ZOOM: f64 = 16.0;
     /// The pointer rests so long on a slot before the server is asked about it.
     const RESTS: std::time::Duration = std::time::Duration::from_millis(250);
     /// Most slots of one act.
@@ -238,28 +236,29 @@ mod canvas {
         });
         let map = on();
         dom::listen(stage, "touchstart", move |event: web_sys::Event| {
-            if let Some(distance) = finger_distance(&event) {
+            if let Some((distance, _)) = fingers(&event) {
                 let zoom = map.borrow().zoom;
                 map.borrow_mut().pinch = Some((distance, zoom));
             }
         });
         let map = on();
         dom::listen(stage, "touchmove", move |event: web_sys::Event| {
-            let (Some(now), Some((distance, zoom))) = (finger_distance(&event), map.borrow().pinch) else { return };
+            let pinch = map.borrow().pinch;
+            let (Some((now, (x, y))), Some((distance, zoom))) = (fingers(&event), pinch) else { return };
             event.prevent_default();
-            map.borrow_mut().zoom_to(zoom * now / distance.max(1.0));
-            later(&map);
+            let rect = map.borrow().canvas.get_bounding_client_rect();
+            map.borrow_mut().zoom_to(zoom * now / distance.max(1.0), Some((x - rect.left(), y - rect.top())));
         });
         let map = on();
         dom::listen(stage, "touchend", move |event: web_sys::Event| {
-            if finger_distance(&event).is_none() {
+            if fingers(&event).is_none() {
                 map.borrow_mut().pinch = None;
             }
         });
     }
 
-    /// How far two fingers are apart; `None` if there are not two.
-    fn finger_distance(event: &web_sys::Event) -> Option<f64> {
+    /// How far two fingers are apart and the place between them; `None` if there are not two.
+    fn fingers(event: &web_sys::Event) -> Option<(f64, (f64, f64))> {
         let touches = dom::member(event, "touches");
         if dom::number(&touches, "length") != Some(2.0) {
             return None;
@@ -269,7 +268,7 @@ mod canvas {
             Some((dom::number(&touch, "clientX")?, dom::number(&touch, "clientY")?))
         };
         let ((x, y), (other_x, other_y)) = (at("0")?, at("1")?);
-        Some((x - other_x).hypot(y - other_y))
+        Some(((x - other_x).hypot(y - other_y), (x.midpoint(other_x), y.midpoint(other_y))))
     }
 
     fn wire_buttons(shared: &Shared) {
@@ -280,8 +279,7 @@ mod canvas {
             let map = Rc::clone(shared);
             dom::listen(&button, "click", move |_: MouseEvent| {
                 let zoom = map.borrow().zoom * factor;
-                map.borrow_mut().zoom_to(zoom);
-                map.borrow_mut().fit();
+                map.borrow_mut().zoom_to(zoom, None);
             });
         }
         if let Some(button) = find("[data-slots-copy]") {
@@ -479,12 +477,21 @@ mod canvas {
     }
 
     impl Map {
-        /// Lays the map out for the room there is, reads the colours, and paints all of it.
+        /// Width and height of the stage, pixels.
+        fn room(&self) -> (u32, u32) {
+            (self.stage.client_width().max(1) as u32, self.stage.client_height().max(1) as u32)
+        }
+
+        /// Lays the map out for the room there is at this zoom.
+        fn lay_out(&mut self) {
+            self.grid = Grid::closer(self.states.len(), &self.groups, self.room(), self.zoom);
+        }
+
+        /// Lays the map out, reads the colours, and paints all of it.
         fn fit(&mut self) {
-            let (width, height) = (self.stage.client_width().max(1) as u32, self.stage.client_height().max(1) as u32);
+            let (width, height) = self.room();
             let ratio = window().device_pixel_ratio().max(1.0);
-            let zoomed = |length: u32| (f64::from(length) * self.zoom) as u32;
-            self.grid = Grid::fit(self.states.len(), &self.groups, zoomed(width), zoomed(height));
+            self.lay_out();
             self.offset = self.bounded(self.offset);
             let is_larger = self.bounded((f64::MAX, f64::MAX)) != (0.0, 0.0);
             let _ = self.stage.toggle_attribute_with_force("data-larger", is_larger);
@@ -533,19 +540,20 @@ mod canvas {
             (x.clamp(0.0, right), y.clamp(0.0, bottom))
         }
 
-        /// Looks closer or from farther away; what was in the middle stays there.
-        fn zoom_to(&mut self, zoom: f64) {
-            let zoom = zoom.clamp(1.0, MOST_ZOOM);
-            let middle = (f64::from(self.stage.client_width()) / 2.0, f64::from(self.stage.client_height()) / 2.0);
-            let seen = self.grid.at(self.offset.0 + middle.0, self.offset.1 + middle.1);
+        /// Looks closer or from farther away; what is at a place of the stage, or in its middle, stays there.
+        fn zoom_to(&mut self, zoom: f64, about: Option<(f64, f64)>) {
+            let (width, height) = self.room();
+            let (left, top) = about.unwrap_or((f64::from(width) / 2.0, f64::from(height) / 2.0));
+            let seen = self.grid.at(self.offset.0 + left, self.offset.1 + top);
             let seen = seen.and_then(|place| self.grid.slots_of(place).first().copied());
-            self.zoom = zoom;
-            self.fit();
-            if let Some(slot) = seen.filter(|_| zoom > 1.0) {
+            self.zoom = zoom.clamp(1.0, Grid::most_zoom(self.states.len(), &self.groups, self.room()));
+            self.lay_out();
+            if let Some(slot) = seen {
                 let (x, y) = self.grid.corner(self.grid.place_of(slot));
-                self.offset = self.bounded((f64::from(x) - middle.0, f64::from(y) - middle.1));
+                let half = f64::from(self.grid.pitch()) / 2.0;
+                self.offset = (f64::from(x) + half - left, f64::from(y) + half - top);
             }
-            self.stale = true;
+            self.fit();
         }
 
         fn press(&mut self, event: &MouseEvent) {
@@ -711,7 +719,7 @@ mod canvas {
                     self.paint.fill_rect(x, y + side - height, side, height);
                 }
             }
-            if self.grid.detail() == Detail::Numbered {
+            if self.grid.detail() == Detail::Numbered && self.numbers_fit(side) {
                 for (index, box_) in &shown {
                     if !box_.state.is_anomaly() {
                         self.write_number(*index, corner(*index), side);
@@ -740,12 +748,14 @@ mod canvas {
             }
         }
 
+        /// Whether the longest number has room in a box: numbers on some boxes only would look like a sign of something.
+        fn numbers_fit(&self, side: f64) -> bool {
+            self.states.len().to_string().len() as f64 * 6.5 <= side - 2.0
+        }
+
         fn write_number(&self, index: usize, (x, y): (f64, f64), side: f64) {
             let Some(slot) = self.grid.slots_of(index).first() else { return };
             let text = (slot + 1).to_string();
-            if text.len() as f64 * 6.5 > side - 2.0 {
-                return;
-            }
             self.paint.set_fill_style_str(&self.colours.text);
             self.paint.set_text_align("center");
             self.paint.set_text_baseline("middle");

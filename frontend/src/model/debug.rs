@@ -88,7 +88,7 @@ pub struct DebugFilter {
 }
 
 /// Kinds of slot events.
-pub const EVENT_KINDS: [&str; 14] = [
+pub const EVENT_KINDS: [&str; 15] = [
     "claim",
     "renew",
     "release",
@@ -103,6 +103,7 @@ pub const EVENT_KINDS: [&str; 14] = [
     "drain",
     "suspect",
     "dead",
+    "stale",
 ];
 
 /// One event of a slot or pool.
@@ -222,4 +223,16 @@ pub struct Affinity {
     pub share: Vec<Vec<Option<f64>>>,
     /// Part of all slots that are where they prefer to be.
     pub on_preferred: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headroom_domain::lease::EventKind;
+
+    #[test]
+    fn every_kind_of_event_can_be_asked_for() {
+        let all: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(all, EVENT_KINDS);
+    }
 }

@@ -295,6 +295,8 @@ pub struct ActModel {
     pub fields: Vec<super::Field>,
     /// Tenants offered while typing.
     pub tenants: Vec<Named>,
+    /// How things are now, where the fields do not say it, a sentence.
+    pub now: String,
     /// Why it is done; kept in the audit trail.
     pub reason: super::Field,
     /// What it would do; `None` until the fields are complete.

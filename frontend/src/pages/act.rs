@@ -43,9 +43,7 @@ fn ask(name: &str, action: SlotAction) -> Option<Ask> {
             Ask::new("tenant", "Whose quota", "The tenant's identifier, for example acme-search.").takes(Mode::Code)
         }
         ("count", _) => Ask::new("count", "How many slots", "A whole number, 1 or more.").takes(Mode::Whole),
-        ("to", SlotAction::Resize) => {
-            Ask::new("to", "New size", "Slots; a whole number inside the pool's emergency range.").takes(Mode::Whole)
-        }
+        ("to", SlotAction::Resize) => Ask::new("to", "New size", "A whole number of slots.").takes(Mode::Whole),
         ("to", _) => Ask::new("to", "Most slots for now", "A whole number, 0 or more.").takes(Mode::Whole),
         ("minutes", _) => Ask::new("minutes", "For how long", "Minutes, at most 1440; then the old quota holds again.")
             .takes(Mode::Whole),
@@ -103,6 +101,7 @@ fn form(shell: &ShellModel, model: &ActModel, path: &str, asked: &[(Ask, &Field)
     view! {
         <form class="hr-form" method="get" action=path.to_owned()>
             <div class="hr-card hr-form__group">
+                {(!model.now.is_empty()).then(|| view! { <p>{model.now.clone()}</p> })}
                 <div class="hr-form__row">{fields}</div>
                 <datalist id="act-tenants">{tenants}</datalist>
                 <div class="hr-form__foot">
@@ -125,10 +124,10 @@ fn preview_card(shell: &ShellModel, model: &ActModel, path: &str, back: &str, pr
         .collect_view();
     let warnings = preview.warnings.iter().map(|text| strip(shell, Tone::Warn, text.clone().into_any())).collect_view();
     let permanent = if preview.permanent.is_empty() {
-        view! { <p>"Nothing of it is final."</p> }.into_any()
+        view! { <h3>"What cannot be undone"</h3><p>"Nothing: all of it can be taken back."</p> }.into_any()
     } else {
         let items = preview.permanent.iter().map(|text| view! { <li>{text.clone()}</li> }).collect_view();
-        view! { <ul>{items}</ul> }.into_any()
+        view! { <h3>{state_icon(shell, "state-warn")}" What cannot be undone"</h3><ul>{items}</ul> }.into_any()
     };
     let undo = (!preview.undo.is_empty()).then(|| view! { <p class="hr-muted">{preview.undo.clone()}</p> });
     let commit = if let Some(why) = &preview.blocked {
@@ -164,7 +163,6 @@ fn preview_card(shell: &ShellModel, model: &ActModel, path: &str, back: &str, pr
             {changes(preview)}
             <h3>"Who is hit"</h3>
             {hit(shell, preview)}
-            <h3>{state_icon(shell, "state-warn")}" What cannot be undone"</h3>
             {permanent}
             {undo}
             {commit}
@@ -175,7 +173,7 @@ fn preview_card(shell: &ShellModel, model: &ActModel, path: &str, back: &str, pr
 
 fn changes(preview: &ActPreview) -> AnyView {
     if preview.changes.is_empty() {
-        return view! { <p>"Nothing: it is already so."</p> }.into_any();
+        return view! { <p>"Nothing: it is so already."</p> }.into_any();
     }
     let rows = preview
         .changes

@@ -543,7 +543,8 @@ fn affinity_cell(share: Option<f64>) -> AnyView {
         return view! { <td data-q="0"><span class="hr-vh">"no slots"</span></td> }.into_any();
     };
     if share <= 0.0 {
-        return view! { <td><span class="hr-affinity__n">"0"</span></td> }.into_any();
+        // Nothing is left empty for the eye: what there is stands out.
+        return view! { <td><span class="hr-vh">"0"</span></td> }.into_any();
     }
     let step = ((share.clamp(0.0, 1.0) * 9.0).ceil() as u8).clamp(1, 9);
     view! { <td data-q=step.to_string()><span class="hr-affinity__n">{format::decimal(share * 100.0, 0)}</span></td> }

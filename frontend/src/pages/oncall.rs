@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::components::bar::{Bullet, bullet};
 use crate::components::icon::{icon, state_icon};
-use crate::components::live::{Listening, listen, live, live_count};
+use crate::components::live::{Listening, figure, listen, live, live_count};
 use crate::components::shell::{Frame, document, scope_text};
 use crate::components::slot_map::{Size, slot_map, slot_path};
 use crate::components::stat::spark_line;
@@ -222,13 +222,14 @@ fn occupied_card(shell: &ShellModel, vitals: &Vitals, as_of: &str) -> AnyView {
         .map(|(occupied, capacity)| occupied as f64 / capacity as f64);
     let value = view! {
         {number(live_count("occupied", None, vitals.occupied, "no pool is tracked"))}
-        <span class="hr-stat__aside">{live_count("free", None, vitals.free, "no pool is tracked")}" free"</span>
+        <span class="hr-stat__aside">"free "{live_count("free", None, vitals.free, "no pool is tracked")}</span>
     };
     let level = crate::components::value::level(shell, Level::of(occupancy));
     let rest = view! {
-        <span>
-            <span class="hr-dot">{live("occupancy", None, Figure::Percent, occupancy, "no pool is tracked")}" of "{live_count("capacity", None, vitals.capacity, "no pool is tracked")}</span>
-            <span class="hr-dot">{as_of.to_owned()}</span>
+        <span class="hr-figs">
+            {figure("in use", live("occupancy", None, Figure::Percent, occupancy, "no pool is tracked"))}
+            {figure("slots", live_count("capacity", None, vitals.capacity, "no pool is tracked"))}
+            <span class="hr-fig">{as_of.to_owned()}</span>
         </span>
     };
     vital("vital-occupied", "Occupied / free", shell.url.link("/pools"), value.into_any(), level, rest.into_any())
@@ -245,10 +246,10 @@ fn failures_card(shell: &ShellModel, vitals: &Vitals, as_of: &str) -> AnyView {
         None => verdict(shell, None, "unknown".into()),
     };
     let rest = view! {
-        <span>
-            <span class="hr-dot">{live_count("queued", None, vitals.queued, "no pool is tracked")}" waiting"</span>
-            <span class="hr-dot">{live_count("granted_1m", None, vitals.granted_1m, "no pool is tracked")}" granted"</span>
-            <span class="hr-dot">{as_of.to_owned()}</span>
+        <span class="hr-figs">
+            {figure("waiting", live_count("queued", None, vitals.queued, "no pool is tracked"))}
+            {figure("granted", live_count("granted_1m", None, vitals.granted_1m, "no pool is tracked"))}
+            <span class="hr-fig">{as_of.to_owned()}</span>
         </span>
         {spark_line(&vitals.rejected_spark, Unit::Count)}
     };
@@ -321,7 +322,7 @@ fn reconciler_card(shell: &ShellModel, vitals: &Vitals) -> AnyView {
     );
     let value = view! {
         {number(live_count("reconciler.leaked", None, vitals.leaked, "no pool is tracked"))}
-        <span class="hr-stat__aside">"leaked, last pass "{pass}" ago"</span>
+        <span class="hr-stat__aside">"leaked · since the last pass "{pass}</span>
     };
     let reclaim = live(
         "reconciler.reclaim_p95_ms",
@@ -339,14 +340,14 @@ fn reconciler_card(shell: &ShellModel, vitals: &Vitals) -> AnyView {
     );
     let queue = live_count("store.queue", None, vitals.commit_queue, "nothing was committed");
     // A database elsewhere does not say how much room it has.
-    let disk = vitals.disk_free.map(|free| {
-        view! { <span class="hr-dot">"disk "{live("store.disk_free", None, Figure::Percent, Some(free), "")}" free"</span> }
-    });
+    let disk = vitals
+        .disk_free
+        .map(|free| figure("disk free", live("store.disk_free", None, Figure::Percent, Some(free), "")));
     let rest = view! {
-        <span>
-            <span class="hr-dot">"reclaim P95 "{reclaim}</span>
-            <span class="hr-dot">"commit P95 "{commit}</span>
-            <span class="hr-dot">"queue "{queue}</span>
+        <span class="hr-figs">
+            {figure("reclaim P95", reclaim)}
+            {figure("commit P95", commit)}
+            {figure("queue", queue)}
             {disk}
         </span>
     };
@@ -479,8 +480,8 @@ fn holder_row(shell: &ShellModel, row: &HolderRow) -> AnyView {
     view! {
         <tr>
             <th scope="row" class="hr-table__name"><a href=shell.url.link(&tenant_path(&row.tenant.slug))>{row.tenant.name.clone()}</a></th>
-            <td data-label="Holder"><code>{row.holder.clone()}</code></td>
-            <td data-label="Pool"><a href=shell.url.link_with(&pool_path(&row.pool.slug), &[("tab", "map")])>{row.pool.name.clone()}</a></td>
+            <td class="hr-row-cell" data-label="Holder"><code>{row.holder.clone()}</code></td>
+            <td class="hr-row-cell" data-label="Pool"><a href=shell.url.link_with(&pool_path(&row.pool.slug), &[("tab", "map")])>{row.pool.name.clone()}</a></td>
             <td class="hr-num" data-label="Slots"><a href=slot_path(&row.pool.slug, row.first_slot)>{format::count(row.slots)}</a></td>
             <td data-label="Since">{ago(shell, row.since_ms)}</td>
             <td class="hr-num" data-label="Lease left">{left}</td>

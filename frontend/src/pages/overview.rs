@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use crate::components::bar::{Bullet, bullet};
 use crate::components::chart::chart_card;
 use crate::components::heatmap::heatmap_card;
-use crate::components::live::{Listening, listen, live_count};
+use crate::components::live::{Listening, figure, listen, live_count};
 use crate::components::shell::{Frame, document, scope_text};
 use crate::components::stat::stat_card;
 use crate::components::state::{Tone, note, panel, strip};
@@ -36,15 +36,17 @@ pub fn overview(shell: &ShellModel, model: &OverviewModel) -> AnyView {
 
 /// This moment, kept current; the cards below are about the range.
 fn now_bar(shell: &ShellModel, now: &NowBar) -> AnyView {
-    let figure = |name, value| live_count(name, None, value, "nothing was heard yet");
+    let number = |name, value| live_count(name, None, value, "nothing was heard yet");
     view! {
         {listen(shell, Listening { topics: "live", pool: String::new(), refreshes: true })}
-        <p class="hr-livebar">
-            <span class="hr-dot">"Now: "{figure("occupied", now.occupied)}" of "{figure("capacity", now.capacity)}" slots held in tracked pools"</span>
-            <span class="hr-dot">{figure("free", now.free)}" free"</span>
-            <span class="hr-dot">{figure("queued", now.queued)}" waiting"</span>
-            <span class="hr-dot">{figure("rejected_1m", now.rejected_1m)}" rejected/min"</span>
-            <span class="hr-dot"><a href=shell.url.link("/oncall")>"On-call"</a></span>
+        <p class="hr-figs hr-livebar">
+            <span class="hr-fig">"Tracked pools now"</span>
+            {figure("slots", number("capacity", now.capacity))}
+            {figure("held", number("occupied", now.occupied))}
+            {figure("free", number("free", now.free))}
+            {figure("waiting", number("queued", now.queued))}
+            {figure("rejected/min", number("rejected_1m", now.rejected_1m))}
+            <span class="hr-fig"><a href=shell.url.link("/oncall")>"On-call"</a></span>
         </p>
     }
     .into_any()

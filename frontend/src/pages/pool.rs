@@ -9,7 +9,7 @@ use crate::components::definition::tip;
 use crate::components::events::event_list;
 use crate::components::heatmap::heatmap_card;
 use crate::components::icon::{icon, state_icon};
-use crate::components::live::{Listening, listen, live, live_count};
+use crate::components::live::{Listening, figure, listen, live, live_count};
 use crate::components::shell::{Frame, document, scope_text};
 use crate::components::slot_map::{Size, slot_map};
 use crate::components::state::{Tone, button_link, panel, strip};
@@ -72,7 +72,7 @@ fn about(shell: &ShellModel, head: &PoolHead) -> AnyView {
         None => "no owner".to_owned(),
     });
     let runbook = head.runbook_url.as_ref().map(|url| {
-        view! { <span class="hr-dot"><a href=url.clone() rel="noreferrer">"Runbook"{icon(shell, "external-link")}</a></span> }
+        view! { <span class="hr-dot"><a href=url.clone() rel="noreferrer">"Runbook "{icon(shell, "external-link")}</a></span> }
     });
     view! {
         <span class="hr-dot">{parts.join(" · ")}</span>
@@ -141,7 +141,7 @@ fn fullness(shell: &ShellModel, head: &PoolHead) -> AnyView {
         <section class="hr-card hr-form__group" aria-labelledby="fullness-title">
             <div class="hr-card__head" style="margin:0">
                 <h2 class="hr-vh" id="fullness-title">"Occupancy now"</h2>
-                <div class="hr-stat__value">{number}{status}{tip(shell, "occupancy")}</div>
+                <div class="hr-stat__value">{number}<span class="hr-fullness">{status}{tip(shell, "occupancy")}</span></div>
                 <p class="hr-stat__aside">
                     <span class="hr-dot">{peak}</span>
                     <span class="hr-dot">{mean}</span>
@@ -234,12 +234,12 @@ fn map_tab(shell: &ShellModel, model: &PoolMap) -> AnyView {
     });
     view! {
         {listen(shell, Listening { topics: "live,slots", pool: slug.clone(), refreshes: true })}
-        <p class="hr-livebar">
-            <span class="hr-dot">"Claims: "<span data-refresh="pool-mode" data-ticks="">{mode}</span></span>
-            <span class="hr-dot">{live_count("granted_1m", Some(slug), model.granted_1m, reason)}" granted/min"</span>
-            <span class="hr-dot">{live_count("rejected_1m", Some(slug), model.rejected_1m, reason)}" rejected/min"</span>
-            <span class="hr-dot">{live_count("queued", Some(slug), model.queued, reason)}" waiting"</span>
-            <span class="hr-dot">"claim P95 "{p95}</span>
+        <p class="hr-figs hr-livebar">
+            <span class="hr-fig">"Claims "<span data-refresh="pool-mode" data-ticks="">{mode}</span></span>
+            {figure("granted/min", live_count("granted_1m", Some(slug), model.granted_1m, reason))}
+            {figure("rejected/min", live_count("rejected_1m", Some(slug), model.rejected_1m, reason))}
+            {figure("waiting", live_count("queued", Some(slug), model.queued, reason))}
+            {figure("claim P95", p95)}
         </p>
         {actions}
         {slot_map(shell, &model.map, Size::Full, None)}
@@ -262,8 +262,8 @@ fn live_policy(shell: &ShellModel, policy: &LivePolicy) -> AnyView {
                         <tr>
                             <th scope="row">{row.label.clone()}</th>
                             <td>{row.value.clone()}</td>
-                            <td><span class=class>{row.source.word()}</span></td>
-                            <td class="hr-muted">{row.note.clone()}</td>
+                            <td class="hr-rules__from"><span class=class>{row.source.word()}</span></td>
+                            <td class="hr-muted hr-rules__note">{row.note.clone()}</td>
                         </tr>
                     }
                 })
@@ -290,7 +290,7 @@ fn live_policy(shell: &ShellModel, policy: &LivePolicy) -> AnyView {
                 </span>
             </div>
             <div class="hr-scroll" role="group" tabindex="0" aria-labelledby="rules-title">
-                <table class="hr-table hr-table--tight">
+                <table class="hr-table hr-table--tight hr-rules">
                     <caption class="hr-vh">"Rules of this pool's slots, the value in force and where it comes from"</caption>
                     <thead>
                         <tr>

@@ -98,6 +98,9 @@ fn facts(shell: &ShellModel, model: &SlotPageModel) -> AnyView {
         Some(href) => view! { {code(&model.claim, "no claim holds it")}" "<a href=href.clone()>"Trace"</a> }.into_any(),
         None => code(&model.claim, "no claim holds it"),
     };
+    // Two values are no course of things.
+    let known = model.spark.iter().flatten().count();
+    let spark = if known > 2 { spark_line(&model.spark, Unit::Number) } else { None };
     let slow = row.p95_ms.map(|ms| {
         let target = model.slo_ms.map(|slo| format!(", target {}", micros(slo * 1_000.0))).unwrap_or_default();
         format!("{}{target}", micros(ms * 1_000.0))
@@ -114,7 +117,7 @@ fn facts(shell: &ShellModel, model: &SlotPageModel) -> AnyView {
                 {fact("Fence", or_unknown(model.fence.map(format::count), "it was never claimed"))}
                 {fact("Node", code(&row.node, "its node is not known"))}
                 {fact("Shard", code(&model.shard, "it serves no shard"))}
-                {fact("P95 of its work", view! { {or_unknown(slow, "no work was reported")}" "{spark_line(&model.spark, Unit::Number)} }.into_any())}
+                {fact("P95 of its work", view! { {or_unknown(slow, "no work was reported")}" "{spark} }.into_any())}
             </dl>
         </section>
     }

@@ -469,7 +469,7 @@ impl Committer {
         }
         match call.op {
             Op::Claim(ref ask, origin) => {
-                if !state.may_act(&ask.holder, ask.generation) {
+                if !state.may_act(&ask.holder, ask.tenant, ask.generation) {
                     let _ = call.reply.send(Reply::Superseded);
                     return;
                 }
@@ -598,9 +598,10 @@ impl Committer {
             }
             Op::Beats(beats) => {
                 let all = beats.len();
+                let own = call.tenants.as_ref().map(|own| own.as_slice());
                 let mut superseded = Vec::new();
                 for (holder, generation) in beats {
-                    if let Err(present) = state.beat(&holder, generation, now, fx) {
+                    if let Err(present) = state.beat(&holder, own, generation, now, fx) {
                         superseded.push((holder, present));
                     }
                 }

@@ -125,7 +125,7 @@ impl App {
         for slug in TRACKED {
             let (_, rules) = self.pool_rules(slug).await?;
             if rules.is_none() {
-                self.set_policy(slug, None, &policy()).await?;
+                self.set_policy(slug, None, &policy(slug)).await?;
             }
         }
         Ok(())

@@ -363,7 +363,7 @@ impl App {
                 hit(&mut stored.iter());
                 preview.changes.push(change("mode", rules.mode.to_string(), Mode::Draining.to_string()));
                 preview.warnings.push(format!(
-                    "holders have {} s to end, then their slots are taken",
+                    "Holders have {} s to end, then their slots are taken.",
                     rules.policy.grace_ms / 1_000
                 ));
             }
@@ -377,7 +377,8 @@ impl App {
             }
             Act::Reclaim(slots) => {
                 hit(&mut stored.iter().filter(|slot| slots.contains(&slot.number)));
-                preview.warnings.push("holders lose their slots at once and are not asked; what they write afterwards is refused by the fence".to_owned());
+                preview.changes.push(change("leases on these slots", preview.leases.to_string(), "0".to_owned()));
+                preview.warnings.push("Holders lose their slots at once and are not asked; what they write afterwards is refused by the fence.".to_owned());
             }
             Act::Preempt { .. } => {
                 hit(&mut stored
@@ -387,7 +388,7 @@ impl App {
                 preview.changes.push(change("leases with notice", "0".to_owned(), preview.leases.to_string()));
                 preview
                     .warnings
-                    .push(format!("holders have {grace} to end, then their slots go to the claims that wait"));
+                    .push(format!("Holders have {grace} to end, then their slots go to the claims that wait."));
             }
             Act::Restore(slots) => {
                 preview.changes.push(change("slots put back", String::new(), slots.len().to_string()));
@@ -398,7 +399,7 @@ impl App {
                 let beyond = |slot: &&Stored| i64::from(slot.number) > *slots;
                 hit(&mut stored.iter().filter(beyond));
                 if preview.leases > 0 {
-                    preview.warnings.push("slots in use beyond the new size leave when their holders end".to_owned());
+                    preview.warnings.push("Slots in use beyond the new size leave when their holders end.".to_owned());
                 }
             }
             Act::CutQuota { tenant, slots, minutes } => {
@@ -414,7 +415,7 @@ impl App {
                 ));
                 if held as i64 > *slots {
                     preview.warnings.push(format!(
-                        "{tenant} holds {held} slots: it keeps them, and gets no more until it holds fewer than {slots}"
+                        "{tenant} holds {held} slots: it keeps them, and gets no more until it holds fewer than {slots}."
                     ));
                 }
             }
@@ -422,7 +423,11 @@ impl App {
         if let Act::Drain(Some(slots)) | Act::Reclaim(slots) = act {
             let more = beside(&stored, slots);
             if more > 0 {
-                preview.warnings.push(format!("{more} more slots of the same claims go with them"));
+                preview.warnings.push(if more == 1 {
+                    "1 more slot of the same claims goes with them.".to_owned()
+                } else {
+                    format!("{more} more slots of the same claims go with them.")
+                });
             }
         }
         Ok(preview)

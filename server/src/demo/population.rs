@@ -42,9 +42,18 @@ const TOO_MUCH: f64 = 1.06;
 /// One of so many pieces of work fails.
 const FAILS: u32 = 80;
 
-/// The rules of these pools.
-pub fn policy() -> Policy {
+/// The pool whose slots are tied to shards of data, and how many there are. As many agents serve one shard each, so that a shard's
+/// slots are mostly on one node.
+const SHARDED: (&str, usize) = ("stream-01", 12);
+/// One of so many claims of that pool comes from any agent: not everything is where it prefers to be.
+const STRAYS: u32 = 60;
+/// Above this part of its slots in use, agents of that pool take any slot: their own shard may be full already.
+const CROWDED: f64 = 0.95;
+
+/// The rules of one of these pools.
+pub fn policy(slug: &str) -> Policy {
     Policy {
+        shards: (slug == SHARDED.0).then_some(SHARDED.1 as u32),
         ttl_ms: TTL.as_millis() as i64,
         heartbeats: Some(Beats { interval_ms: BEAT_EVERY.as_millis() as i64, ..Beats::default() }),
         work_goal_ms: Some(600_000),
@@ -185,6 +194,14 @@ impl Population {
         let now = Instant::now();
         let mut out = Vec::new();
         let Some(reading) = self.world.reading(self.pool, clock::now_ms(), 1_000) else { return out };
+        let described = &self.world.pools[self.pool];
+        let shards = if described.slug == SHARDED.0 { SHARDED.1 } else { 0 };
+        let has_room = (reading.occupied() as f64) < described.slots as f64 * CROWDED;
+        // Slots held by the agent of each shard: the next claim is the one's that holds least, so no shard is full before the pool.
+        let mut loads = vec![0; shards];
+        for work in self.work.values().flatten().filter(|work| work.agent < shards) {
+            loads[work.agent] += work.granted.slots.len() as u32;
+        }
         for tenant in &reading.tenants {
             let wanted = tenant.occupied.max(0) as u32;
             let work = self.work.entry(tenant.tenant).or_default();
@@ -214,12 +231,20 @@ impl Population {
             while missing > 0 {
                 let slots = self.chance.random_range(1..=MOST_SLOTS).min(missing);
                 missing -= slots;
-                let agent = self.chance.random_range(0..AGENTS);
+                let idlest = (0..shards).min_by_key(|agent| loads[*agent]);
+                let agent = match idlest {
+                    Some(agent) if !self.chance.random_ratio(1, STRAYS) => agent,
+                    _ => self.chance.random_range(0..AGENTS),
+                };
+                if let Some(load) = loads.get_mut(agent) {
+                    *load += slots;
+                }
                 let ask = Ask {
                     slots,
                     holder: Some(self.agent(agent)),
                     generation: self.generation,
                     node: Some(format!("node-{agent:02}")),
+                    shard: (agent < shards && has_room).then_some(agent as u16),
                     ..Ask::new(self.world.tenants[tenant.tenant as usize - 1].slug)
                 };
                 out.push((About::Claim { tenant: tenant.tenant, agent }, Operation::Claim(Box::new(ask))));
@@ -310,7 +335,8 @@ mod tests {
     fn the_pools_exist_and_their_rules_are_good() {
         let world = World::new(1, 1_795_248_000_000);
         assert!(TRACKED.iter().all(|slug| world.pool_index(slug).is_some()));
-        assert_eq!(policy().problems(), []);
+        assert!(TRACKED.iter().all(|slug| policy(slug).problems().is_empty()));
+        assert_eq!(TRACKED.map(|slug| policy(slug).shards), [Some(12), None, None]);
     }
 
     #[tokio::test]
@@ -329,5 +355,23 @@ mod tests {
             .sum();
         let wanted = world.reading(pool, clock::now_ms(), 1_000).map_or(0, |reading| reading.occupied());
         assert!((i64::from(asked) - wanted).abs() <= wanted / 10 + 5, "{asked} of {wanted}");
+    }
+
+    #[tokio::test]
+    async fn agents_of_shards_ask_for_their_own() {
+        let world = Arc::new(World::new(1, clock::now_ms()));
+        for slug in TRACKED {
+            let pool = world.pool_index(slug).expect("it exists");
+            let client = Client::new("http://127.0.0.1:1", "hr_test").expect("a client");
+            let mut population = Population::new(Arc::clone(&world), pool, client);
+            let has_room = world
+                .reading(pool, clock::now_ms(), 1_000)
+                .is_some_and(|reading| (reading.occupied() as f64) < world.pools[pool].slots as f64 * CROWDED);
+            for (about, operation) in population.due() {
+                let (About::Claim { agent, .. }, Operation::Claim(ask)) = (about, operation) else { continue };
+                let own = (slug == SHARDED.0 && has_room && agent < SHARDED.1).then_some(agent as u16);
+                assert_eq!(ask.shard, own, "{slug}, agent {agent}");
+            }
+        }
     }
 }

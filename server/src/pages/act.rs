@@ -10,6 +10,7 @@ use crate::app::slots::{Act, Preview};
 use crate::app::{App, AppError, Problem, Result};
 use axum::http::StatusCode;
 use axum::response::Response;
+use headroom_domain::access::Action;
 use headroom_domain::format;
 use headroom_frontend::model::{ActHit, ActModel, ActPreview, Field, FilterSet, Named, SlotAction};
 use headroom_frontend::url::{pool_path, with_query};
@@ -269,9 +270,10 @@ async fn render(app: &App, visit: &Visit, status: StatusCode, now: &SlotsNow, mo
         default_from: "now-1h",
         view: &[],
     };
-    // The fields of the form are no filters: `tenant` names whose quota is cut.
+    // The fields of the form are no filters: `tenant` names whose quota is cut, and `to` is a number of slots.
     let mut own = visit.clone();
     own.forget("tenant");
+    own.forget("to");
     let (shell, _) = shell(app, &own, spec).await?;
     Ok(page(&shell, status, || pages::act(&shell, model)))
 }
@@ -314,12 +316,29 @@ async fn model(app: &App, asked: &Asked, now: &SlotsNow, problems: &[Problem], p
         pool: super::oncall::named(&now.watched),
         action: asked.action,
         fields: asked.action.asks().iter().zip(&asked.texts).map(field).collect(),
+        now: if asked.action == SlotAction::Resize { size_now(app, now) } else { String::new() },
         tenants: if asked.action.asks().contains(&"tenant") { tenants } else { Vec::new() },
         reason: Field { value: asked.reason.clone(), error: error_of("reason", &problems) },
         preview,
         error,
         version: version(now),
     })
+}
+
+/// The size of a pool, and which one may be set.
+fn size_now(app: &App, now: &SlotsNow) -> String {
+    let rules = &now.watched.rules;
+    let size = format::count(rules.capacity.unwrap_or_default());
+    if app.caller().may(Action::Plan) {
+        return format!("{size} slots now.");
+    }
+    match rules.policy.emergency {
+        Some((least, most)) => {
+            let (least, most) = (format::count(least.into()), format::count(most.into()));
+            format!("{size} slots now. You may set {least} to {most} slots; planners may set any size.")
+        }
+        None => format!("{size} slots now. This pool has no emergency range: only planners and admins resize it."),
+    }
 }
 
 fn counted(slots: usize) -> String {

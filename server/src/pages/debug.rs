@@ -144,7 +144,14 @@ fn ranges() -> Vec<String> {
     let below = |edge: i64| format!("< {}", format::duration(edge));
     let from = |edge: i64| format!("≥ {}", format::duration(edge));
     let mut names = vec![below(edges[0])];
-    names.extend(edges.windows(2).map(|pair| format!("{} to {}", format::duration(pair[0]), below(pair[1]))));
+    // Each range begins where the one before ends, so the unit is said once where it is the same.
+    names.extend(edges.windows(2).map(|pair| {
+        let (from, to) = (format::duration(pair[0]), format::duration(pair[1]));
+        match (from.rsplit_once(format::NNBSP), to.rsplit_once(format::NNBSP)) {
+            (Some((number, unit)), Some((_, other))) if unit == other => format!("{number}–{to}"),
+            _ => format!("{from}–{to}"),
+        }
+    }));
     names.push(from(edges[edges.len() - 1]));
     names
 }

@@ -15,6 +15,7 @@ use axum::Extension;
 use axum::http::header::{RETRY_AFTER, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
+use headroom_domain::access::{Action, Role};
 use headroom_frontend::model::{DemoAccount, Field, FilterSet, LoginModel, ResetModel, SetupModel};
 use headroom_frontend::pages;
 use headroom_frontend::url::tenant_path;
@@ -40,12 +41,20 @@ pub(super) fn next(text: &str) -> String {
     if is_local(text) && leads_on { text.to_owned() } else { String::new() }
 }
 
-/// Where to go without a wish: who sees one tenant only begins with it, everybody else with the whole.
+/// Where to go without a wish: who sees one tenant only begins with it, who is on call with what needs attention, everybody else
+/// with the whole.
 pub(super) fn landing(account: &Account) -> String {
     match (Caller::tenants_of(account), account.fields.tenants.as_slice()) {
         (Some(_), [only]) => tenant_path(only),
+        (None, _) if is_on_call(account) => "/oncall".to_owned(),
         _ => "/overview".to_owned(),
     }
+}
+
+/// Answers alerts, and does not plan or administer as well.
+fn is_on_call(account: &Account) -> bool {
+    let roles = &account.fields.roles;
+    roles.contains(&Role::OnCall) && !roles.iter().any(|role| role.allows(Action::Plan))
 }
 
 /// Where somebody goes who has just signed in.

@@ -127,6 +127,13 @@ impl Browser {
             .collect())
     }
 
+    /// Answers what a page would have to ask for, for example `clipboard-read`: `granted` or `denied`.
+    pub async fn permission(&self, name: &str, state: &str) -> Result<()> {
+        let body = json!({ "descriptor": { "name": name }, "state": state });
+        self.client.issue_cmd(Post { path: "permissions", body }).await?;
+        Ok(())
+    }
+
     /// Saves what the window shows as `target/screenshots/<name>.png`.
     pub async fn screenshot(&self, name: &str) -> Result<PathBuf> {
         let folder = target().join("screenshots");
