@@ -1047,7 +1047,7 @@ impl Pool {
             }
             // It began to beat before anybody knew for whom.
             None => {
-                if let Some(beats) = self.holders.get(&(holder.0.clone(), ANYBODY)).cloned() {
+                if let Some(beats) = self.holders.get(&(holder.0.clone(), ANYBODY)).copied() {
                     self.holders.insert(holder.clone(), beats);
                 }
             }
