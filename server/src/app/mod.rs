@@ -14,6 +14,7 @@ pub mod import;
 pub mod ingest;
 pub mod jobs;
 pub mod live;
+pub mod look;
 pub mod overview;
 pub mod pools;
 pub mod search;
@@ -53,8 +54,6 @@ pub struct App {
     pub(crate) claim_names: Arc<claims::NamesOfClaims>,
     /// Holders of nothing that were kept out, as far as it was written down.
     pub(crate) strays: Arc<claims::Strays>,
-    /// Since when failures have been there, as far as anybody looked.
-    pub(crate) seen: Arc<findings::Seen>,
     /// Gives out slots; only a running server has one.
     pub(crate) allocator: Option<Allocator>,
     /// On whose behalf they run.
@@ -74,7 +73,6 @@ impl App {
             outward: Arc::default(),
             claim_names: Arc::default(),
             strays: Arc::default(),
-            seen: Arc::default(),
             allocator: None,
             caller: Arc::new(Caller::nobody()),
             asked: Instant::now(),
