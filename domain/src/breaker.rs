@@ -239,7 +239,9 @@ mod tests {
         assert_eq!(through, [true, true, true, false]);
         breaker.nothing(id(20));
         assert!(breaker.ask(5_000, id(24)).is_ok(), "a claim without work makes room");
-        [21, 22, 24].into_iter().for_each(|i| breaker.outcome(5_100, id(i), true));
+        for i in [21, 22, 24] {
+            breaker.outcome(5_100, id(i), true);
+        }
         assert_eq!(breaker.position(5_100), Position::Closed);
 
         let mut again = opened(0);

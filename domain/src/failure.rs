@@ -76,15 +76,130 @@ words! {
     }
 }
 
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Act now.
-    Critical,
-    /// Look at it in working hours.
-    Warning,
-    /// Good to know.
-    Info,
+impl Mode {
+    /// Its number in the list of failure modes; `None` for what has none.
+    pub fn number(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Leak => "F1",
+            Self::DoubleAssignment => "F2",
+            Self::HotSlot => "F3",
+            Self::Exhaustion => "F4",
+            Self::SlowReclaim => "F5",
+            Self::PriorityInversion => "F6",
+            Self::Thrash => "F7",
+            Self::Monopoly => "F8",
+            Self::Other => return None,
+        })
+    }
+}
+
+words! {
+    /// How bad it is.
+    Severity {
+        /// Act now.
+        Critical = "critical", "Critical";
+        /// Look at it in working hours.
+        Warning = "warning", "Warning";
+        /// Good to know.
+        Info = "info", "Note";
+    }
+}
+
+words! {
+    /// Everything that can be found.
+    Kind {
+        /// Slots are held by leases that are over.
+        Leaked = "leaked", "Leaked slots";
+        /// Leases run out because their holders do not end them.
+        Leaking = "leaking", "Leases that run out";
+        /// Slots were given away twice.
+        Doubled = "doubled", "Double assignment";
+        /// A slot is far slower than its peers.
+        Hot = "hot", "Hot slot";
+        /// There was no room for claims.
+        Saturated = "saturated", "Saturated";
+        /// All is in use and claims wait.
+        Queueing = "queueing", "Full, claims wait";
+        /// What ended comes back late.
+        SlowReclaim = "slow-reclaim", "Slow reclaim";
+        /// Important claims wait while less important ones hold slots.
+        Inverted = "inverted", "Priority inversion";
+        /// Slots move too often.
+        Moving = "moving", "Slots move";
+        /// The capacity goes up and down.
+        Swinging = "swinging", "Capacity swings";
+        /// One tenant has what others are refused.
+        Monopoly = "monopoly", "Monopolised pool";
+        /// Nobody tells what the pool looks like.
+        Stalled = "stalled", "Stalled reconciler";
+        /// Most claims are refused, and not for want of room.
+        Refusing = "refusing", "Most claims refused";
+        /// The circuit breaker is open.
+        Breaker = "breaker", "Open breaker";
+        /// Most holders fell silent at once.
+        Silent = "silent", "Silent network";
+        /// More is promised or held than there is.
+        Overcommitted = "overcommitted", "Overcommitted";
+        /// A tenant asks again and again without a pause.
+        RetryStorm = "retry-storm", "Retry storm";
+        /// A slot is held without an end.
+        HeldForEver = "held-for-ever", "Held for ever";
+        /// An operator lets no claims in.
+        Closed = "closed", "Closed";
+        /// Nobody owns the pool, or nobody wrote down what to do.
+        Unowned = "unowned", "No owner or runbook";
+        /// A server is silent that did not say that it ends.
+        ServerLost = "server-lost", "Lost server";
+        /// A server did not move for a while.
+        ServerPaused = "server-paused", "Paused server";
+        /// The database did not answer for a while.
+        StoreAway = "store-away", "Lost database";
+    }
+}
+
+/// What must be looked at to see something. Each is looked at as often as it is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sight {
+    /// The figures that a pool's owner tells, and the pool's own fields.
+    Figures,
+    /// The events of the last minutes.
+    Events,
+    /// Who holds slots without an end.
+    Holds,
+    /// The servers themselves; no pool says anything about it.
+    Servers,
+}
+
+impl Kind {
+    /// What must be looked at to see it, or to see that it is over.
+    pub fn sight(self) -> Sight {
+        match self {
+            Self::Hot | Self::Doubled => Sight::Events,
+            Self::HeldForEver => Sight::Holds,
+            Self::ServerLost | Self::ServerPaused | Self::StoreAway => Sight::Servers,
+            _ => Sight::Figures,
+        }
+    }
+
+    /// Whether it is about a server, and no pool.
+    pub fn is_of_server(self) -> bool {
+        self.sight() == Sight::Servers
+    }
+
+    /// Which failure mode it is.
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Leaked | Self::Leaking => Mode::Leak,
+            Self::Doubled => Mode::DoubleAssignment,
+            Self::Hot => Mode::HotSlot,
+            Self::Saturated | Self::Queueing => Mode::Exhaustion,
+            Self::SlowReclaim => Mode::SlowReclaim,
+            Self::Inverted => Mode::PriorityInversion,
+            Self::Moving | Self::Swinging => Mode::Thrash,
+            Self::Monopoly => Mode::Monopoly,
+            _ => Mode::Other,
+        }
+    }
 }
 
 /// What a tenant holds, and what would be fair.
@@ -105,6 +220,23 @@ pub struct SlotWork {
     pub p95_ms: f64,
     /// How many reports that is of.
     pub reports: u64,
+    /// The tenant that reported last.
+    pub tenant: Option<i32>,
+    /// The shard that the last report with one named.
+    pub shard: Option<i32>,
+}
+
+/// A slot that may be held for as long as its holder likes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Its number.
+    pub slot: u32,
+    /// For how long it has been held.
+    pub held_ms: Millis,
+    /// For whom.
+    pub tenant: i32,
+    /// By whom.
+    pub holder: String,
 }
 
 /// What is known of a pool now. What is unknown is `None` or empty.
@@ -164,8 +296,8 @@ pub struct Signs {
     pub capacities: Vec<i64>,
     /// Slots that are promised to tenants.
     pub reserved: u64,
-    /// For how long the slot that is held longest has been held, of those that may be held without an end.
-    pub longest_hold_ms: Option<Millis>,
+    /// The slot that is held longest of those that may be held without an end.
+    pub longest_hold: Option<Hold>,
     /// Customers notice what fails here.
     pub is_customer_facing: bool,
     /// Somebody owns the pool.
@@ -175,7 +307,8 @@ pub struct Signs {
 }
 
 /// What was found, with its numbers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
 pub enum What {
     /// Slots are held by leases that are over.
     Leaked {
@@ -206,6 +339,10 @@ pub enum What {
         median_ms: f64,
         /// How many are so.
         slots: usize,
+        /// The tenant whose work it was.
+        tenant: Option<i32>,
+        /// The shard whose work it was.
+        shard: Option<i32>,
     },
     /// There was no room for claims.
     Saturated {
@@ -294,8 +431,14 @@ pub enum What {
     },
     /// A slot is held without an end.
     HeldForEver {
+        /// Which.
+        slot: u32,
         /// For how long.
         held_ms: Millis,
+        /// For whom.
+        tenant: i32,
+        /// By whom.
+        holder: String,
     },
     /// An operator lets no claims in.
     Closed,
@@ -306,63 +449,81 @@ pub enum What {
         /// There is no runbook.
         runbook: bool,
     },
+    /// A server is silent that did not say that it ends.
+    ServerLost {
+        /// Where it was reached.
+        server: String,
+        /// Pools that wait for another one.
+        pools: u64,
+    },
+    /// A server did not move for a while.
+    ServerPaused {
+        /// Where it is reached.
+        server: String,
+        /// For how long.
+        paused_ms: Millis,
+    },
+    /// A server had no answer from the database for a while.
+    StoreAway {
+        /// Where the server is reached.
+        server: String,
+        /// For how long.
+        away_ms: Millis,
+    },
 }
 
 impl What {
-    /// Which failure mode it is.
-    pub fn mode(&self) -> Mode {
+    /// What it is in one word; it stays the same while the condition lasts.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Leaked { .. } | Self::Leaking { .. } => Mode::Leak,
-            Self::Doubled { .. } => Mode::DoubleAssignment,
-            Self::Hot { .. } => Mode::HotSlot,
-            Self::Saturated { .. } | Self::Queueing { .. } => Mode::Exhaustion,
-            Self::SlowReclaim { .. } => Mode::SlowReclaim,
-            Self::Inverted { .. } => Mode::PriorityInversion,
-            Self::Moving { .. } | Self::Swinging { .. } => Mode::Thrash,
-            Self::Monopoly { .. } => Mode::Monopoly,
-            Self::Stalled { .. }
-            | Self::Refusing { .. }
-            | Self::BreakerOpen
-            | Self::SilentTogether
-            | Self::Overcommitted { .. }
-            | Self::RetryStorm { .. }
-            | Self::HeldForEver { .. }
-            | Self::Closed
-            | Self::Unowned { .. } => Mode::Other,
+            Self::Leaked { .. } => Kind::Leaked,
+            Self::Leaking { .. } => Kind::Leaking,
+            Self::Doubled { .. } => Kind::Doubled,
+            Self::Hot { .. } => Kind::Hot,
+            Self::Saturated { .. } => Kind::Saturated,
+            Self::Queueing { .. } => Kind::Queueing,
+            Self::SlowReclaim { .. } => Kind::SlowReclaim,
+            Self::Inverted { .. } => Kind::Inverted,
+            Self::Moving { .. } => Kind::Moving,
+            Self::Swinging { .. } => Kind::Swinging,
+            Self::Monopoly { .. } => Kind::Monopoly,
+            Self::Stalled { .. } => Kind::Stalled,
+            Self::Refusing { .. } => Kind::Refusing,
+            Self::BreakerOpen => Kind::Breaker,
+            Self::SilentTogether => Kind::Silent,
+            Self::Overcommitted { .. } => Kind::Overcommitted,
+            Self::RetryStorm { .. } => Kind::RetryStorm,
+            Self::HeldForEver { .. } => Kind::HeldForEver,
+            Self::Closed => Kind::Closed,
+            Self::Unowned { .. } => Kind::Unowned,
+            Self::ServerLost { .. } => Kind::ServerLost,
+            Self::ServerPaused { .. } => Kind::ServerPaused,
+            Self::StoreAway { .. } => Kind::StoreAway,
         }
     }
 
-    /// A word that stays the same while the condition lasts.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Leaked { .. } => "leaked",
-            Self::Leaking { .. } => "leaking",
-            Self::Doubled { .. } => "doubled",
-            Self::Hot { .. } => "hot",
-            Self::Saturated { .. } => "saturated",
-            Self::Queueing { .. } => "queueing",
-            Self::SlowReclaim { .. } => "slow-reclaim",
-            Self::Inverted { .. } => "inverted",
-            Self::Moving { .. } => "moving",
-            Self::Swinging { .. } => "swinging",
-            Self::Monopoly { .. } => "monopoly",
-            Self::Stalled { .. } => "stalled",
-            Self::Refusing { .. } => "refusing",
-            Self::BreakerOpen => "breaker",
-            Self::SilentTogether => "silent",
-            Self::Overcommitted { .. } => "overcommitted",
-            Self::RetryStorm { .. } => "retry-storm",
-            Self::HeldForEver { .. } => "held-for-ever",
-            Self::Closed => "closed",
-            Self::Unowned { .. } => "unowned",
-        }
+    /// Which failure mode it is.
+    pub fn mode(&self) -> Mode {
+        self.kind().mode()
     }
 
     /// The tenant that it is about, if it is about one.
     pub fn tenant(&self) -> Option<i32> {
         match self {
-            Self::Monopoly { tenant, .. } | Self::RetryStorm { tenant, .. } => Some(*tenant),
+            Self::Monopoly { tenant, .. } | Self::RetryStorm { tenant, .. } | Self::HeldForEver { tenant, .. } => {
+                Some(*tenant)
+            }
+            Self::Hot { tenant, .. } => *tenant,
             _ => None,
+        }
+    }
+
+    /// The slots that it names.
+    pub fn slots(&self) -> Vec<u32> {
+        match self {
+            Self::Doubled { slots } => slots.clone(),
+            Self::Hot { slot, .. } | Self::HeldForEver { slot, .. } => vec![*slot],
+            _ => Vec::new(),
         }
     }
 }
@@ -450,7 +611,14 @@ pub fn hot_slots(work: &[SlotWork], goal_ms: Option<Millis>) -> (Vec<SlotWork>, 
 fn hot(signs: &Signs, add: &mut dyn FnMut(Severity, What)) {
     let (slots, median_ms) = hot_slots(&signs.work, signs.work_goal_ms);
     if let Some(worst) = slots.first() {
-        let what = What::Hot { slot: worst.slot, p95_ms: worst.p95_ms, median_ms, slots: slots.len() };
+        let what = What::Hot {
+            slot: worst.slot,
+            p95_ms: worst.p95_ms,
+            median_ms,
+            slots: slots.len(),
+            tenant: worst.tenant,
+            shard: worst.shard,
+        };
         add(Severity::Warning, what);
     }
 }
@@ -556,8 +724,9 @@ fn surroundings(signs: &Signs, add: &mut dyn FnMut(Severity, What)) {
     {
         add(Severity::Warning, What::RetryStorm { tenant: *tenant, rejected_1m: *rejected });
     }
-    if let Some(held_ms) = signs.longest_hold_ms.filter(|held| *held > FOR_EVER_MS) {
-        add(Severity::Info, What::HeldForEver { held_ms });
+    if let Some(hold) = signs.longest_hold.as_ref().filter(|hold| hold.held_ms > FOR_EVER_MS) {
+        let Hold { slot, held_ms, tenant, holder } = hold.clone();
+        add(Severity::Info, What::HeldForEver { slot, held_ms, tenant, holder });
     }
 }
 
@@ -582,11 +751,14 @@ mod tests {
     }
 
     fn words_of(signs: &Signs) -> Vec<(&'static str, Severity)> {
-        failures(signs).iter().map(|failure| (failure.what.word(), failure.severity)).collect()
+        failures(signs).iter().map(|failure| (failure.what.kind().as_str(), failure.severity)).collect()
     }
 
     fn work(p95: &[f64]) -> Vec<SlotWork> {
-        (1..).zip(p95).map(|(slot, p95_ms)| SlotWork { slot, p95_ms: *p95_ms, reports: 5 }).collect()
+        (1..)
+            .zip(p95)
+            .map(|(slot, p95_ms)| SlotWork { slot, p95_ms: *p95_ms, reports: 5, tenant: None, shard: None })
+            .collect()
     }
 
     #[test]
@@ -598,6 +770,7 @@ mod tests {
     fn each_failure_is_found_and_what_is_just_below_is_not() {
         use Severity::{Critical, Info, Warning};
         let part = |held, fair| Part { held, fair };
+        let hold = |held_ms| Some(Hold { slot: 3, held_ms, tenant: 1, holder: "edge-1".into() });
         let cases: Vec<(&str, Severity, Signs, Signs)> = vec![
             (
                 "leaked",
@@ -748,8 +921,8 @@ mod tests {
             (
                 "held-for-ever",
                 Info,
-                Signs { longest_hold_ms: Some(FOR_EVER_MS + 1), ..calm() },
-                Signs { longest_hold_ms: Some(FOR_EVER_MS), ..calm() },
+                Signs { longest_hold: hold(FOR_EVER_MS + 1), ..calm() },
+                Signs { longest_hold: hold(FOR_EVER_MS), ..calm() },
             ),
             ("closed", Info, Signs { is_closed: true, ..calm() }, calm()),
             ("unowned", Info, Signs { has_owner: false, ..calm() }, calm()),
@@ -791,6 +964,42 @@ mod tests {
         let signs = Signs { has_owner: false, doubled: vec![1], is_silent_together: true, ..calm() };
         let found: Vec<Severity> = failures(&signs).iter().map(|failure| failure.severity).collect();
         assert_eq!(found, [Severity::Critical, Severity::Warning, Severity::Info]);
+    }
+
+    #[test]
+    fn each_kind_has_a_value_that_comes_back_from_storage() {
+        let server = || "127.0.0.1:8080".to_owned();
+        let all = [
+            What::Leaked { slots: 1, lag_ms: 2 },
+            What::Leaking { expired_1m: 3, per_hour: 0.5 },
+            What::Doubled { slots: vec![7] },
+            What::Hot { slot: 1, p95_ms: 9.5, median_ms: 1.5, slots: 2, tenant: None, shard: Some(3) },
+            What::Saturated { rejected_1m: 1, rate: 0.25, queued: 2 },
+            What::Queueing { queued: 1 },
+            What::SlowReclaim { late_ms: 2, goal_ms: 1 },
+            What::Inverted { waiting: 9, claims: 1, holding: 1, slots: 2 },
+            What::Moving { moved: 20 },
+            What::Swinging { turns: 3 },
+            What::Monopoly { tenant: 1, held: 9, fair: 4.5, others_rejected: 1 },
+            What::Stalled { age_ms: None },
+            What::Refusing { rejected_1m: 5, rate: 0.5 },
+            What::BreakerOpen,
+            What::SilentTogether,
+            What::Overcommitted { capacity: 1, reserved: 2, held: 0 },
+            What::RetryStorm { tenant: 1, rejected_1m: 300 },
+            What::HeldForEver { slot: 1, held_ms: 2, tenant: 3, holder: "edge".into() },
+            What::Closed,
+            What::Unowned { owner: true, runbook: false },
+            What::ServerLost { server: server(), pools: 2 },
+            What::ServerPaused { server: server(), paused_ms: 5 },
+            What::StoreAway { server: server(), away_ms: 5 },
+        ];
+        assert_eq!(all.iter().map(What::kind).collect::<Vec<_>>(), Kind::ALL, "one of each");
+        for what in all {
+            let stored = serde_json::to_value(&what).expect("plain data");
+            assert!(stored.is_object(), "{stored}");
+            assert_eq!(serde_json::from_value::<What>(stored).expect("the same"), what);
+        }
     }
 
     #[test]

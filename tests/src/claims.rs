@@ -59,11 +59,16 @@ impl Durable {
         }
     }
 
-    /// Kills the postmaster and all that belongs to it, as a power cut would.
-    pub fn kill(&self) -> Result<()> {
+    /// Its first process.
+    pub fn pid(&self) -> Result<i32> {
         let file: PathBuf = self.folder.path().join("postgres/postmaster.pid");
         let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let pid: i32 = text.lines().next().unwrap_or_default().trim().parse().context("a process number")?;
+        text.lines().next().unwrap_or_default().trim().parse().context("a process number")
+    }
+
+    /// Kills the postmaster and all that belongs to it, as a power cut would.
+    pub fn kill(&self) -> Result<()> {
+        let pid = self.pid()?;
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         kill(Pid::from_raw(pid), Signal::SIGKILL)?;
         for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {

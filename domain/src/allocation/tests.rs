@@ -595,7 +595,9 @@ fn reports(pool: &mut Pool, id: u128, outcome: Outcome, now: Millis) {
 fn a_probe_whose_statement_is_refused_leaves_its_place_to_another() {
     let mut pool = with_open_breaker();
     let mut stored = empty(10);
-    stored.iter_mut().for_each(|slot| slot.fence = pool.slots[slot.number as usize - 1].fence);
+    for slot in &mut stored {
+        slot.fence = pool.slots[slot.number as usize - 1].fence;
+    }
     granted(asked(&mut pool, ask(1, 1, 1), 1_000));
     pool.load(stored.clone());
     granted(asked(&mut pool, ask(2, 1, 1), 1_000));
@@ -816,8 +818,8 @@ proptest! {
         for now in (last..last + 200_000).step_by(500) {
             let mut fx = Effects::default();
             pool.begin();
-            for id in cut..phases.len() {
-                if (now + phases[id]) % 10_000 < 500 {
+            for (id, phase) in phases.iter().enumerate().skip(cut) {
+                if (now + phase) % 10_000 < 500 {
                     pool.beat(&format!("holder-{id}"), None, 0, now, &mut fx).expect("its own generation");
                 }
             }
@@ -840,8 +842,8 @@ proptest! {
         for now in (last..=end).step_by(500) {
             let mut fx = Effects::default();
             pool.begin();
-            for id in dead..phases.len() {
-                if (now + phases[id]) % 10_000 < 500 {
+            for (id, phase) in phases.iter().enumerate().skip(dead) {
+                if (now + phase) % 10_000 < 500 {
                     pool.beat(&format!("holder-{id}"), None, 0, now, &mut fx).expect("its own generation");
                 }
             }

@@ -997,7 +997,7 @@ impl Committer {
         self.told = Some(Instant::now());
         let now = self.clock.now();
         let mut slots_left = SLOT_SERIES;
-        let rows: Vec<(i32, serde_json::Value)> = self
+        let rows: Vec<live::Told> = self
             .pools
             .iter()
             .filter_map(|(pool, owned)| {
@@ -1009,7 +1009,8 @@ impl Committer {
                 metrics::gauge!("slot_capacity", &labels).set(f64::from(figures.capacity));
                 metrics::gauge!("slot_queue", &labels).set(figures.queued as f64);
                 owned.tell_slots(&labels[0].1, now, &mut slots_left);
-                Some((*pool, serde_json::to_value(&figures).ok()?))
+                let live = serde_json::to_value(&figures).ok()?;
+                Some(live::Told { pool: *pool, asks: figures.deserve_a_look(), live })
             })
             .collect();
         let mut minutes = Vec::new();

@@ -104,6 +104,18 @@ pub struct PoolFigures {
     pub committer_queue: usize,
 }
 
+impl PoolFigures {
+    /// Whether something may be wrong, seen from the figures alone: whoever looks at many pools looks at this one now. What
+    /// shows itself in other ways is found in its turn.
+    pub fn deserve_a_look(&self) -> bool {
+        let reconciler = &self.reconciler;
+        let is_reclaiming = reconciler.leaked + reconciler.expired_1m + reconciler.dead_1m > 0;
+        let is_kept_out = self.queued > 0 || self.rejected_1m > 0 || self.breaker.as_deref() == Some("open");
+        let is_closed = self.mode.is_some_and(|mode| mode != Mode::Open);
+        is_reclaiming || is_kept_out || is_closed || reconciler.silent_together || self.occupied > self.capacity.into()
+    }
+}
+
 /// What is counted over a window that moves in steps.
 #[derive(Debug, Default)]
 struct Step {
@@ -248,5 +260,26 @@ impl Commits {
         let mut all = Sketch::default();
         self.steps.iter().for_each(|(_, sketch)| all.merge(sketch));
         Latency::of(&all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calm_pool_waits_for_its_turn_and_others_do_not() {
+        let calm =
+            PoolFigures { mode: Some(Mode::Open), capacity: 9, occupied: 9, granted_1m: 50, ..PoolFigures::default() };
+        assert!(!calm.deserve_a_look() && !PoolFigures::default().deserve_a_look());
+        let with = |change: fn(&mut PoolFigures)| {
+            let mut figures = calm.clone();
+            change(&mut figures);
+            figures.deserve_a_look()
+        };
+        assert!(with(|f| f.queued = 1) && with(|f| f.rejected_1m = 1) && with(|f| f.occupied = 10));
+        assert!(with(|f| f.mode = Some(Mode::Held)) && with(|f| f.breaker = Some("open".into())));
+        assert!(with(|f| f.reconciler.dead_1m = 1) && with(|f| f.reconciler.leaked = 1));
+        assert!(with(|f| f.reconciler.silent_together = true) && !with(|f| f.breaker = Some("closed".into())));
     }
 }

@@ -11,6 +11,7 @@
 mod clock;
 mod committer;
 mod figures;
+mod outage;
 mod owned;
 mod waiters;
 mod way;
@@ -26,6 +27,7 @@ use headroom_domain::Millis;
 use headroom_domain::allocation::{Ask, End, Fenced, NoticeKind, Report};
 use headroom_domain::lease::Reason;
 use headroom_store::StoreError;
+use outage::Outage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -39,7 +41,7 @@ const COMMITTERS: usize = 2;
 /// What waits for a committer: beyond it a caller is told that the allocator is overloaded.
 const INBOX: usize = 8_192;
 /// A server is taken for dead after so long a silence, and its pools are taken over.
-const ALIVE_MS: i64 = 5_000;
+pub const ALIVE_MS: i64 = 5_000;
 /// It says that it is alive this often.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
 /// A claim that has waited this long for its turn is refused instead of served late.
@@ -314,8 +316,10 @@ fn place_of(pool: i32, committers: usize) -> usize {
 
 /// Says that this server is alive, and asks the database for the time.
 async fn keep_alive(db: Db, replica: Uuid, url: String, clock: Arc<Clock>, cancel: CancellationToken) {
+    let mut outage = Outage::new(url.clone());
     while !cancel.is_cancelled() {
         let asked = Instant::now();
+        outage.asked(asked);
         let answer = within(QUIET_LIMIT, async {
             let mut conn = Loan::of(&db.slots).await?;
             let at = headroom_store::owner::alive(&mut conn, replica, &url, ALIVE_MS).await?;
@@ -323,8 +327,15 @@ async fn keep_alive(db: Db, replica: Uuid, url: String, clock: Arc<Clock>, cance
             Ok::<Millis, StoreError>(at)
         });
         match answer.await {
-            Ok(at) => clock.set(asked, at),
-            Err(error) => tracing::warn!(%error, "cannot tell the other servers that this one is alive"),
+            Ok(at) => {
+                clock.set(asked, at);
+                outage.answered(at);
+                tell(&db, &mut outage).await;
+            }
+            Err(error) => {
+                outage.missed(clock.now());
+                tracing::warn!(%error, "cannot tell the other servers that this one is alive");
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(ALIVE_EVERY) => {}
@@ -337,6 +348,24 @@ async fn keep_alive(db: Db, replica: Uuid, url: String, clock: Arc<Clock>, cance
         headroom_store::owner::leave(&mut conn, replica).await
     })
     .await;
+}
+
+/// Writes down what this server saw while it could write nothing.
+async fn tell(db: &Db, outage: &mut Outage) {
+    let Some(told) = outage.told() else { return };
+    let written = within(QUIET_LIMIT, async {
+        let mut conn = Loan::of(&db.slots).await?;
+        headroom_store::finding::tell(&mut conn, told.seen.clone(), told.seen_ms, told.over_ms).await?;
+        conn.give_back();
+        Ok::<(), StoreError>(())
+    });
+    match written.await {
+        Ok(()) => {}
+        Err(error) => {
+            tracing::warn!(%error, "what was seen while the database was away is not written down yet");
+            outage.tell_again(told);
+        }
+    }
 }
 
 /// What the database answers, or that it did not in time. PostgreSQL's own limits are not enough: one that hangs, or is not

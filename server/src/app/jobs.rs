@@ -16,13 +16,19 @@ pub struct Scheduled {
     pub purpose: &'static str,
     /// How often it runs.
     pub period_ms: Millis,
+    /// Its lease outlives the period by this, so that a healthy server keeps it; another server goes on after as long.
+    pub margin_ms: Millis,
 }
+
+/// Longer than any server is busy with something else.
+const USUAL_MARGIN_MS: Millis = 20_000;
 
 /// Samples become history.
 pub const ROLLUP: Scheduled = Scheduled {
     name: "rollup",
     purpose: "Turns accepted samples into history by the minute, five minutes, hour and day.",
     period_ms: 5_000,
+    margin_ms: USUAL_MARGIN_MS,
 };
 
 /// History gets its room and loses it.
@@ -30,6 +36,7 @@ pub const PARTITIONS: Scheduled = Scheduled {
     name: "partitions",
     purpose: "Makes partitions ahead of the data and drops those past their retention.",
     period_ms: 3_600_000,
+    margin_ms: USUAL_MARGIN_MS,
 };
 
 /// Nothing is kept of people that is over.
@@ -37,6 +44,7 @@ pub const SESSIONS: Scheduled = Scheduled {
     name: "sessions",
     purpose: "Removes ended sessions, unused one-time codes and failures to sign in older than a day.",
     period_ms: 3_600_000,
+    margin_ms: USUAL_MARGIN_MS,
 };
 
 /// Claims become history.
@@ -44,10 +52,20 @@ pub const FEED: Scheduled = Scheduled {
     name: "feed",
     purpose: "Turns claims and releases of slots into history, and ends cuts of quotas whose time is over.",
     period_ms: 5_000,
+    margin_ms: USUAL_MARGIN_MS,
+};
+
+/// What is wrong is found.
+pub const FINDINGS: Scheduled = Scheduled {
+    name: "findings",
+    purpose: "Looks for what is wrong with live pools and servers, and remembers since when.",
+    period_ms: 1_000,
+    // A lost server is to be told by another one soon.
+    margin_ms: 4_000,
 };
 
 /// Everything that runs by itself.
-pub const SCHEDULE: [Scheduled; 4] = [ROLLUP, FEED, PARTITIONS, SESSIONS];
+pub const SCHEDULE: [Scheduled; 5] = [ROLLUP, FEED, FINDINGS, PARTITIONS, SESSIONS];
 
 impl App {
     /// The newest runs of all jobs.

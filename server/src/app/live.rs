@@ -1,6 +1,7 @@
 //! Live pools as people on call look at them: what is wrong, who holds what, one pool's slots, one claim's way.
 
-use super::findings::{Found, facts, sentence};
+use super::findings::Found;
+use super::look::{self, WORK_MS, slot_work};
 use super::slots::FIGURES_FRESH_MS;
 use super::trend::{Subject, series};
 use super::window::Window;
@@ -8,47 +9,30 @@ use super::{App, AppError, Result, pools, tenants};
 use crate::allocator::PoolFigures;
 use headroom_domain::access::Action;
 use headroom_domain::allocation::{Service, Stored};
-use headroom_domain::failure::{Part, RECLAIM_GOAL_MS, STALLED_AFTER_MS, Signs, SlotWork, What, failures, hot_slots};
-use headroom_domain::fairness::{Wish, fair_shares};
+use headroom_domain::failure::{STALLED_AFTER_MS, hot_slots};
 use headroom_domain::lease::{EventKind, Mode};
-use headroom_domain::pool::Lifetime;
 use headroom_domain::series::Step;
 use headroom_domain::sketch::Sketch;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
 use headroom_store::claim_trace::{self, ClaimTrace};
-use headroom_store::owner::{self, Rules};
-use headroom_store::pool::{CapacityStep, Pool};
+use headroom_store::pool::CapacityStep;
 use headroom_store::slot::{self, Holding};
 use headroom_store::slot_event::{self, AnswerBox, Answers, Contrast, Interval, SlotEvent, Wanted, Work};
 use headroom_store::tenant::Tenant;
-use headroom_store::{live, pool, tenant};
+use headroom_store::{finding, live};
+use headroom_store::{pool, tenant};
 use sqlx::{PgConnection, PgPool};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
+pub use super::look::Watched;
+
 /// Rows of the board's lists.
 const MOST: usize = 8;
-/// Work of this time says how slow a slot is.
-const WORK_MS: Millis = 5 * MINUTE_MS;
-/// Moves, changes of capacity and double assignments are looked for in this time.
-const UNREST_MS: Millis = 10 * MINUTE_MS;
 /// Events of a claim are looked for in this time.
 const CLAIM_MS: Millis = 7 * DAY_MS;
 /// Most events of one claim.
 const MOST_OF_CLAIM: i64 = 500;
-
-/// A tracked pool and what its owner told last.
-#[derive(Debug, Clone)]
-pub struct Watched {
-    /// The pool.
-    pub pool: Pool,
-    /// Its rules.
-    pub rules: Rules,
-    /// What its owner told last, if it ever did.
-    pub figures: Option<PoolFigures>,
-    /// How old that is.
-    pub age_ms: Option<Millis>,
-}
 
 impl Watched {
     /// The figures, if they are about now.
@@ -90,6 +74,8 @@ pub struct Connections {
 pub struct Board {
     /// When this was so.
     pub now: Millis,
+    /// When somebody looked for what is wrong.
+    pub looked_ms: Option<Millis>,
     /// The tracked pools in scope, by slug.
     pub pools: Vec<Watched>,
     /// Who the tenants are.
@@ -224,23 +210,8 @@ impl App {
     }
 
     async fn watched(&self, conn: &mut PgConnection, keys: Option<&[i32]>, now: Millis) -> Result<Vec<Watched>> {
-        let mut rules: HashMap<i32, Rules> =
-            owner::rules(conn, keys).await?.into_iter().map(|rules| (rules.pool, rules)).collect();
-        rules.retain(|key, _| self.caller.sees_pool(*key));
-        let keys: Vec<i32> = rules.keys().copied().collect();
-        let mut told: HashMap<i32, (Millis, PoolFigures)> = HashMap::new();
-        for (key, at, value) in live::list(conn, Some(&keys)).await? {
-            if let Ok(figures) = serde_json::from_value(value) {
-                told.insert(key, (at, figures));
-            }
-        }
-        let mut all: Vec<Watched> = Vec::new();
-        for pool in pool::by_keys(conn, &keys).await? {
-            let Some(rules) = rules.remove(&pool.key) else { continue };
-            let (at, figures) = told.remove(&pool.key).map_or((None, None), |(at, figures)| (Some(at), Some(figures)));
-            all.push(Watched { pool, rules, figures, age_ms: at.map(|at| (now - at).max(0)) });
-        }
-        all.sort_by(|a, b| a.pool.fields.slug.cmp(&b.pool.fields.slug));
+        let mut all = look::watched(conn, keys, now).await?;
+        all.retain(|one| self.caller.sees_pool(one.pool.key));
         Ok(all)
     }
 
@@ -259,20 +230,15 @@ impl App {
         let keys: Vec<i32> = watched.iter().map(|one| one.pool.key).collect();
         let tenants = tenant::list(conn, false).await?;
         let wanted = window.tenant_keys();
-        let work = slot_event::work(conn, &keys, now - WORK_MS).await?;
-        let signs = signs(conn, &watched, &tenants, &work, now).await?;
+        let work = slot_event::work(conn, Some(&keys), now - WORK_MS).await?;
         let names = self.names_of(&tenants);
-        let mut found = Vec::new();
         let mut hot: BTreeSet<(i32, i32)> = BTreeSet::new();
-        for (one, signs) in watched.iter().zip(&signs) {
-            let (slots, _) = hot_slots(&signs.work, signs.work_goal_ms);
+        for one in &watched {
+            let (slots, _) = hot_slots(&slot_work(&work, one.pool.key), one.rules.policy.work_goal_ms);
             hot.extend(slots.iter().map(|slot| (one.pool.key, slot.slot as i32)));
-            self.find(one, signs, &names, now, &mut found);
         }
-        found.sort_by(|a: &Found, b: &Found| {
-            let order = a.failure.severity.cmp(&b.failure.severity);
-            order.then(b.since_ms.cmp(&a.since_ms)).then_with(|| a.id.cmp(&b.id))
-        });
+        let found = self.found(conn, &watched, &names, now).await?;
+        let looked_ms = finding::turn(conn).await?.at;
         let is_wanted = |work: &Work| {
             let is_asked = wanted.as_ref().is_none_or(|keys| work.tenant_id.is_some_and(|key| keys.contains(&key)));
             is_asked && work.tenant_id.is_none_or(|key| self.caller.sees_tenant(key))
@@ -298,47 +264,19 @@ impl App {
         };
         let connections = if self.caller.is_limited() { Vec::new() } else { self.connections() };
         let disk_free = if connections.is_empty() { None } else { self.disk_free().await? };
-        Ok(Board { now, pools: watched, names, found, slow, held, rejected, claim_p95, connections, disk_free })
-    }
-
-    /// The failures of a pool, of those that may be known.
-    fn find(&self, one: &Watched, signs: &Signs, names: &Names, now: Millis, found: &mut Vec<Found>) {
-        let fields = &one.pool.fields;
-        for failure in failures(signs) {
-            let about = failure.what.tenant();
-            if about.is_some_and(|tenant| !self.caller.sees_tenant(tenant)) {
-                continue;
-            }
-            let id = format!("{}-{}", failure.what.word(), fields.slug);
-            let seen = self.seen.since(&id, now);
-            let since_ms = match failure.what {
-                What::Leaked { lag_ms, .. } => now - lag_ms,
-                What::Stalled { age_ms: Some(age) } => now - age,
-                What::HeldForEver { held_ms } => now - held_ms,
-                What::Closed => one.rules.changed_ms,
-                _ => seen,
-            };
-            let name = about.and_then(|tenant| names.get(&tenant)).map(|(_, name)| name.as_str());
-            let mut tenants: Vec<i32> = match failure.what {
-                What::Saturated { .. } | What::Refusing { .. } | What::Monopoly { .. } | What::BreakerOpen => {
-                    let mut hit: Vec<_> =
-                        signs.rejected_by_tenant.iter().filter(|(key, _)| Some(**key) != about).collect();
-                    hit.sort_by_key(|(key, rejected)| (std::cmp::Reverse(**rejected), **key));
-                    hit.into_iter().map(|(key, _)| *key).collect()
-                }
-                _ => Vec::new(),
-            };
-            tenants.retain(|key| names.contains_key(key));
-            found.push(Found {
-                sentence: sentence(&fields.name, &failure.what, name),
-                facts: facts(&failure, signs.is_customer_facing),
-                id,
-                pool: one.pool.key,
-                tenants,
-                since_ms,
-                failure,
-            });
-        }
+        Ok(Board {
+            now,
+            looked_ms,
+            pools: watched,
+            names,
+            found,
+            slow,
+            held,
+            rejected,
+            claim_p95,
+            connections,
+            disk_free,
+        })
     }
 
     fn connections(&self) -> Vec<Connections> {
@@ -368,7 +306,7 @@ impl App {
             slug: slug.to_owned(),
             suggestion: None,
         })?;
-        let all = slot_event::work(conn, &[found.key], now - WORK_MS).await?;
+        let all = slot_event::work(conn, Some(&[found.key]), now - WORK_MS).await?;
         let (hot, _) = hot_slots(&slot_work(&all, found.key), watched.rules.policy.work_goal_ms);
         let seen = all.iter().filter(|work| work.tenant_id.is_none_or(|key| self.caller.sees_tenant(key)));
         let work: HashMap<u32, f64> = seen.map(|work| (work.slot as u32, work.p95_ms)).collect();
@@ -500,96 +438,4 @@ impl App {
         let mut conn = self.db.pages.acquire().await?;
         Ok(pools::find(&mut conn, &self.caller, slug).await?.fields.name)
     }
-}
-
-fn slot_work(all: &[Work], pool: i32) -> Vec<SlotWork> {
-    all.iter()
-        .filter(|work| work.pool_id == pool)
-        .map(|work| SlotWork {
-            slot: work.slot.unsigned_abs(),
-            p95_ms: work.p95_ms,
-            reports: work.reports.unsigned_abs(),
-        })
-        .collect()
-}
-
-/// What tenants hold and what would be fair, of those that hold or want something.
-fn parts(figures: &PoolFigures, tenants: &[Tenant]) -> BTreeMap<i32, Part> {
-    let active: Vec<&Tenant> = tenants
-        .iter()
-        .filter(|t| figures.by_tenant.contains_key(&t.key) || figures.rejected_by_tenant.contains_key(&t.key))
-        .collect();
-    let wishes: Vec<Wish> =
-        active.iter().map(|t| Wish { weight: f64::from(t.fields.weight), demand: f64::MAX / 4.0 }).collect();
-    let fair = fair_shares(f64::from(figures.capacity), &wishes);
-    let held = |key: i32| figures.by_tenant.get(&key).copied().unwrap_or_default();
-    active.iter().zip(fair).map(|(t, fair)| (t.key, Part { held: held(t.key), fair })).collect()
-}
-
-/// What is known about each pool.
-async fn signs(
-    conn: &mut PgConnection,
-    watched: &[Watched],
-    tenants: &[Tenant],
-    work: &[Work],
-    now: Millis,
-) -> Result<Vec<Signs>> {
-    let keys: Vec<i32> = watched.iter().map(|one| one.pool.key).collect();
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let steps = pool::capacity(conn, Some(&keys)).await?;
-    let promised = pools::promised_now(conn, Some(&keys), None, now).await?;
-    let without_end = slot::held_without_end(conn, &keys).await?;
-    let doubled = slot_event::doubled(conn, &keys, now - UNREST_MS).await?;
-    let signs = watched.iter().map(|one| {
-        let (key, policy, fields) = (one.pool.key, &one.rules.policy, &one.pool.fields);
-        let figures = one.figures.clone().unwrap_or_default();
-        let reconciler = figures.reconciler;
-        let steps = steps.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let first = steps.partition_point(|step| step.from_ms <= now - UNREST_MS).saturating_sub(1);
-        let past = steps.iter().skip(first).take_while(|step| step.from_ms <= now);
-        Signs {
-            age_ms: one.age_ms,
-            pass_ms: one.age_ms.map(|age| age + (figures.at_ms - reconciler.last_pass_ms).max(0)),
-            is_closed: one.rules.mode != Mode::Open,
-            capacity: figures.capacity,
-            held: figures.occupied,
-            free: figures.free,
-            queued: figures.queued,
-            granted_1m: figures.granted_1m,
-            rejected_1m: figures.rejected_1m,
-            saturated_1m: figures.saturated_1m,
-            parts: parts(&figures, tenants),
-            waiting_by_priority: figures.queued_by_priority.iter().map(|(p, n)| (*p, *n as u64)).collect(),
-            leaked: reconciler.leaked,
-            expired_1m: reconciler.expired_1m + reconciler.dead_1m,
-            lag_ms: reconciler.lag_ms,
-            reclaim_p95_ms: (reconciler.reclaim.count > 0).then_some(reconciler.reclaim.p95_ms),
-            // Long-lived slots have a lease as long as their pool bears without one.
-            reclaim_goal_ms: Some(match fields.properties.lifetime {
-                Lifetime::Ephemeral => RECLAIM_GOAL_MS,
-                Lifetime::LongLived => RECLAIM_GOAL_MS.max(policy.ttl_ms),
-            }),
-            is_silent_together: reconciler.silent_together,
-            is_breaker_open: figures.breaker.as_deref() == Some("open"),
-            doubled: doubled.iter().filter(|(of, _)| *of == key).map(|(_, slot)| slot.unsigned_abs()).collect(),
-            work: slot_work(work, key),
-            work_goal_ms: policy.work_goal_ms,
-            moved_10m: figures.moved_10m,
-            capacities: past.map(capacity_of).collect(),
-            reserved: promised.iter().filter(|((of, _), _)| *of == key).map(|(_, n)| n.unsigned_abs()).sum(),
-            longest_hold_ms: without_end.get(&key).map(|since| now - since),
-            is_customer_facing: fields.services.iter().any(|service| service.customer_facing),
-            has_owner: !fields.owner.is_empty(),
-            has_runbook: !fields.runbook_url.is_empty(),
-            rejected_by_tenant: figures.rejected_by_tenant,
-            held_by_priority: figures.held_by_priority,
-        }
-    });
-    Ok(signs.collect())
-}
-
-fn capacity_of(step: &CapacityStep) -> i64 {
-    headroom_domain::pool::effective(step.configured.into(), step.planned_down.into())
 }

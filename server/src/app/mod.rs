@@ -15,6 +15,7 @@ pub mod import;
 pub mod ingest;
 pub mod jobs;
 pub mod live;
+pub mod look;
 pub mod overview;
 pub mod pools;
 pub mod search;
@@ -65,8 +66,6 @@ pub struct Shared {
     pub(crate) claim_names: Arc<claims::NamesOfClaims>,
     /// Holders of nothing that were kept out, as far as it was written down.
     pub(crate) strays: Arc<claims::Strays>,
-    /// Since when failures have been there, as far as anybody looked.
-    pub(crate) seen: Arc<findings::Seen>,
     /// Room on the database's disk.
     pub(crate) disk: Arc<disk::Disk>,
     /// What streams tell of all pools.
@@ -94,7 +93,6 @@ impl App {
             outward: Arc::default(),
             claim_names: Arc::default(),
             strays: Arc::default(),
-            seen: Arc::default(),
             disk: Arc::default(),
             snapshots: Arc::default(),
             allocator: None,

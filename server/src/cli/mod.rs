@@ -120,7 +120,7 @@ pub async fn run() -> Result<ExitCode> {
     telemetry::log(cli.place.log_format, filter);
     match cli.verb {
         Verb::Exec(verb) => return Ok(verb.run().await),
-        Verb::Simulate(verb) => verb.run().await,
+        Verb::Simulate(verb) => return verb.run().await,
         Verb::Serve(verb) => verb.run(&cli.place).await,
         Verb::Demo(verb) => verb.run(&cli.place).await,
         Verb::Import(verb) => verb.run(&cli.place).await,

@@ -12,6 +12,7 @@ use crate::simulate::play::{Player, play};
 use crate::simulate::record::{Labels, Record};
 use crate::simulate::replay::{Replay, replay};
 use crate::simulate::scenario::Scenario;
+use crate::simulate::score::{Score, Scorer};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use headroom_slots::{CancellationToken, Client};
@@ -19,8 +20,12 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// Exit code: something that was broken was not found, or something was found while nothing was broken.
+const NOT_FOUND: u8 = 3;
 
 /// Play clients that claim slots, and break something.
 #[derive(Debug, Args)]
@@ -28,19 +33,41 @@ use std::time::Duration;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "\
-Example:  export HEADROOM_TOKEN=$(headroom token create game-day --scope allocate --scope read --scope plan)
+Example:  headroom token create game-day --scope allocate --scope read --scope plan
+          export HEADROOM_TOKEN=hr_...
           headroom simulate --list
           headroom simulate crashed-holders --make --for 3m --record game-day.json > labels.ndjson
+          headroom simulate crashed-allocator --url http://other:8080 --pid 4242
+          headroom simulate lost-postgres --pid $(head -1 /var/lib/headroom/postgres/postmaster.pid)
           headroom simulate replay KTH-SP2.swf.gz --pool kth --tenant hpc --speed 10000
 
-A simulation claims, renews, beats and gives back through the API, as real clients do. The same seed on the
-same pools gives the same clients. The breakage begins at 35 % of the time and ends at 70 %; each edge is one line
-of JSON on standard output:
-  {\"at\":\"...\",\"scenario\":\"surge\",\"seed\":1,\"mode\":\"F4\",\"pool\":\"game-day\",\"slot\":null,\"edge\":\"begin\",\"detail\":\"...\"}
-The record has the labels, claims and refusals by reason, waiting times, and whether a slot was given to two; if
-one was, the exit code is 1.
+A simulation claims, renews, beats and gives back through the API, as real clients do. The same seed
+on the same pools gives the same clients. The breakage begins at 35 % of the time and ends at 70 %;
+each edge is one line of JSON on standard output:
+  {\"simulated\":true,\"at\":\"...\",\"scenario\":\"surge\",\"seed\":1,\"mode\":\"F4\",\"pool\":\"game-day\",
+   \"slot\":null,\"edge\":\"begin\",\"detail\":\"...\"}
 
-Ctrl-C ends it early, gives everything back and writes the record. The pools should carry nothing else meanwhile."
+Afterwards the findings of the server (GET /api/v1/findings) are compared with what was broken: was it
+found, after how many seconds, how many seconds after its end was nothing of it found any more, and
+what was found while nothing was broken. It waits for that as long as --settle says, because figures
+are of the last minute; findings up to 75 s after the end still count as the breakage's. Notes
+(severity info) do not count.
+
+  broken  pool      found as   found after  over after
+  F4      game-day  saturated        1.4 s      61.0 s
+  0 false findings while nothing was broken, 1 others beside
+
+The record has the labels, this score, claims and refusals by reason, waiting times, and whether a
+slot was given to two.
+
+Exit codes:  0  every promise was kept, everything broken was found and nothing else was; or it was
+                ended early
+             1  a slot was given to two, or the simulation could not be played
+             2  the command line cannot be understood
+             3  something broken was not found, or something was found while nothing was broken
+
+Ctrl-C ends it early, gives everything back and writes the record. The pools should carry nothing else
+meanwhile."
 )]
 pub(super) struct Simulate {
     #[command(subcommand)]
@@ -74,9 +101,15 @@ pub(super) struct Simulate {
     /// Most clients that arrive in a second when nothing is wrong; larger pools are filled by longer holds
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rate: u32,
-    /// Process that is stopped or killed, in scenarios that do so: the server's, or PostgreSQL's first one
+    /// Process that is stopped or killed, in scenarios that do so: the server's, or PostgreSQL's first one, which stands for all its children
     #[arg(long, value_parser = clap::value_parser!(i32).range(2..))]
     pid: Option<i32>,
+    /// How long to wait after the end, in real time, until what was found is over
+    #[arg(long, default_value = "90s", value_parser = length, value_name = "LENGTH")]
+    settle: Duration,
+    /// Do not compare with what the server finds
+    #[arg(long)]
+    no_score: bool,
     /// File for the record [default: game-day-SCENARIO-SEED.json]
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -144,18 +177,19 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 impl Simulate {
-    pub(super) async fn run(self) -> Result<()> {
+    /// Plays; see the help for exit codes.
+    pub(super) async fn run(self) -> Result<ExitCode> {
         if self.list {
-            return list();
+            return list().map(|()| ExitCode::SUCCESS);
         }
         match (&self.verb, self.scenario) {
-            (Some(Verb::Replay(replay)), _) => replay.run().await,
+            (Some(Verb::Replay(replay)), _) => replay.run().await.map(|()| ExitCode::SUCCESS),
             (None, Some(scenario)) => self.play(scenario).await,
             (None, None) => bail!("nothing to play; `headroom simulate --list` shows what there is"),
         }
     }
 
-    async fn play(&self, scenario: Scenario) -> Result<()> {
+    async fn play(&self, scenario: Scenario) -> Result<ExitCode> {
         let mut stop = Stop::listen()?;
         let record_file =
             self.record.clone().unwrap_or_else(|| format!("game-day-{scenario}-{}.json", self.seed).into());
@@ -182,6 +216,12 @@ impl Simulate {
         eprintln!("expected: {}", scenario.seen());
         let real = self.length.div_f64(self.speed);
         eprintln!("{} clients in {real:?}; Ctrl-C ends it early", plan.arrivals.len());
+        let slugs: Vec<String> = pools.iter().map(|facts| facts.slug.clone()).collect();
+        let scorer = if self.no_score {
+            None
+        } else {
+            Some(Scorer::begin(client.clone(), scenario, slugs.clone()).await.context("findings cannot be read")?)
+        };
         let player = Arc::new(Player {
             client,
             scenario,
@@ -206,22 +246,46 @@ impl Simulate {
                 playing.await;
             }
         }
+        let (end, cut_short) = (Labels::now(), cut.is_cancelled());
+        let labels = player.labels.all();
+        let score = match &scorer {
+            Some(scorer) => {
+                eprintln!("waiting until what was found is over, {:?} at most", self.settle);
+                let comparing = scorer.end(&labels, self.settle, &cut);
+                tokio::pin!(comparing);
+                Some(tokio::select! {
+                    score = &mut comparing => score,
+                    () = stop.asked() => {
+                        cut.cancel();
+                        comparing.await
+                    }
+                })
+            }
+            None => None,
+        };
         let record = Record {
+            simulated: true,
             scenario: scenario.to_string(),
             expected: scenario.seen().to_owned(),
             seed: self.seed,
             speed: self.speed,
             start,
-            end: Labels::now(),
-            cut_short: cut.is_cancelled(),
-            pools: player.pools.iter().map(|facts| facts.slug.clone()).collect(),
-            labels: player.labels.all(),
+            end,
+            cut_short,
+            pools: slugs,
+            labels,
+            score,
             findings: player.ledger.findings(),
         };
         writeln!(record_out, "{}", serde_json::to_string_pretty(&record)?)?;
         say(&record.findings);
+        if let Some(score) = &record.score {
+            eprintln!("{score}");
+        }
         eprintln!("the record is in {}", record_file.display());
-        kept(&record.findings)
+        kept(&record.findings)?;
+        let is_as_it_should = record.cut_short || record.score.as_ref().is_none_or(Score::is_perfect);
+        Ok(if is_as_it_should { ExitCode::SUCCESS } else { ExitCode::from(NOT_FOUND) })
     }
 }
 

@@ -7,6 +7,7 @@ pub mod error;
 pub mod events;
 pub mod extract;
 pub mod filters;
+pub mod findings;
 pub mod forward;
 pub mod health;
 pub mod history;
@@ -106,6 +107,7 @@ pub fn routes() -> Vec<ApiRoute> {
         route("GET", "/api/v1/pools/{pool}/live", Needs(See), get(slots::live)),
         route("POST", "/api/v1/pools/{pool}/actions", Needs(Operate), post(slots::act)),
         route("GET", "/api/v1/slot-events", Needs(Debug), get(slots::events)),
+        route("GET", "/api/v1/findings", Needs(See), get(findings::list)),
         route("POST", "/api/v1/fences/verify", SignedIn, post(claims::verify)),
         route("GET", "/api/v1/tenants", Needs(See), get(tenants::list)),
         route("POST", "/api/v1/tenants", Needs(Plan), post(tenants::create)),

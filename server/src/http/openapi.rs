@@ -1,6 +1,6 @@
 //! The description of the API, generated from the code.
 
-use super::{claims, error, events, health, history, ingest, jobs, people, pools, slots, tenants};
+use super::{claims, error, events, findings, health, history, ingest, jobs, people, pools, slots, tenants};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use headroom_frontend::routes::Policy;
@@ -51,6 +51,7 @@ use utoipa::{Modify, OpenApi};
         slots::live,
         slots::act,
         slots::events,
+        findings::list,
         events::follow,
         tenants::list,
         tenants::get,

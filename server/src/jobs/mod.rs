@@ -8,12 +8,13 @@
 //! [`JOBS`], its name and period in `app::jobs`.
 
 pub mod feed;
+pub mod findings;
 pub mod partitions;
 pub mod rollup;
 pub mod sessions;
 
 use crate::app::AppError;
-use crate::app::jobs::{FEED, PARTITIONS, ROLLUP, SESSIONS, Scheduled};
+use crate::app::jobs::{FEED, FINDINGS, PARTITIONS, ROLLUP, SESSIONS, Scheduled};
 use crate::clock;
 use crate::db::Db;
 use futures::future::BoxFuture;
@@ -49,15 +50,13 @@ impl std::fmt::Debug for Job {
 }
 
 /// Every job there is.
-pub const JOBS: [Job; 4] = [
+pub const JOBS: [Job; 5] = [
     Job { schedule: ROLLUP, run: |db| Box::pin(rollup::outcome(db)) },
     Job { schedule: FEED, run: |db| Box::pin(feed::outcome(db)) },
+    Job { schedule: FINDINGS, run: |db| Box::pin(findings::run(db)) },
     Job { schedule: PARTITIONS, run: |db| Box::pin(partitions::run(db)) },
     Job { schedule: SESSIONS, run: |db| Box::pin(sessions::run(db)) },
 ];
-
-/// A lease outlives its job's period by this, so that a healthy server keeps it.
-const LEASE_MARGIN_MS: i64 = 20_000;
 
 /// After the first samples the rollup waits this long for more: pages are at most this much later than the samples.
 const GATHER: Duration = Duration::from_secs(1);
@@ -100,7 +99,7 @@ pub async fn run_all(db: Db, samples: Arc<Notify>, cancel: CancellationToken) {
 /// One turn of a job, if its lease can be had.
 #[tracing::instrument(name = "job", skip_all, fields(job = job.schedule.name))]
 pub async fn run_once(db: &Db, job: &Job, owner: Uuid) -> Result<(), AppError> {
-    let ttl_ms = job.schedule.period_ms + LEASE_MARGIN_MS;
+    let ttl_ms = job.schedule.period_ms + job.schedule.margin_ms;
     let (epoch, started_ms) = {
         let mut conn = db.jobs.acquire().await?;
         let Some(epoch) = job::lease(&mut conn, job.schedule.name, owner, ttl_ms).await? else { return Ok(()) };

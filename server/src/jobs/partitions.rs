@@ -6,7 +6,7 @@ use crate::db::Db;
 use headroom_domain::retention::may_drop;
 use headroom_domain::{DAY_MS, Millis};
 use headroom_store::partition::{self, Cut};
-use headroom_store::{catalog, feed, job, live, order, owner, slot};
+use headroom_store::{catalog, feed, finding, job, live, order, owner, slot};
 use serde_json::json;
 
 /// Partitions exist this far ahead, so that a job that is late by days does no harm.
@@ -24,6 +24,8 @@ const RUNS_KEPT_MS: Millis = 30 * DAY_MS;
 const EVENTS_KEPT_MS: Millis = 30 * DAY_MS;
 /// Ways of claims are kept this long: as long as the debug view looks for a claim.
 const TRACES_KEPT_MS: Millis = 7 * DAY_MS;
+/// Findings are kept this long after they were over.
+const FINDINGS_KEPT_MS: Millis = 30 * DAY_MS;
 /// Keys of claims are remembered this long.
 const KEYS_KEPT_MS: Millis = DAY_MS;
 
@@ -65,6 +67,7 @@ pub async fn run(db: &Db) -> Result<Outcome, AppError> {
     live::forget_minutes(&mut *db.jobs.acquire().await?, now - EVENTS_KEPT_MS).await?;
     order::forget(&mut *db.jobs.acquire().await?, now - EVENTS_KEPT_MS).await?;
     owner::forget(&mut *db.jobs.acquire().await?, now - DAY_MS).await?;
+    finding::forget(&mut *db.jobs.acquire().await?, now - FINDINGS_KEPT_MS).await?;
     catalog::forget_changes(&mut *db.jobs.acquire().await?).await?;
     Ok(Outcome {
         acted: made > 0 || !dropped.is_empty() || forgotten > 0,

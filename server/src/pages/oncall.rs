@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::access::Action;
 use headroom_domain::failure::{Mode, Severity as Severe, What};
+use headroom_domain::{Millis, format};
 use headroom_frontend::model::{
     Bulkhead, BulkheadKind, FailureMode, FilterSet, Finding, HolderRow, Link, Named, OfferedAction, OnCallModel,
     PanelState, Severity, ShellModel, SlotAction, SlowSlot, Vitals, WallMark,
@@ -22,6 +23,8 @@ use std::collections::BTreeMap;
 
 /// The most that the P95 of a claim's answer should be (M6), microseconds.
 const CLAIM_LIMIT_US: i64 = 50_000;
+/// Failures are looked for every second: after so long a time nobody does.
+const LOOKED_WITHIN_MS: Millis = 30_000;
 /// Tenants named beside a finding.
 const NAMED: usize = 3;
 /// A wall behind which less than this is used stands in the way when claims wait elsewhere.
@@ -49,7 +52,7 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
     let board = app.on_call(&window).await?;
     let chosen = visit.get("map").and_then(|slug| board.pools.iter().find(|one| one.pool.fields.slug.as_str() == slug));
     // What is wrong first is looked at first.
-    let worst = board.found.first().and_then(|found| board.pools.iter().find(|one| one.pool.key == found.pool));
+    let worst = board.found.first().and_then(|found| board.pools.iter().find(|one| Some(one.pool.key) == found.pool));
     let map = match chosen.or(worst).or(board.pools.first()) {
         Some(one) => {
             let now = app.slots_now(one.pool.fields.slug.as_str()).await?;
@@ -61,12 +64,7 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
     let acts = app.caller().may(Action::Operate) && app.caller().tenants.is_none();
     let model = OnCallModel {
         findings: board.found.iter().map(|found| finding(found, &board, acts)).collect(),
-        findings_state: if stalled == 0 {
-            PanelState::Ready
-        } else {
-            let text = format!("Nothing is known about {stalled} of {} pools now.", board.pools.len());
-            PanelState::Partial { text }
-        },
+        findings_state: findings_state(&board, stalled),
         pools_watched: board.pools.len() as i64,
         vitals: vitals(&board, stalled as i64),
         map,
@@ -76,6 +74,20 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
         bulkheads: bulkheads(&board, &shell),
     };
     Ok(page(&shell, StatusCode::OK, || pages::oncall(&shell, &model)))
+}
+
+/// Whether what is not in the list is known not to be there.
+fn findings_state(board: &Board, stalled: usize) -> PanelState {
+    let unlooked_ms = board.looked_ms.map(|at| (board.now - at).max(0));
+    let text = match unlooked_ms {
+        None => "Nobody has looked for failures yet.".to_owned(),
+        Some(ago) if ago > LOOKED_WITHIN_MS => {
+            format!("Nobody has looked for failures for {}.", format::duration(ago))
+        }
+        Some(_) if stalled > 0 => format!("Nothing is known about {stalled} of {} pools now.", board.pools.len()),
+        Some(_) => return PanelState::Ready,
+    };
+    PanelState::Partial { text }
 }
 
 /// A pool's slug and name.
@@ -92,17 +104,17 @@ fn tenant_of(board: &Board, key: i32) -> Option<Named> {
 }
 
 fn finding(found: &Found, board: &Board, acts: bool) -> Finding {
-    let one = board.pools.iter().find(|one| one.pool.key == found.pool);
+    let one = board.pools.iter().find(|one| Some(one.pool.key) == found.pool);
     let runbook = one.map(|one| one.pool.fields.runbook_url.clone()).filter(|url| !url.is_empty());
     let slug = one.map(|one| one.pool.fields.slug.to_string()).unwrap_or_default();
     Finding {
         id: found.id.clone(),
-        severity: match found.failure.severity {
+        severity: match found.severity {
             Severe::Critical => Severity::Critical,
             Severe::Warning => Severity::Warning,
             Severe::Info => Severity::Info,
         },
-        mode: match found.failure.mode() {
+        mode: match found.what.mode() {
             Mode::Leak => FailureMode::Leak,
             Mode::DoubleAssignment => FailureMode::DoubleAssignment,
             Mode::HotSlot => FailureMode::HotSlot,
@@ -130,7 +142,7 @@ fn remedies(found: &Found, board: &Board, slug: &str) -> Vec<OfferedAction> {
         let href = with_query(&format!("{}/act/{}", pool_path(slug), action.word()), fields);
         Link { label: action.label().to_owned(), href }
     };
-    let links = match &found.failure.what {
+    let links = match &found.what {
         What::Leaked { .. } | What::SlowReclaim { .. } => vec![act(SlotAction::Reclaim, &[("slots", "leaked")])],
         What::Doubled { slots } => {
             let slot = slots.first().map(ToString::to_string).unwrap_or_default();
@@ -162,7 +174,10 @@ fn remedies(found: &Found, board: &Board, slug: &str) -> Vec<OfferedAction> {
         | What::Refusing { .. }
         | What::SilentTogether
         | What::HeldForEver { .. }
-        | What::Unowned { .. } => Vec::new(),
+        | What::Unowned { .. }
+        | What::ServerLost { .. }
+        | What::ServerPaused { .. }
+        | What::StoreAway { .. } => Vec::new(),
     };
     links.into_iter().enumerate().map(|(place, link)| OfferedAction { link, first: place == 0 }).collect()
 }

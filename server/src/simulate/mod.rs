@@ -12,14 +12,18 @@
 //! | `play` | playing a plan |
 //! | `ledger` | what was granted, refused and lost, and whether promises were kept |
 //! | `record` | labels and the record of a game day |
+//! | `process` | stopping, killing and letting go processes |
+//! | `score` | comparing what was broken with what the server found |
 //! | `replay` | the submissions of a log of a real machine |
 //!
-//! To add a scenario: a row in `scenario.rs`, its arrivals and breakages in `plan.rs`; only a new kind of breakage needs more.
+//! To add a scenario: a row in `scenario.rs`, the findings it should lead to beside it, its arrivals and breakages in `plan.rs`; only a new kind of breakage needs more.
 
 pub mod facts;
 pub mod ledger;
 pub mod plan;
 pub mod play;
+pub mod process;
 pub mod record;
 pub mod replay;
 pub mod scenario;
+pub mod score;

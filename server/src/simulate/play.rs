@@ -3,11 +3,12 @@
 use super::facts::PoolFacts;
 use super::ledger::Ledger;
 use super::plan::{Act, Arrival, Breakage, Ending, HOT_FACTOR, Plan, PlanMs, Retry};
+use super::process;
 use super::record::{Edge, Label, Labels};
 use super::scenario::Scenario;
 use headroom_slots::{Ask, CancellationToken, Client, Error, Granted, Keeping, Method, Outcome, Report};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -211,6 +212,7 @@ async fn break_it(player: Arc<Player>, breakage: Breakage, pace: Pace, cut: Canc
         () = cut.cancelled() => return,
     }
     let label = |edge: Edge| Label {
+        simulated: true,
         at: Labels::now(),
         scenario: player.scenario.word(),
         seed: player.seed,
@@ -251,12 +253,12 @@ async fn break_it(player: Arc<Player>, breakage: Breakage, pace: Pace, cut: Canc
             resize(&player, &pool, *high).await;
         }
         Act::Stop => {
-            signal(&player, Signal::SIGSTOP);
+            send(&player, Signal::SIGSTOP);
             over.await;
-            signal(&player, Signal::SIGCONT);
+            send(&player, Signal::SIGCONT);
         }
         Act::Kill => {
-            signal(&player, Signal::SIGKILL);
+            send(&player, Signal::SIGKILL);
             over.await;
         }
     }
@@ -280,17 +282,22 @@ async fn resize(player: &Player, pool: &str, size: u32) {
     }
 }
 
-/// Sends a signal to the process that was named, or says what to do.
-fn signal(player: &Player, signal: Signal) {
-    let what = match player.scenario {
-        Scenario::LostPostgres => "PostgreSQL's processes",
-        _ => "the server's process",
+/// Sends a signal to the process that was named, or says what to do. PostgreSQL's first process stands for all of its own.
+fn send(player: &Player, signal: Signal) {
+    let is_postgres = player.scenario == Scenario::LostPostgres;
+    let what = if is_postgres { "PostgreSQL's first process and all of its children" } else { "the server's process" };
+    let Some(pid) = player.pid else {
+        eprintln!("now: send {signal} to {what}");
+        return;
     };
-    match player.pid {
-        None => eprintln!("now: send {signal} to {what}"),
-        Some(pid) => match kill(Pid::from_raw(pid), signal) {
-            Ok(()) => eprintln!("{signal} was sent to process {pid}"),
-            Err(error) => eprintln!("{signal} could not be sent to process {pid}: {error}"),
-        },
+    let sent = match signal {
+        Signal::SIGSTOP if is_postgres => process::stop_family(pid),
+        Signal::SIGCONT if is_postgres => process::let_family_go(pid),
+        _ => process::signal(pid, signal).and_then(|is_there| if is_there { Ok(1) } else { Err(Errno::ESRCH) }),
+    };
+    match sent {
+        Ok(1) => eprintln!("{signal} was sent to process {pid}"),
+        Ok(all) => eprintln!("{signal} was sent to process {pid} and its children, {all} in all"),
+        Err(error) => eprintln!("{signal} could not be sent to process {pid}: {error}"),
     }
 }

@@ -1,6 +1,7 @@
 //! Labels, by which detection can be scored, and the record of a game day.
 
 use super::ledger::Findings;
+use super::score::Score;
 use crate::clock;
 use headroom_domain::range::rfc3339;
 use serde::Serialize;
@@ -20,6 +21,8 @@ pub enum Edge {
 /// What was broken when: a line of NDJSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Label {
+    /// Always: nothing of this is real.
+    pub simulated: bool,
     /// RFC 3339.
     pub at: String,
     /// The scenario.
@@ -80,6 +83,8 @@ impl Labels {
 /// The record of a game day.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Record {
+    /// Always: nothing of this is real.
+    pub simulated: bool,
     /// The scenario.
     pub scenario: String,
     /// What should have been seen.
@@ -98,7 +103,9 @@ pub struct Record {
     pub pools: Vec<String>,
     /// What was broken when.
     pub labels: Vec<Label>,
-    /// What was found.
+    /// How well the server found what was broken; null if that was not asked for.
+    pub score: Option<Score>,
+    /// What came of the claims.
     #[serde(flatten)]
     pub findings: Findings,
 }

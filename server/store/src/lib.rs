@@ -9,6 +9,7 @@ mod copy;
 pub mod current;
 mod error;
 pub mod feed;
+pub mod finding;
 pub mod history;
 pub mod import;
 pub mod ingest;

@@ -9,16 +9,27 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
+/// What an owner tells about a pool.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The pool.
+    pub pool: i32,
+    /// Something in it deserves a look now.
+    pub asks: bool,
+    /// What it looks like.
+    pub live: Value,
+}
+
 /// Tells what some pools look like.
-pub async fn set(conn: &mut PgConnection, pools: &[(i32, Value)]) -> Result<()> {
-    let (keys, values): (Vec<i32>, Vec<&Value>) = pools.iter().map(|(pool, value)| (*pool, value)).unzip();
+pub async fn set(conn: &mut PgConnection, told: &[Told]) -> Result<()> {
     sqlx::query(
-        "INSERT INTO pool_live (pool_id, at, live)
-         SELECT pool_id, hr_now(), live FROM unnest($1::int[], $2::jsonb[]) AS w (pool_id, live)
-         ON CONFLICT (pool_id) DO UPDATE SET at = EXCLUDED.at, live = EXCLUDED.live",
+        "INSERT INTO pool_live (pool_id, at, asks, live)
+         SELECT pool_id, hr_now(), asks, live FROM unnest($1::int[], $2::bool[], $3::jsonb[]) AS w (pool_id, asks, live)
+         ON CONFLICT (pool_id) DO UPDATE SET at = EXCLUDED.at, asks = EXCLUDED.asks, live = EXCLUDED.live",
     )
-    .bind(keys)
-    .bind(values)
+    .bind(told.iter().map(|one| one.pool).collect::<Vec<_>>())
+    .bind(told.iter().map(|one| one.asks).collect::<Vec<_>>())
+    .bind(told.iter().map(|one| &one.live).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

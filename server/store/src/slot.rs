@@ -235,20 +235,40 @@ pub async fn held_claims(
     .await?)
 }
 
-/// Since when the slot of each pool that is held longest without an end has been held.
-pub async fn held_without_end(conn: &mut PgConnection, pools: &[i32]) -> Result<HashMap<i32, Millis>> {
-    let rows: Vec<(i32, DateTime<Utc>)> = sqlx::query_as(
-        "SELECT p.pool_id, h.since FROM unnest($1::int[]) AS p (pool_id) CROSS JOIN LATERAL (
-             SELECT min(s.claimed_at) AS since FROM slot s
+/// A slot that may be held for as long as its holder likes.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Endless {
+    /// The pool's key.
+    pub pool_id: i32,
+    /// The slot's number.
+    pub slot: i32,
+    claimed_at: DateTime<Utc>,
+    /// The tenant's key.
+    pub tenant_id: i32,
+    /// Who holds it.
+    pub holder: String,
+}
+
+impl Endless {
+    /// Since when.
+    pub fn since_ms(&self) -> Millis {
+        self.claimed_at.timestamp_millis()
+    }
+}
+
+/// Of some pools, the slot that is held longest of those that may be held without an end.
+pub async fn held_without_end(conn: &mut PgConnection, pools: &[i32]) -> Result<Vec<Endless>> {
+    Ok(sqlx::query_as(
+        "SELECT p.pool_id, h.* FROM unnest($1::int[]) AS p (pool_id) CROSS JOIN LATERAL (
+             SELECT (s.slot_id & 16777215)::int AS slot, s.claimed_at, s.tenant_id, coalesce(s.holder, '') AS holder FROM slot s
              WHERE s.slot_id BETWEEN (p.pool_id::bigint << 24) AND ((p.pool_id::bigint << 24) | 16777215)
-               AND s.claim IS NOT NULL AND s.ends_at IS NULL
-         ) h
-         WHERE h.since IS NOT NULL",
+               AND s.claim IS NOT NULL AND s.claimed_at IS NOT NULL AND s.ends_at IS NULL
+             ORDER BY s.claimed_at, s.slot_id LIMIT 1
+         ) h",
     )
     .bind(pools)
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|(pool, at)| (pool, at.timestamp_millis())).collect())
+    .await?)
 }
 
 /// Makes the slots of a pool that are missing, up to a number; new ones are out of service. Returns how many.

@@ -267,15 +267,18 @@ pub struct Work {
     pub reports: i64,
     /// Key of the tenant that reported last.
     pub tenant_id: Option<i32>,
+    /// The shard of the last report that named one.
+    pub shard: Option<i32>,
 }
 
-/// Work by slot since an instant, in some pools, slowest first.
-pub async fn work(conn: &mut PgConnection, pools: &[i32], since: Millis) -> Result<Vec<Work>> {
+/// Work by slot since an instant, in some pools or in all, slowest first.
+pub async fn work(conn: &mut PgConnection, pools: Option<&[i32]>, since: Millis) -> Result<Vec<Work>> {
     Ok(sqlx::query_as(
         "SELECT pool_id, slot, percentile_disc(0.95) WITHIN GROUP (ORDER BY work_ms)::float8 AS p95_ms, count(*) AS reports,
-                (array_agg(tenant_id ORDER BY event_id DESC))[1] AS tenant_id
-         FROM (SELECT event_id, pool_id, slot, work_ms, tenant_id FROM slot_event
-               WHERE at >= $2 AND pool_id = ANY($1) ORDER BY at DESC, event_id DESC LIMIT $3) newest
+                (array_agg(tenant_id ORDER BY event_id DESC))[1] AS tenant_id,
+                (array_agg(shard ORDER BY event_id DESC) FILTER (WHERE shard IS NOT NULL))[1] AS shard
+         FROM (SELECT event_id, pool_id, slot, work_ms, tenant_id, shard FROM slot_event
+               WHERE at >= $2 AND ($1::int[] IS NULL OR pool_id = ANY($1)) ORDER BY at DESC, event_id DESC LIMIT $3) newest
          WHERE work_ms IS NOT NULL AND slot IS NOT NULL
          GROUP BY pool_id, slot ORDER BY p95_ms DESC, pool_id, slot",
     )
@@ -331,14 +334,14 @@ pub async fn noticed(conn: &mut PgConnection, pool: i32, since: Millis) -> Resul
     Ok(claims.into_iter().collect())
 }
 
-/// Slots that were given away twice since an instant: pool and number. A slot's fence grows by one with each claim and with
+/// Slots of some pools, or of all, that were given away twice since an instant: pool and number. A slot's fence grows by one with each claim and with
 /// each end, so a claim whose fence is even, or that shares its fence with another, found the slot held.
-pub async fn doubled(conn: &mut PgConnection, pools: &[i32], since: Millis) -> Result<Vec<(i32, i32)>> {
+pub async fn doubled(conn: &mut PgConnection, pools: Option<&[i32]>, since: Millis) -> Result<Vec<(i32, i32)>> {
     let kinds = [EventKind::Claim, EventKind::Reassign].map(|kind| number(EventKind::ALL, &kind));
     Ok(sqlx::query_as(
         "SELECT DISTINCT pool_id, slot
          FROM (SELECT pool_id, kind, slot, fence FROM slot_event
-               WHERE at >= $2 AND pool_id = ANY($1) ORDER BY at DESC, event_id DESC LIMIT $3) newest
+               WHERE at >= $2 AND ($1::int[] IS NULL OR pool_id = ANY($1)) ORDER BY at DESC, event_id DESC LIMIT $3) newest
          WHERE kind = ANY($4) AND slot IS NOT NULL AND fence IS NOT NULL
          GROUP BY pool_id, slot, fence HAVING count(*) > 1 OR fence % 2 = 0 ORDER BY pool_id, slot",
     )
