@@ -103,18 +103,23 @@ async fn a_slot_that_was_granted_to_nobody_any_more_is_free_again() -> Result<()
         let slots = client.get("/api/v1/pools/lanes/slots").await?.expect(200)?.json()?;
         anyhow::Ok(slots["states"].as_str().unwrap_or_default().matches('o').count())
     };
-    // The caller hangs up while its statement is under way.
-    proxy.set_for("headroom slots", Fault::Late(Duration::from_millis(400)));
-    let asked = json!({ "tenant": "beta", "ttl_ms": 60_000 });
-    ensure!(
-        tokio::time::timeout(Duration::from_millis(200), client.post(PATH, &asked)).await.is_err(),
-        "it was answered too soon"
-    );
-    tokio::time::sleep(Duration::from_millis(800)).await;
-    proxy.set(Fault::None);
+    // The caller hangs up while its statement is under way; a machine that is slow may not have begun it by then.
+    let mut was_given_back = false;
+    for _ in 0..10 {
+        proxy.set_for("headroom slots", Fault::Late(Duration::from_millis(400)));
+        let asked = json!({ "tenant": "beta", "ttl_ms": 60_000 });
+        let answer = tokio::time::timeout(Duration::from_millis(200), client.post(PATH, &asked)).await;
+        ensure!(answer.is_err(), "it was answered before the database was asked");
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        proxy.set(Fault::None);
+        let events = client.get("/api/v1/slot-events?pool=lanes&kind=reconcile").await?.expect(200)?.body;
+        was_given_back = events.contains("the caller went away");
+        if was_given_back {
+            break;
+        }
+    }
+    ensure!(was_given_back, "it was never granted to nobody");
     let took = until("a free slot", Duration::from_secs(5), async || Ok(held().await? == 1)).await?;
-    let events = client.get("/api/v1/slot-events?pool=lanes&kind=reconcile").await?.expect(200)?.json()?;
-    ensure!(events.to_string().contains("the caller went away"), "it was granted and taken back: {events}");
     println!("free {took:?} later");
     Ok(())
 }

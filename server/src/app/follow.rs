@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 /// An event gets its number before it is committed, so one may appear among those that were told: for so long after numbers
 /// were given out events are looked for, and told if they were not. Longer than a statement of the allocator may take.
-const SETTLE: Duration = Duration::from_millis(2_500);
+const SETTLE: Duration = Duration::from_secs(5);
 /// Events of one look: of more the newest, and the slots are read again.
 const MOST_AT_ONCE: i64 = 5_000;
 /// A follower looks this often whether anything happened.
