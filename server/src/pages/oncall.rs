@@ -7,6 +7,7 @@ use super::visit::Visit;
 use crate::allocator::PoolFigures;
 use crate::app::findings::Found;
 use crate::app::live::{Board, Watched};
+use crate::app::window::Window;
 use crate::app::{App, Result};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -64,7 +65,7 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
     let acts = app.caller().may(Action::Operate) && app.caller().tenants.is_none();
     let model = OnCallModel {
         findings: board.found.iter().map(|found| finding(found, &board, acts)).collect(),
-        findings_state: findings_state(&board, stalled),
+        findings_state: findings_state(&board, &window, stalled),
         pools_watched: board.pools.len() as i64,
         vitals: vitals(&board, stalled as i64),
         map,
@@ -77,12 +78,12 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
 }
 
 /// Whether what is not in the list is known not to be there.
-fn findings_state(board: &Board, stalled: usize) -> PanelState {
-    let unlooked_ms = board.looked_ms.map(|at| (board.now - at).max(0));
-    let text = match unlooked_ms {
+fn findings_state(board: &Board, window: &Window, stalled: usize) -> PanelState {
+    let text = match board.looked_ms {
         None => "Nobody has looked for failures yet.".to_owned(),
-        Some(ago) if ago > LOOKED_WITHIN_MS => {
-            format!("Nobody has looked for failures for {}.", format::duration(ago))
+        // When, and not how long ago: a page that is sent again says the same.
+        Some(at) if board.now - at > LOOKED_WITHIN_MS => {
+            format!("Failures were last looked for on {}.", format::day_time(window.zone.local(at)))
         }
         Some(_) if stalled > 0 => format!("Nothing is known about {stalled} of {} pools now.", board.pools.len()),
         Some(_) => return PanelState::Ready,

@@ -134,9 +134,12 @@ pub async fn steps(conn: &mut PgConnection, from: Millis, to: Millis) -> Result<
 /// For how long the longest statement that may yet leave events has been under way, milliseconds: what it leaves carries the
 /// instant at which it began.
 pub async fn longest_under_way(conn: &mut PgConnection) -> Result<Millis> {
+    // Our own statement began now: PostgreSQL tells both by the same clock.
     let ms: Option<i64> = sqlx::query_scalar(
-        "SELECT (extract(epoch FROM max(clock_timestamp() - xact_start)) * 1000)::bigint FROM pg_stat_activity
-         WHERE datname = current_database() AND application_name = $1 AND xact_start IS NOT NULL",
+        "SELECT (extract(epoch FROM max(own.query_start - writer.xact_start)) * 1000)::bigint
+         FROM pg_stat_activity writer, pg_stat_activity own
+         WHERE own.pid = pg_backend_pid() AND writer.datname = current_database() AND writer.application_name = $1
+           AND writer.xact_start IS NOT NULL",
     )
     .bind(WRITERS)
     .fetch_one(conn)
