@@ -203,7 +203,7 @@ pub async fn undo_import(db: &PgPool, part: i32) -> Result<bool> {
         return Err(ImportError::Unusable("part 0 is what was sent live, it cannot be undone".into()));
     }
     let mut conn = db.acquire().await?.detach();
-    if !import::try_lock(&mut conn, part).await? {
+    if !run::lock_patiently(&mut conn, part).await? {
         return Err(ImportError::Busy { part });
     }
     let mut tx = conn.begin().await?;
@@ -211,5 +211,8 @@ pub async fn undo_import(db: &PgPool, part: i32) -> Result<bool> {
     let gone = import::remove(&mut tx, part).await?;
     history::reset_newest(&mut tx, &pools).await?;
     tx.commit().await?;
+    // PostgreSQL sees a closed connection only in its own time: who repeats this at once must not find
+    // the lock still held.
+    import::unlock(&mut conn, part).await?;
     Ok(gone)
 }

@@ -136,6 +136,18 @@ pub(super) async fn begin(db: &PgPool, kind: &'static str, content_key: &str, so
     Err(ImportError::Busy { part })
 }
 
+/// Takes the lock of a part. One that ended a moment ago may hold it until PostgreSQL has seen that its
+/// connection is closed, so it is tried for a while.
+pub(super) async fn lock_patiently(conn: &mut PgConnection, part: i32) -> Result<bool> {
+    for _ in 0..LOCK_TRIES {
+        if import::try_lock(conn, part).await? {
+            return Ok(true);
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    Ok(false)
+}
+
 impl Run {
     /// Forgets what an earlier, unfinished try wrote.
     pub(super) async fn start_anew(&mut self) -> Result<()> {
@@ -238,6 +250,7 @@ impl Run {
             let mut tx = self.conn.begin().await?;
             import::remove(&mut tx, self.import.part).await?;
             tx.commit().await?;
+            import::unlock(&mut self.conn, self.import.part).await?;
             Result::<()>::Ok(())
         };
         if let Err(problem) = cleared.await {
