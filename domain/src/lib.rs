@@ -7,6 +7,7 @@
 pub mod access;
 pub mod accumulate;
 pub mod admission;
+pub mod alert;
 pub mod allocation;
 pub mod breaker;
 pub mod change;
