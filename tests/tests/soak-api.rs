@@ -319,10 +319,14 @@ async fn mutilated_requests_are_refused_and_leave_nothing_behind() -> Result<()>
     }
     let (warm, count) = soak::count((480, 480), (4_000, 10_000));
     let mut answered = 0_usize;
-    let mut before = 0;
-    for round in 0..(warm + count) / AT_ONCE {
+    let (mut before, mut sizes) = (0, Vec::new());
+    let rounds = (warm + count) / AT_ONCE;
+    for round in 0..rounds {
         if round == warm / AT_ONCE {
             before = resident(service.pid())?;
+        }
+        if round % (rounds / 8).max(1) == 0 {
+            sizes.push(resident(service.pid())?);
         }
         let one = |number: u64| {
             let (address, requests) = (&address, &requests);
@@ -342,7 +346,7 @@ async fn mutilated_requests_are_refused_and_leave_nothing_behind() -> Result<()>
         answered += all.into_iter().filter(|answered| *answered).count();
     }
     let after = resident(service.pid())?;
-    println!("{} mutilated requests, {answered} answered; memory {before} kB, then {after} kB", warm + count);
+    println!("{} mutilated requests, {answered} answered; memory {before} kB, then {after} kB ({sizes:?})", warm + count);
     ensure!(after < before + before / 10, "memory grew from {before} kB to {after} kB");
     Client::new(service.url())?.page("/overview").await?.expect(200)?;
     ensure_calm(&service)
