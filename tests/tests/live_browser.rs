@@ -102,9 +102,10 @@ impl Churn {
         let (client, stopped) = (client.clone(), Arc::clone(&stop));
         tokio::spawn(async move {
             let mut held = Vec::new();
-            let mut turn = 0;
+            let mut turn = 0_i64;
+            // The stream speaks once a second. What is held must not come round in a second too: it would always say the same.
             while !stopped.load(Ordering::Relaxed) {
-                if let Ok(one) = claim(&client, if turn % 2 == 0 { "acme" } else { "beta" }, 1 + turn % 4).await {
+                if let Ok(one) = claim(&client, if turn % 2 == 0 { "acme" } else { "beta" }, 1 + turn % 7).await {
                     held.push(one);
                 }
                 if held.len() > 3 {
@@ -425,7 +426,19 @@ async fn eight_tabs_share_one_stream() -> Result<()> {
     for (place, window) in windows.iter().enumerate() {
         tabs.switch_to_window(window.clone()).await?;
         world.claim("acme", 1).await?;
-        world.browser.wait_for(&shows(place as i64 + 1), &format!("tab {place} to show a new claim")).await?;
+        if let Err(error) =
+            world.browser.wait_for(&shows(place as i64 + 1), &format!("tab {place} to show a new claim")).await
+        {
+            let state: String = world
+                .browser
+                .evaluate(
+                    "return [location.href, document.visibilityState, document.querySelector('.hr-fresh').textContent,
+                         ...[...document.querySelectorAll('[data-live=occupied], [data-slots-count=occupied]')].map((one) => one.textContent)]
+                         .join('; ');",
+                )
+                .await?;
+            return Err(error.context(state));
+        }
         world.browser.wait_for("/Live/.test(document.querySelector('.hr-fresh').textContent)", "a live pill").await?;
     }
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -57,14 +57,19 @@ pub(crate) fn chromium() -> Result<()> {
     apt::install("Chromium with its driver", &["chromium", "chromium-driver", "fonts-dejavu-core"])
 }
 
-/// The library that lies to a program about the time. The one test that wants it says so where it is missing, so it is installed
-/// where that can be done and asked of nobody.
-pub(crate) fn faketime() -> Result<()> {
+/// What single tests compare with or are helped by: each says so where it is missing, so it is installed where that can be done and
+/// asked of nobody.
+pub(crate) fn helpers() -> Result<()> {
     let can_install = nix::unistd::geteuid().is_root() && which("apt-get").is_some();
-    if which("faketime").is_some() || !can_install {
-        return Ok(());
+    for (program, what, package) in [
+        ("faketime", "a library that lies about the time", "faketime"),
+        ("promtool", "Prometheus, whose rules are compared with ours", "prometheus"),
+    ] {
+        if which(program).is_none() && can_install {
+            apt::install(what, &[package])?;
+        }
     }
-    apt::install("a library that lies about the time", &["faketime"])
+    Ok(())
 }
 
 /// What a measurement compares with: Debian's packages, each with a program by which it is known.

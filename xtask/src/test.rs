@@ -21,7 +21,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     needs::postgres()?;
     needs::chromium()?;
-    needs::faketime()?;
+    needs::helpers()?;
     bundle::run(&bundle::Options::default())?;
     if options.filter.is_none() {
         check::run(&check::Options::default())?;

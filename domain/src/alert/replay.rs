@@ -10,7 +10,7 @@ use crate::{MINUTE_MS, Millis};
 /// What was counted in a slice; `None` = it was not seen.
 pub type Slice = Option<(u64, u64)>;
 
-/// Without a slice for so long, a series has no data.
+/// Without a slice for so long, a series has no data, where nobody said otherwise.
 pub const NO_DATA_MS: Millis = 5 * MINUTE_MS;
 
 /// A burn-rate rule: what is allowed, and which windows are watched.
@@ -143,8 +143,8 @@ impl Said {
 }
 
 /// Everything that a rule says about a series, with the number of slices before it. `from` slices are history: they count, and
-/// nothing is said about them.
-pub fn replay(rule: &BurnRule, series: &Recorded, from: usize) -> Vec<(usize, Said)> {
+/// nothing is said about them. A series without a slice for `no_data_ms` has no data.
+pub fn replay(rule: &BurnRule, series: &Recorded, from: usize, no_data_ms: Millis) -> Vec<(usize, Said)> {
     let mut lanes = Lanes::default();
     let mut silent = false;
     let mut said = Vec::new();
@@ -156,7 +156,7 @@ pub fn replay(rule: &BurnRule, series: &Recorded, from: usize) -> Vec<(usize, Sa
                 said.push((end, Said::Alert(change, judged.verdicts.tier.clone())));
             }
         }
-        let now_silent = series.silence_ms(end).is_some_and(|silence| silence >= NO_DATA_MS);
+        let now_silent = series.silence_ms(end).is_some_and(|silence| silence >= no_data_ms);
         if now_silent != silent {
             silent = now_silent;
             said.push((end, if silent { Said::NoData } else { Said::DataAgain }));
@@ -183,8 +183,10 @@ mod tests {
         // V11: twenty times too fast.
         let history = std::iter::repeat_n(Some((0, 1_000)), 4_320);
         let series = Recorded::new(MINUTE_MS, history.chain(std::iter::repeat_n(Some((2, 1_000)), 60)));
-        let said: Vec<_> =
-            replay(&rule(), &series, 4_320).into_iter().map(|(at, said)| (at - 4_320, said.word())).collect();
+        let said: Vec<_> = replay(&rule(), &series, 4_320, NO_DATA_MS)
+            .into_iter()
+            .map(|(at, said)| (at - 4_320, said.word()))
+            .collect();
         assert_eq!(said, [(25, Some("fire:page:W1".into()))]);
         let critical = |minute: usize| {
             let end = 4_320 + minute;
@@ -197,8 +199,8 @@ mod tests {
     fn a_series_without_slices_says_nothing() {
         let series = Recorded::new(MINUTE_MS, []);
         assert!(series.is_empty());
-        assert_eq!(replay(&rule(), &series, 0), []);
+        assert_eq!(replay(&rule(), &series, 0, NO_DATA_MS), []);
         let unseen = Recorded::new(MINUTE_MS, [None; 20]);
-        assert_eq!(replay(&rule(), &unseen, 0), [], "no data is told of series that had some");
+        assert_eq!(replay(&rule(), &unseen, 0, NO_DATA_MS), [], "no data is told of series that had some");
     }
 }

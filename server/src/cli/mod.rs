@@ -1,5 +1,6 @@
 //! The command line: `headroom VERB`. Every verb says what it does, what it wrote, or what to do next.
 
+mod alerts;
 mod backup;
 mod demo;
 mod exec;
@@ -95,6 +96,9 @@ enum Verb {
     /// Read and check the audit trail
     #[command(subcommand)]
     Audit(people::Audit),
+    /// Try the rules of alerts
+    #[command(subcommand)]
+    Alerts(alerts::Alerts),
     /// Write everything into one file
     Backup(backup::Backup),
     /// Bring everything back from one file
@@ -121,6 +125,7 @@ pub async fn run() -> Result<ExitCode> {
     match cli.verb {
         Verb::Exec(verb) => return Ok(verb.run().await),
         Verb::Simulate(verb) => return verb.run().await,
+        Verb::Alerts(verb) => return verb.run(),
         Verb::Serve(verb) => verb.run(&cli.place).await,
         Verb::Demo(verb) => verb.run(&cli.place).await,
         Verb::Import(verb) => verb.run(&cli.place).await,
