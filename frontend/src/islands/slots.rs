@@ -418,7 +418,8 @@ mod canvas {
         }
         let version = dom::number(message, "version").unwrap_or(0.0);
         let known = shared.borrow().version;
-        if version <= known {
+        // The same version may tell of a change that was committed late; a state that is told twice is the same state.
+        if version < known {
             return;
         }
         let changes = js_sys::Array::from(&dom::member(message, "changes"));

@@ -56,6 +56,8 @@ const TAKE_LIMIT: Duration = Duration::from_secs(8);
 const ORDERS: i64 = 100;
 /// Pools taken in one go.
 const ADOPT: i64 = 200;
+/// A pool of ours that cannot be had is tried again this often.
+const FORGOTTEN_EVERY: Duration = Duration::from_secs(5);
 
 /// An answer that is given when the statement is durable.
 enum Pending {
@@ -76,6 +78,15 @@ pub(super) struct Shared {
     pub(super) changed: Arc<Notify>,
     /// Where each committer says how many callers wait for room.
     pub(super) waiting: Arc<[AtomicUsize; COMMITTERS]>,
+}
+
+/// An order of an operator whose effects are about to be sent.
+#[derive(Debug)]
+struct Obeyed {
+    pool: i32,
+    order: i64,
+    /// Leases or slots that it concerned.
+    count: usize,
 }
 
 pub(super) struct Committer {
@@ -110,7 +121,7 @@ pub(super) struct Committer {
     limits_read: Option<Instant>,
     partition_day: Millis,
     /// Orders whose effects go out next, each with how many leases or slots it concerned.
-    obeyed: Vec<(i64, usize)>,
+    obeyed: Vec<Obeyed>,
     /// The connection of statements, and when it was used last.
     conn: Option<(Loan, Instant)>,
 }
@@ -193,6 +204,7 @@ impl Committer {
                 for call in fresh {
                     let _ = call.reply.send(Reply::Unavailable);
                 }
+                self.obeyed.clear();
                 // Changes around the pools were decided and will not be sent.
                 for pool in effects.keys() {
                     if let Some(owned) = self.pools.get_mut(pool) {
@@ -359,6 +371,15 @@ impl Committer {
             }
             is_mine
         });
+        // A takeover whose answer or whose reading was lost: nobody else takes such a pool while this server lives.
+        let is_forgotten = |pool: &&i32| {
+            let told = self.elsewhere.get(*pool).is_some_and(|(at, _)| at.elapsed() < FORGOTTEN_EVERY);
+            place_of(**pool, self.committers) == self.place && !self.pools.contains_key(*pool) && !told
+        };
+        let forgotten: Vec<i32> = mine.keys().filter(is_forgotten).take(ADOPT as usize).copied().collect();
+        for pool in forgotten {
+            within(TAKE_LIMIT, self.take(conn, pool, now, effects)).await?;
+        }
         self.carry_out_orders(conn, now, effects).await?;
         let version = within(QUIET_LIMIT, catalog::version(conn)).await?;
         let changed = force || self.version != Some(version);
@@ -401,16 +422,18 @@ impl Committer {
         now: Millis,
         effects: &mut BTreeMap<i32, Effects>,
     ) -> Result<(), AppError> {
+        self.obeyed.clear();
         let keys: Vec<i32> = self.pools.keys().copied().collect();
         if keys.is_empty() {
             return Ok(());
         }
-        self.obeyed.clear();
         for open in within(QUIET_LIMIT, order::open(conn, &keys, ORDERS)).await? {
-            let Some(owned) = self.pools.get_mut(&open.pool) else { continue };
+            // A statement writes a slot once, and two orders may concern the same slot: the next one has the next round.
+            let has_one = self.obeyed.iter().any(|one| one.pool == open.pool);
+            let Some(owned) = self.pools.get_mut(&open.pool).filter(|_| !has_one) else { continue };
             let fx = effects.entry(open.pool).or_default();
             let count = open.order.map_or(0, |order| owned.obey(&order, &open.actor, now, fx));
-            self.obeyed.push((open.id, count));
+            self.obeyed.push(Obeyed { pool: open.pool, order: open.id, count });
         }
         Ok(())
     }
@@ -420,7 +443,7 @@ impl Committer {
         if self.obeyed.is_empty() {
             return;
         }
-        let obeyed = std::mem::take(&mut self.obeyed);
+        let obeyed: Vec<(i64, usize)> = self.obeyed.drain(..).map(|one| (one.order, one.count)).collect();
         let written = within(QUIET_LIMIT, async {
             let mut conn = Loan::of(&self.db.slots).await?;
             order::done(&mut conn, &obeyed).await?;
@@ -686,6 +709,13 @@ impl Committer {
         }
         let owned: HashSet<i32> = accepted.owned.iter().copied().collect();
         let lost = self.lost(&effects, &accepted, &owned);
+        // An order of which a part was not accepted is carried out again, on what is stored then.
+        let is_whole = |pool: &i32| {
+            let whole =
+                |fx: &Effects| owned.contains(pool) && fx.writes.iter().all(|write| !lost.contains(&write.claim));
+            effects.get(pool).is_none_or(whole)
+        };
+        self.obeyed.retain(|one| is_whole(&one.pool));
         let now = self.clock.now();
         let mut answers: HashMap<Uuid, (i32, Answer)> = HashMap::new();
         for (pool, fx) in effects {
@@ -1013,7 +1043,7 @@ impl Committer {
                 Some(live::Told { pool: *pool, asks: figures.deserve_a_look(), live })
             })
             .collect();
-        let mut minutes = Vec::new();
+        let mut minutes: Vec<ClaimMinute> = Vec::new();
         for (pool, owned) in &mut self.pools {
             let (pool, epoch) = (*pool, owned.epoch);
             let over = owned.recent.take_minutes(now).into_iter();
@@ -1030,6 +1060,12 @@ impl Committer {
         });
         if let Err(error) = written.await {
             tracing::debug!(%error, "figures of live pools were not written");
+            // They may have been: written again, they are the same rows.
+            for minute in minutes {
+                if let Some(owned) = self.pools.get_mut(&minute.pool).filter(|owned| owned.epoch == minute.epoch) {
+                    owned.recent.give_back_minute(minute.minute, minute.sketch);
+                }
+            }
         }
     }
 }

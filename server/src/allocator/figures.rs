@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 /// Rates and latencies are of this time, in steps of a sixth of it.
 const WINDOW_MS: Millis = 60_000;
 const STEPS: usize = 6;
+/// Minutes of claims that wait to be written while the database is away.
+const MINUTES_KEPT: usize = 60;
 
 /// A distribution, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -182,6 +184,13 @@ impl Recent {
     pub(super) fn take_minutes(&mut self, now: Millis) -> BTreeMap<Millis, Sketch> {
         let present = self.minutes.split_off(&(now - now.rem_euclid(MINUTE_MS)));
         std::mem::replace(&mut self.minutes, present)
+    }
+
+    /// Takes a minute back that could not be written.
+    pub(super) fn give_back_minute(&mut self, minute: Millis, sketch: Sketch) {
+        if self.minutes.len() < MINUTES_KEPT {
+            self.minutes.entry(minute).or_default().merge(&sketch);
+        }
     }
 
     pub(super) fn reclaimed(&mut self, now: Millis, after_ms: Millis, dead: bool) {

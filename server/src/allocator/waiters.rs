@@ -1,4 +1,5 @@
-//! Callers that wait for a claim to be decided. There may be a hundred thousand, so only those whose time has come are looked at.
+//! Callers that wait for a claim to be decided. There may be a hundred thousand, so their times are in order,
+//! and all of them are looked at only for callers that hung up.
 
 use super::Reply;
 use super::way::Way;

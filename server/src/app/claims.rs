@@ -394,11 +394,10 @@ impl App {
     }
 
     async fn was_released(&self, pool: i32, claim: Uuid) -> Result<bool> {
-        let mut conn = Loan::of(&self.db.claims).await?;
-        let found =
-            slot_event::was_released(&mut conn, pool, claim, self.own_tenants().as_deref().map(Vec::as_slice)).await?;
-        conn.give_back();
-        Ok(found)
+        // It goes through the events of all pools, so it must not hold up what every claim needs.
+        let mut conn = self.db.pages.acquire().await?;
+        let tenants = self.own_tenants();
+        Ok(slot_event::was_released(&mut conn, pool, claim, tenants.as_deref().map(Vec::as_slice)).await?)
     }
 
     /// A holder that does not know that it lost its slots is somebody's trouble: it leaves an event, and a count.

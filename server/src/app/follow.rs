@@ -392,14 +392,19 @@ impl Follower {
         };
         let events = slot_event::list(conn, &wanted).await?;
         self.since = self.since.max(now - SETTLE.as_millis() as Millis);
-        if events.len() as i64 == MOST_AT_ONCE {
+        // Nothing of it is known: there may be more before it.
+        if events.len() as i64 == MOST_AT_ONCE && events.iter().all(|event| !self.told.contains_key(&event.id)) {
             self.read_all = None;
+            // Whoever came back counts on being told all since then.
+            if self.after.take().is_some() {
+                self.ready.push_back((self.seen, Message::Reset {}));
+            }
         }
         for event in events.into_iter().rev() {
             if self.told.insert(event.id, event.at).is_some() {
                 continue;
             }
-            if let Some(number) = event.slot.and_then(|slot| u32::try_from(slot).ok()) {
+            if let Some(number) = event.slot.and_then(|slot| u32::try_from(slot).ok()).filter(|_| self.topics.slots) {
                 self.missed.insert((event.pool, number));
             }
             if event.kind == EventKind::Drain {

@@ -246,7 +246,7 @@ impl Simulate {
                 playing.await;
             }
         }
-        let (end, cut_short) = (Labels::now(), cut.is_cancelled());
+        let end = Labels::now();
         let labels = player.labels.all();
         let score = match &scorer {
             Some(scorer) => {
@@ -271,7 +271,7 @@ impl Simulate {
             speed: self.speed,
             start,
             end,
-            cut_short,
+            cut_short: cut.is_cancelled(),
             pools: slugs,
             labels,
             score,

@@ -536,7 +536,8 @@ pub async fn batch(
         }
     };
     let results = futures::future::join_all(body.operations.into_iter().map(one)).await;
-    // Another server is asked only if nothing was done here: what was done is not done twice.
+    // Another server is asked only if nothing was done here, or may have been: what was done is not done twice. What is wrong in
+    // itself is refused there as here.
     let elsewhere: Vec<&String> = results
         .iter()
         .filter_map(|result| match result {
@@ -544,7 +545,8 @@ pub async fn batch(
             _ => None,
         })
         .collect();
-    if let Some(url) = elsewhere.first().filter(|_| elsewhere.len() == results.len()) {
+    let is_untouched = results.iter().all(|result| !matches!(result, Ok(_) | Err(AppError::OutcomeUnknown)));
+    if let Some(url) = elsewhere.first().filter(|_| is_untouched) {
         return Err(AppError::Elsewhere((*url).clone()).into());
     }
     let results = results.into_iter().map(|result| match result {
