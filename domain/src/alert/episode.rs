@@ -355,8 +355,8 @@ impl Alert {
         let is_over = changes.iter().any(|change| matches!(change, Change::Over(_)));
         for change in changes {
             match change {
-                // What is over and might come back stays over until it does.
-                Change::Pending | Change::PendingOver if self.condition == Condition::Resolved => {}
+                // What is over and might come back stays over until it does; what is held stays open.
+                Change::Pending | Change::PendingOver if self.condition == Condition::Resolved || self.is_active() => {}
                 Change::Pending => {
                     (self.condition, self.began_ms) = (Condition::Pending, at);
                     effects.push(log("pending"));
@@ -370,20 +370,27 @@ impl Alert {
                 Change::PageOver(_) if is_over => {}
                 Change::PageOver(why) => {
                     if self.flapping {
-                        self.held_ms = Some(at);
+                        // It is known to be clear: nobody is woken for it, and nobody is told that it is over yet.
+                        (self.held_ms, self.asking) = (Some(at), None);
                     } else {
                         self.page_over(why, &mut effects);
                     }
                 }
                 Change::Over(why) => {
                     if self.flapping {
-                        self.held_ms = Some(at);
+                        (self.held_ms, self.asking) = (Some(at), None);
                         effects.push(log("held"));
                     } else {
                         self.over(at, why, &mut effects);
                     }
                 }
             }
+        }
+        // It comes and goes no more: it has been firing for long.
+        let is_steady = self.held_ms.is_none() && self.fired_ms.is_some_and(|fired| at - fired >= SETTLED_MS);
+        if self.flapping && self.lanes.is_open() && is_steady {
+            self.flapping = false;
+            effects.push(log("settled"));
         }
         if let Some(held) = self.held_ms
             && at - held >= SETTLED_MS
@@ -399,6 +406,13 @@ impl Alert {
         if said.critical && self.lanes.page.open && !self.critical {
             self.critical = true;
             effects.push(log("critical"));
+            if self.flapping {
+                // The one thing that is told of an alert that comes and goes; people are asked anew.
+                effects.push(tell(Message::Upgraded));
+                if self.workflow == Workflow::Open {
+                    self.ask_from(now);
+                }
+            }
         }
         if self.is_active() {
             let seen = if self.lanes.is_frozen() { Condition::Frozen } else { Condition::Firing };
@@ -418,19 +432,21 @@ impl Alert {
         }
         self.fires_ms.retain(|fired| at - fired <= FLAP_MS);
         self.fires_ms.push(at);
-        let (severity, was_critical) = (self.severity, self.critical);
+        let severity = self.severity;
         (self.condition, self.fired_ms, self.severity) = (Condition::Firing, Some(at), lane);
         self.tier.clone_from(&said.tier);
         (self.resolved_ms, self.why) = (None, None);
+        if self.flapping && lane > severity {
+            // A ticket that comes and goes is no page: that is news.
+            self.upgrade(now, said, effects);
+            return;
+        }
         if self.flapping {
-            // Nothing more is told, but for a page that is an urgent one for the first time.
-            if lane < severity {
-                self.severity = severity;
-            }
+            // Nothing more is told; who was being asked goes on being asked, from the beginning if nobody has it.
+            self.severity = severity;
             effects.push(log("fired-again"));
-            if said.critical && !was_critical {
-                self.critical = true;
-                effects.push(tell(Message::Upgraded));
+            if self.workflow == Workflow::Open && self.asking.is_none() {
+                self.ask_from(now);
             }
             return;
         }
@@ -448,10 +464,8 @@ impl Alert {
             effects.push(tell(Message::Flapping));
         } else if came_back {
             effects.push(log("reopened"));
-            effects.push(Effect::Tell { message: Message::Reopened, to: None });
-            if let Some(owner) = &last_owner {
-                effects.push(Effect::Tell { message: Message::Reopened, to: Some(owner.clone()) });
-            }
+            // Whoever had it last hears of it first.
+            effects.push(Effect::Tell { message: Message::Reopened, to: last_owner.clone() });
         } else {
             effects.push(log("fired"));
             effects.push(tell(Message::Firing));
@@ -460,7 +474,11 @@ impl Alert {
     }
 
     fn upgrade(&mut self, now: Millis, said: &Verdicts, effects: &mut Vec<Effect>) {
-        if self.held_ms.take().is_some() {
+        // A page that was held and is back: nothing more is told, and it is asked about again unless somebody has it.
+        if self.held_ms.take().is_some() && self.severity == Lane::Page {
+            if self.workflow == Workflow::Open && self.asking.is_none() {
+                self.ask_from(now);
+            }
             return;
         }
         (self.severity, self.critical) = (Lane::Page, said.critical);
@@ -482,6 +500,7 @@ impl Alert {
     fn over(&mut self, at: Millis, why: Why, effects: &mut Vec<Effect>) {
         (self.condition, self.workflow) = (Condition::Resolved, Workflow::Closed);
         (self.resolved_ms, self.why, self.asking, self.snoozed_until_ms) = (Some(at), Some(why), None, None);
+        (self.flapping, self.held_ms) = (false, None);
         self.version += 1;
         effects.push(Effect::Log { what: "resolved", who: None, note: why.as_str().into() });
         effects.push(tell(Message::Resolved));
@@ -712,7 +731,6 @@ impl Alert {
         let mut effects = Vec::new();
         self.over(now, Why::Person, &mut effects);
         self.lanes = Lanes::default();
-        (self.flapping, self.held_ms) = (false, None);
         effects[0] = log_by("resolved", who, note);
         Ok(effects)
     }

@@ -183,9 +183,10 @@ impl Lanes {
         self.ticket.truth() == Some(Truth::True) || self.page.truth() == Some(Truth::True)
     }
 
-    /// Takes up what is said of an instant. Instants only grow: an earlier one, or the same again, changes nothing.
+    /// Takes up what is said of an instant. An earlier one changes nothing; the same again, with data that came late, can open a
+    /// lane and adds no time to what lasts.
     pub fn step(&mut self, at: Millis, said: &Verdicts, timing: &Timing) -> Vec<Change> {
-        if self.ticket.last.is_some_and(|(last, _)| at <= last) {
+        if self.ticket.last.is_some_and(|(last, _)| at < last) {
             return Vec::new();
         }
         let mut changes = Vec::new();
@@ -298,15 +299,19 @@ mod tests {
     }
 
     #[test]
-    fn the_past_and_the_same_again_change_nothing() {
+    fn the_past_changes_nothing_and_the_same_instant_can_be_judged_again() {
         let mut lanes = Lanes::default();
-        let yes = Verdicts::of(Lane::Ticket, Truth::True);
-        let timing = Timing::default();
+        let (yes, no) = (Verdicts::of(Lane::Ticket, Truth::True), Verdicts::of(Lane::Ticket, Truth::False));
+        let timing = Timing { resolve_after_ms: 1, ..Timing::default() };
+        assert_eq!(lanes.step(MINUTE_MS, &no, &timing), []);
+        // V21: a slice was sent again, and now it holds.
         assert_eq!(lanes.step(MINUTE_MS, &yes, &timing), [Change::Fired(Lane::Ticket)]);
+        assert_eq!(lanes.step(MINUTE_MS, &yes, &timing), []);
         let kept = lanes.clone();
-        let no = Verdicts::of(Lane::Ticket, Truth::False);
-        assert_eq!((lanes.step(MINUTE_MS, &no, &timing), lanes.step(0, &no, &timing)), (vec![], vec![]));
+        assert_eq!(lanes.step(0, &no, &timing), []);
         assert_eq!(lanes, kept);
+        assert_eq!((lanes.step(MINUTE_MS, &no, &timing), lanes.step(MINUTE_MS, &no, &timing)), (vec![], vec![]));
+        assert!(lanes.is_open(), "no time has passed");
     }
 
     #[test]

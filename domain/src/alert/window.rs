@@ -175,7 +175,7 @@ pub struct Verdict {
     pub burns: Vec<Option<f64>>,
     /// What was counted in the long window.
     pub long: Counts,
-    /// True if its windows cannot show as many bad things as it needs, however bad all is.
+    /// True if a window burns fast enough, of so few things that it says nothing.
     pub low_traffic: bool,
 }
 
@@ -201,7 +201,10 @@ impl Tier {
             truth: Truth::all(truths),
             burns: windows.iter().map(|w| burn(w.counts.bad, w.counts.total, budget)).collect(),
             long: windows.first().map(|w| w.counts).unwrap_or_default(),
-            low_traffic: self.all.iter().zip(&windows).any(|(part, w)| w.counts.total < part.least_bad),
+            low_traffic: self.all.iter().zip(&windows).any(|(part, window)| {
+                let Counts { bad, total, .. } = window.counts;
+                bad < part.least_bad && exceeds(bad, total, budget, part.over)
+            }),
         }
     }
 }
@@ -250,6 +253,15 @@ mod tests {
             assert_eq!((Truth::all(parts.clone()), Truth::any(parts.clone())), (all, any), "{parts:?}");
             assert_eq!((Truth::all(turned.clone()), Truth::any(turned)), (all, any), "order does not matter");
         }
+    }
+
+    #[test]
+    fn a_burn_of_few_things_is_labelled() {
+        // V08 and V09: one of fifty, and five.
+        let of = |bad| Tier::defaults()[0].judge(Fraction::of(1, 10_000), |_| window(60, 60, bad, 50));
+        assert_eq!((of(1).truth, of(1).low_traffic), (Truth::False, true));
+        assert_eq!((of(5).truth, of(5).low_traffic), (Truth::True, false));
+        assert_eq!((of(0).truth, of(0).low_traffic), (Truth::False, false));
     }
 
     #[test]

@@ -14,6 +14,8 @@ use std::fmt;
 
 /// Slices that one case may have: ten years of minutes.
 const MOST_SLICES: usize = 5_300_000;
+/// Longest time that a file may name: a year.
+const MOST_MINUTES: i64 = 527_040;
 
 /// A file of vectors.
 #[derive(Debug, Deserialize)]
@@ -126,6 +128,11 @@ impl Vectors {
     pub fn read(text: &str) -> Result<Self, String> {
         let read: Self =
             serde_json::from_str(text).map_err(|error| format!("this is no file of alert vectors: {error}"))?;
+        let times = [read.resolve_after_min, read.nodata_after_min, read.idle_resolve_after_min].into_iter();
+        let windows = read.tiers.iter().flat_map(|row| [row.long_min, row.short_min, row.now_min.unwrap_or(1)]);
+        if let Some(wrong) = times.chain(windows).find(|minutes| !(0..=MOST_MINUTES).contains(minutes)) {
+            return Err(format!("{wrong} minutes are asked for, expected 0 to {MOST_MINUTES}"));
+        }
         if read.coverage_floor != COVERAGE_FLOOR || read.min_observable_slices != LEAST_SLICES {
             return Err(format!(
                 "windows are judged with coverage_floor {COVERAGE_FLOOR} and min_observable_slices {LEAST_SLICES}, found {} and {}",
@@ -180,14 +187,20 @@ impl Vectors {
         push(&mut slices, &case.history);
         let from = slices.len();
         let mut parts: Vec<&Part> = case.series.iter().rev().collect();
+        let mut taken = 0_usize;
         while let Some(part) = parts.pop() {
+            taken += 1;
+            bounded(&slices, taken)?;
             match part {
                 Part::Run(run) => {
                     bounded(&slices, run.slices)?;
                     push(&mut slices, run);
                 }
                 Part::Repeated { repeat, block } => {
-                    bounded(&slices, repeat.saturating_mul(block.len()))?;
+                    if block.is_empty() {
+                        return Err("a block has no parts".to_owned());
+                    }
+                    bounded(&slices, repeat.saturating_mul(block.len()).saturating_add(parts.len()))?;
                     for _ in 0..*repeat {
                         parts.extend(block.iter().rev());
                     }
@@ -267,6 +280,19 @@ mod tests {
         let vectors =
             Vectors::read(&FILE.replace("\"slice_seconds\": 60", "\"slice_seconds\": 7")).expect("it is read");
         assert!(vectors.play(&vectors.cases[0]).expect_err("no part of a minute").contains("slice_seconds is 7"));
+        assert!(
+            Vectors::read(&FILE.replace("\"long_min\": 60", "\"long_min\": 9000000000"))
+                .expect_err("long")
+                .contains("9000000000 minutes")
+        );
+        for series in [
+            r#"[{"repeat": 18446744073709551615, "block": []}]"#,
+            r#"[{"repeat": 5000000, "block": [{"repeat": 5000000, "block": [{"slices": 0, "bad": 0, "total": 0}]}]}]"#,
+        ] {
+            let mut vectors = Vectors::read(FILE).expect("it is read");
+            vectors.cases[0].series = serde_json::from_str(series).expect("it is a series");
+            vectors.play(&vectors.cases[0]).expect_err("it would take for ever");
+        }
         let many = FILE.replace("\"repeat\": 1500", "\"repeat\": 15000000");
         let vectors = Vectors::read(&many).expect("it is read");
         let case = vectors.cases.iter().find(|case| case.id == "V15").expect("it is there");

@@ -324,7 +324,7 @@ impl Committer {
         now: Millis,
         effects: &mut BTreeMap<i32, Effects>,
     ) -> Result<(), AppError> {
-        let (mut rules, unreadable) = owner::readable_rules(conn, &[pool]).await?;
+        let (mut rules, unreadable) = owner::readable_rules(conn, Some(&[pool])).await?;
         let Some(rules) = rules.pop() else {
             let reply = if unreadable.is_empty() { Reply::NotTracked } else { Reply::Unavailable };
             self.elsewhere.insert(pool, (Instant::now(), reply));
@@ -396,7 +396,7 @@ impl Committer {
             let tenants = tenants.into_iter().map(|(slug, key, _)| (key, slug));
             self.tenants = Arc::new(tenants.collect());
         }
-        let (rules, unreadable) = within(QUIET_LIMIT, owner::readable_rules(conn, &keys)).await?;
+        let (rules, unreadable) = within(QUIET_LIMIT, owner::readable_rules(conn, Some(&keys))).await?;
         for (pool, error) in &unreadable {
             tracing::error!(pool, %error, "the rules of a pool cannot be read; what was in force goes on");
         }

@@ -4,7 +4,7 @@ use super::figures::{PoolFigures, Recent};
 use crate::app::AppError;
 use headroom_domain::Millis;
 use headroom_domain::admission::Share;
-use headroom_domain::allocation::{Effects, Event, Lease, Limits, Note, Pool, Service, Stored};
+use headroom_domain::allocation::{Effects, Event, Limits, Note, Pool, Service, Stored};
 use headroom_domain::breaker::Position;
 use headroom_domain::lease::{EventKind, MAX_TRACKED_SLOTS, Mode, Reason};
 use headroom_store::order::Order;
@@ -164,10 +164,10 @@ impl Owned {
                 state.serve(now, fx);
                 done
             }
-            Order::Reclaim { slots } => {
-                let slots: HashSet<u32> = slots.iter().copied().collect();
-                let holds = |lease: &&Lease| lease.slots.iter().any(|held| slots.contains(&held.slot));
-                let found: Vec<Uuid> = state.leases().filter(holds).map(|lease| lease.claim).collect();
+            Order::Reclaim { claims, .. } => {
+                let claims: HashSet<Uuid> = claims.iter().copied().collect();
+                let found: Vec<Uuid> =
+                    state.leases().map(|lease| lease.claim).filter(|one| claims.contains(one)).collect();
                 for claim in &found {
                     state.take(*claim, EventKind::Reconcile, "an operator took it back", actor, now, fx);
                 }

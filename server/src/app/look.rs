@@ -54,8 +54,12 @@ pub struct Watched {
 
 /// The tracked pools of those with some keys, or all of them, by slug.
 pub(super) async fn watched(conn: &mut PgConnection, keys: Option<&[i32]>, now: Millis) -> Result<Vec<Watched>> {
-    let mut rules: HashMap<i32, Rules> =
-        owner::rules(conn, keys).await?.into_iter().map(|rules| (rules.pool, rules)).collect();
+    // What a newer server wrote about one pool hides nothing of the others.
+    let (rules, unreadable) = owner::readable_rules(conn, keys).await?;
+    for (pool, error) in unreadable {
+        tracing::debug!(pool, %error, "the rules of a pool cannot be read: nobody looks at it here");
+    }
+    let mut rules: HashMap<i32, Rules> = rules.into_iter().map(|rules| (rules.pool, rules)).collect();
     let keys: Vec<i32> = rules.keys().copied().collect();
     let mut told: HashMap<i32, (Millis, PoolFigures)> = HashMap::new();
     for (key, at, value) in live::list(conn, Some(&keys)).await? {

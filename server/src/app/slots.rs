@@ -556,7 +556,13 @@ impl App {
         let order = match act {
             Act::Drain(slots) => Some(Order::Drain { slots: slots.clone() }),
             Act::Restore(slots) => Some(Order::Restore { slots: slots.clone() }),
-            Act::Reclaim(slots) => Some(Order::Reclaim { slots: slots.clone() }),
+            Act::Reclaim(slots) => {
+                let stored = slot::some(&mut tx, found.key, slots).await?;
+                let mut claims: Vec<Uuid> = stored.into_iter().filter_map(|slot| Some(slot.held?.claim)).collect();
+                claims.sort_unstable();
+                claims.dedup();
+                Some(Order::Reclaim { slots: slots.clone(), claims })
+            }
             Act::Preempt { slots, .. } => {
                 Some(Order::Preempt { tenant: preempted, slots: u32::try_from(*slots).unwrap_or_default() })
             }
@@ -579,11 +585,16 @@ impl App {
     async fn carried_out(&self, order: i64) -> Result<Option<usize>> {
         let until = Instant::now() + ORDER_WITHIN;
         loop {
-            let mut conn = self.db.pages.acquire().await?;
-            if let Some(affected) = order::affected(&mut conn, order).await? {
-                return Ok(usize::try_from(affected).ok());
+            // The order is given: what cannot be asked now is no reason to call it failed, so that it is given twice.
+            let asked = async {
+                let mut conn = self.db.pages.acquire().await?;
+                order::affected(&mut conn, order).await
+            };
+            match asked.await {
+                Ok(Some(affected)) => return Ok(usize::try_from(affected).ok()),
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, order, "it cannot be asked whether an order is carried out"),
             }
-            drop(conn);
             if Instant::now() >= until {
                 return Ok(None);
             }

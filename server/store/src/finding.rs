@@ -254,7 +254,9 @@ impl Lost {
 /// Servers that expired and whose end was not told yet.
 pub async fn lost_servers(conn: &mut PgConnection) -> Result<Vec<Lost>> {
     Ok(sqlx::query_as(
-        "SELECT r.replica_id, r.url, r.expires_at, (SELECT count(*) FROM pool_owner o WHERE o.replica_id = r.replica_id) AS pools
+        "SELECT r.replica_id, r.url, r.expires_at, 
+                (SELECT count(*) FROM pool_owner o JOIN pool p USING (pool_id) JOIN pool_policy t USING (pool_id)
+                 WHERE o.replica_id = r.replica_id AND p.archived_at IS NULL) AS pools
          FROM replica r
          WHERE r.expires_at <= hr_now() AND NOT EXISTS (
              SELECT FROM finding f WHERE f.pool_id IS NULL AND f.kind = $1 AND f.subject = r.replica_id::text
@@ -273,7 +275,8 @@ pub async fn end_lost_servers(conn: &mut PgConnection, now: Millis) -> Result<u6
         "UPDATE finding f SET ended_at = $2
          WHERE f.ended_at IS NULL AND f.pool_id IS NULL AND f.kind = $1 AND f.seen_at < $2
            AND (EXISTS (SELECT FROM replica r WHERE r.replica_id::text = f.subject AND r.expires_at > hr_now())
-                OR NOT EXISTS (SELECT FROM pool_owner o WHERE o.replica_id::text = f.subject))",
+                OR NOT EXISTS (SELECT FROM pool_owner o JOIN pool p USING (pool_id) JOIN pool_policy t USING (pool_id)
+                               WHERE o.replica_id::text = f.subject AND p.archived_at IS NULL))",
     )
     .bind(Kind::ServerLost.as_str())
     .bind(timestamp(now))

@@ -5,6 +5,7 @@ use headroom_domain::Millis;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +23,10 @@ pub enum Order {
     },
     /// Leases are taken away at once.
     Reclaim {
-        /// Slots, each with the claim that it is part of.
+        /// Slots that were asked for.
         slots: Vec<u32>,
+        /// The claims that held them then: whoever got such a slot since keeps it, and a second time takes nothing.
+        claims: Vec<Uuid>,
     },
     /// Holders are asked to end so that others get their slots: the least important and newest first.
     Preempt {

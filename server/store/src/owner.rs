@@ -176,14 +176,14 @@ async fn rule_rows(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec
     .await?)
 }
 
-/// Rules of some pools, and the pools whose rules this version cannot read: what one newer server wrote for one pool is no
+/// Rules of some pools or of all, and the pools whose rules this version cannot read: what one newer server wrote for one pool is no
 /// reason to stop serving the others.
 pub async fn readable_rules(
     conn: &mut PgConnection,
-    pools: &[i32],
+    pools: Option<&[i32]>,
 ) -> Result<(Vec<Rules>, Vec<(i32, crate::StoreError)>)> {
     let (mut readable, mut others) = (Vec::new(), Vec::new());
-    for row in rule_rows(conn, Some(pools)).await? {
+    for row in rule_rows(conn, pools).await? {
         let pool = row.pool_id;
         match Rules::try_from(row) {
             Ok(rules) => readable.push(rules),

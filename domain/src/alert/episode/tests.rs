@@ -127,7 +127,7 @@ fn what_comes_back_soon_is_the_same_episode() {
     let mut same = alert.clone();
     let again = over + 5 * MINUTE_MS;
     let effects = same.observe(again, again, &page(Truth::True), &AT_ONCE);
-    assert_eq!(words(&effects), ["reopened", "reopened>Dana"]);
+    assert_eq!(words(&effects), ["reopened>Dana"]);
     assert_eq!((same.episode, same.reopened, same.workflow, &same.owner), (1, 1, Workflow::Open, &None));
     assert_eq!(words(&same.tick(again, &Escalation::default())), [""; 0], "Dana is asked first");
     assert_eq!(words(&same.tick(again + FIRST_ASK_MS, &Escalation::default())), ["ask 0"]);
@@ -163,19 +163,69 @@ fn what_comes_and_goes_is_told_once() {
     assert_eq!((alert.episode, alert.reopened), (1, 3));
 }
 
-#[test]
-fn a_flapping_alert_does_not_wake_again() {
+/// Messages and askings of an alert that fires for five minutes in every fifteen, from minute 46 on. `critical` at some minutes;
+/// with a ticket that stays open in between or not.
+fn after_flapping(critical: &[i64], ticket: bool, until: i64) -> Vec<(i64, String)> {
     let mut alert = Alert::new(0, None);
     let mut told = Vec::new();
-    for minute in 0..=70_i64 {
+    for minute in 0..=until {
         let at = minute * MINUTE_MS;
-        let critical = minute == 65;
-        let said = Verdicts { critical, ..page(Truth::from(minute % 15 < 5)) };
-        told.extend(words(&alert.observe(at, at, &said, &AT_ONCE)).into_iter().map(|word| (minute, word)));
+        let page_truth = Truth::from(minute % 15 < 5);
+        let ticket_truth = if ticket { Truth::True } else { page_truth };
+        let critical = critical.contains(&minute);
+        let said = Verdicts { critical, ticket: ticket_truth, ..page(page_truth) };
+        let mut effects = alert.observe(at, at, &said, &AT_ONCE);
+        effects.extend(alert.tick(at, &Escalation::default()));
+        told.extend(words(&effects).into_iter().map(|word| (minute, word)));
     }
-    let after: Vec<_> = told.into_iter().filter(|(minute, _)| *minute > 45).collect();
-    assert_eq!(after, [], "an urgent page within the hold is not a fire transition here");
-    assert!(alert.flapping && alert.held_ms.is_some());
+    told.retain(|(minute, _)| *minute > 45);
+    told
+}
+
+#[test]
+fn a_flapping_alert_wakes_again_only_for_more_than_it_was() {
+    let told = |words: &[(i64, &str)]| words.iter().map(|(at, word)| (*at, (*word).to_owned())).collect::<Vec<_>>();
+    // Asked anew each time that it is back and nobody has it; nobody is asked in between.
+    assert_eq!(after_flapping(&[], false, 70), told(&[(60, "ask 0")]));
+    for minute in [60, 61] {
+        let all = after_flapping(&[minute], false, 70);
+        let upgraded: Vec<_> = all.iter().filter(|(_, word)| word == "upgraded").collect();
+        assert_eq!(upgraded, [&(minute, "upgraded".to_owned())], "an urgent page is told once: {all:?}");
+    }
+}
+
+#[test]
+fn what_flaps_settles_when_it_goes_on() {
+    let mut alert = Alert::new(0, None);
+    for minute in 0..=200_i64 {
+        let at = minute * MINUTE_MS;
+        let truth = Truth::from(minute % 15 < 5 || minute > 45);
+        alert.observe(at, at, &page(truth), &AT_ONCE);
+        assert_eq!(alert.flapping, (45..75).contains(&minute), "minute {minute}");
+    }
+    assert!(alert.is_active());
+}
+
+#[test]
+fn a_held_alert_stays_open_while_it_is_pending_again_and_a_ticket_that_flaps_can_become_a_page() {
+    let slow = Timing { for_ms: 2 * MINUTE_MS, ..AT_ONCE };
+    let mut alert = Alert::new(0, None);
+    let ticket = |truth| Verdicts { page: Truth::False, ..page(truth) };
+    for minute in 0..=53_i64 {
+        let at = minute * MINUTE_MS;
+        alert.observe(at, at, &ticket(Truth::from(minute % 15 < 5)), &slow);
+    }
+    assert!(alert.flapping && alert.held_ms.is_some() && alert.condition == Condition::Firing);
+    let at = 54 * MINUTE_MS;
+    alert.observe(at, at, &ticket(Truth::True), &slow);
+    assert_eq!(alert.condition, Condition::Firing, "it is held, not pending");
+    let at = 56 * MINUTE_MS;
+    let effects = alert.observe(at, at, &page(Truth::True), &slow);
+    assert_eq!((words(&effects), alert.severity), (vec!["upgraded".into()], Lane::Page));
+    assert_eq!(words(&alert.tick(at, &Escalation::default())), ["ask 0"]);
+    // Its rule goes and comes back: nothing of it is held any more.
+    alert.forget(57 * MINUTE_MS);
+    assert_eq!((alert.flapping, alert.held_ms, alert.condition), (false, None, Condition::Resolved));
 }
 
 #[test]
