@@ -26,7 +26,7 @@ const RELOAD_S: u32 = 20;
 pub fn oncall(shell: &ShellModel, model: &OnCallModel) -> AnyView {
     let again = shell.url.replace(&shell.path, &[]);
     let sub = view! {
-        <span class="hr-dot">{counts(&model.findings)}</span>
+        <span class="hr-dot">{counts(model)}</span>
         <span class="hr-dot">{scope_text(shell)}</span>
         <span class="hr-dot hr-without-js" data-ticks="">
             {format!("reloads every {RELOAD_S}\u{202F}s, ")}<a href=again>"refresh now"</a>
@@ -58,9 +58,9 @@ pub fn oncall(shell: &ShellModel, model: &OnCallModel) -> AnyView {
     document(shell, frame, content.into_any())
 }
 
-/// `3 need attention: 2 critical, 1 warning`
-fn counts(findings: &[Finding]) -> String {
-    let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+/// `2 critical, 1 warning`
+fn counts(model: &OnCallModel) -> String {
+    let of = |severity| model.findings.iter().filter(|finding| finding.severity == severity).count();
     let parts: Vec<String> =
         [(Severity::Critical, "critical"), (Severity::Warning, "warning"), (Severity::Info, "note")]
             .into_iter()
@@ -68,7 +68,12 @@ fn counts(findings: &[Finding]) -> String {
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();
-    if parts.is_empty() { "Nothing needs attention".to_owned() } else { parts.join(", ") }
+    match (parts.is_empty(), &model.findings_state) {
+        (false, _) => parts.join(", "),
+        (true, PanelState::Ready) => "Nothing needs attention".to_owned(),
+        // Where nobody looked, or not everywhere, nothing is no good news.
+        (true, _) => "It is not known what needs attention".to_owned(),
+    }
 }
 
 fn findings(shell: &ShellModel, model: &OnCallModel) -> AnyView {
@@ -78,6 +83,16 @@ fn findings(shell: &ShellModel, model: &OnCallModel) -> AnyView {
         format!("{} pools watched", format::count(model.pools_watched))
     };
     let body = || {
+        if model.findings.is_empty() && model.findings_state != PanelState::Ready {
+            return view! {
+                <p class="hr-calm">
+                    <span class="hr-level hr-level--unknown">
+                        {state_icon(shell, "state-unknown")}"It is not known what needs attention."
+                    </span>
+                </p>
+            }
+            .into_any();
+        }
         if model.findings.is_empty() {
             return view! {
                 <p class="hr-calm">
