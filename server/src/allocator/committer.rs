@@ -378,7 +378,12 @@ impl Committer {
         };
         let forgotten: Vec<i32> = mine.keys().filter(is_forgotten).take(ADOPT as usize).copied().collect();
         for pool in forgotten {
-            within(TAKE_LIMIT, self.take(conn, pool, now, effects)).await?;
+            let taken = within(TAKE_LIMIT, self.take(conn, pool, now, effects)).await;
+            if taken.is_err() {
+                // One that can never be had must not stop the others in each look.
+                self.elsewhere.insert(pool, (Instant::now(), Reply::Unavailable));
+            }
+            taken?;
         }
         self.carry_out_orders(conn, now, effects).await?;
         let version = within(QUIET_LIMIT, catalog::version(conn)).await?;
