@@ -1,5 +1,6 @@
 //! Embeds the browser's files: the bundle of `cargo xtask bundle` if there is one, else the files of `assets/` as they are,
 //! without the browser module. Pages are complete without it, so that `cargo check` and `cargo test` need no wasm compiler.
+//! And embeds the texts of the shipped runbooks.
 
 #[path = "../xtask/src/bundle/sources.rs"]
 #[expect(dead_code, reason = "the bundle's own part of this file is not needed here")]
@@ -41,7 +42,25 @@ fn main() -> Result<()> {
         let manifest = write_plain(sources, &plain)?;
         (plain, manifest)
     };
-    fs::write(out.join("assets.rs"), table(&folder, &manifest)?).context("cannot write the table of assets")
+    fs::write(out.join("assets.rs"), table(&folder, &manifest)?).context("cannot write the table of assets")?;
+    let runbooks = here.join("src/alerting/runbooks");
+    println!("cargo::rerun-if-changed={}", runbooks.display());
+    fs::write(out.join("runbooks.rs"), texts(&runbooks)?).context("cannot write the table of runbooks")
+}
+
+/// The texts of a folder by their names without the ending, as Rust source.
+fn texts(folder: &Path) -> Result<String> {
+    let found = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut paths = found.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<PathBuf>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "md"));
+    paths.sort();
+    let mut code = String::from("&[\n");
+    for path in paths {
+        let slug = path.file_stem().and_then(|name| name.to_str()).context("a runbook's name is no text")?;
+        writeln!(code, "({slug:?}, include_str!({:?})),", path.display().to_string())?;
+    }
+    code.push(']');
+    Ok(code)
 }
 
 fn read_manifest(bundle: &Path) -> Result<Option<Manifest>> {

@@ -68,11 +68,15 @@ pub enum Action {
     Operate,
     /// See traces, events and single slots.
     Debug,
+    /// Answer alerts: acknowledge, take over, snooze, silence, write notes.
+    Answer,
+    /// Say what is promised and what alerts, who is on call, and what to do.
+    SetAlerts,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::See,
         Self::SeeMoney,
         Self::SeeJobs,
@@ -85,6 +89,8 @@ impl Action {
         Self::Allocate,
         Self::Operate,
         Self::Debug,
+        Self::Answer,
+        Self::SetAlerts,
     ];
 
     /// Whether it is about the whole organisation: a token that is limited to some pools or tenants may not.
@@ -106,6 +112,8 @@ impl Action {
             Self::Allocate => "claim slots",
             Self::Operate => "act on live slots",
             Self::Debug => "see traces and single slots",
+            Self::Answer => "answer alerts",
+            Self::SetAlerts => "change what alerts, who is on call and what to do",
         }
     }
 
@@ -123,10 +131,10 @@ impl Action {
 impl Role {
     /// Whether a person with this role may do something.
     pub fn allows(self, action: Action) -> bool {
-        use Action::{Debug, Operate, Plan, RecordChanges, See, SeeJobs, SeeMoney, SeeOwnChanges};
+        use Action::{Answer, Debug, Operate, Plan, RecordChanges, See, SeeJobs, SeeMoney, SeeOwnChanges, SetAlerts};
         match self {
             Self::Viewer | Self::TenantViewer => matches!(action, See | SeeMoney),
-            Self::OnCall => matches!(action, See | Operate | Debug),
+            Self::OnCall => matches!(action, See | SeeOwnChanges | Operate | Debug | Answer | SetAlerts),
             Self::Planner => matches!(action, See | SeeMoney | SeeJobs | SeeOwnChanges | Plan | RecordChanges | Debug),
             Self::Admin => true,
         }
@@ -137,8 +145,8 @@ impl Scope {
     /// Whether a token with this scope may do something.
     pub fn allows(self, action: Action) -> bool {
         use Action::{
-            Administer, Allocate, Debug, Ingest, Operate, Plan, RecordChanges, See, SeeAllChanges, SeeJobs, SeeMoney,
-            SeeOwnChanges,
+            Administer, Allocate, Answer, Debug, Ingest, Operate, Plan, RecordChanges, See, SeeAllChanges, SeeJobs,
+            SeeMoney, SeeOwnChanges, SetAlerts,
         };
         match self {
             Self::Read => matches!(action, See | SeeMoney | Debug),
@@ -146,8 +154,7 @@ impl Scope {
             Self::Plan => matches!(action, See | Plan | RecordChanges | Operate),
             Self::Allocate => action == Allocate,
             Self::Admin => matches!(action, Administer | SeeJobs | SeeOwnChanges | SeeAllChanges),
-            // Its routes say what it allows when they come.
-            Self::Alert => false,
+            Self::Alert => matches!(action, See | Answer | SetAlerts),
         }
     }
 }
@@ -182,12 +189,12 @@ mod tests {
     use super::*;
 
     /// One row per action, in the order of `Role::ALL` and `Scope::ALL`.
-    const TABLE: [(Action, [bool; 5], [bool; 6]); 12] = [
+    const TABLE: [(Action, [bool; 5], [bool; 6]); 14] = [
         //                     viewer oncall planner admin tenant    read ingest alloc plan alert admin
-        (Action::See, [true, true, true, true, true], [true, false, false, true, false, false]),
+        (Action::See, [true, true, true, true, true], [true, false, false, true, true, false]),
         (Action::SeeMoney, [true, false, true, true, true], [true, false, false, false, false, false]),
         (Action::SeeJobs, [false, false, true, true, false], [false, false, false, false, false, true]),
-        (Action::SeeOwnChanges, [false, false, true, true, false], [false, false, false, false, false, true]),
+        (Action::SeeOwnChanges, [false, true, true, true, false], [false, false, false, false, false, true]),
         (Action::SeeAllChanges, [false, false, false, true, false], [false, false, false, false, false, true]),
         (Action::Plan, [false, false, true, true, false], [false, false, false, true, false, false]),
         (Action::RecordChanges, [false, false, true, true, false], [false, true, false, true, false, false]),
@@ -196,6 +203,8 @@ mod tests {
         (Action::Allocate, [false, false, false, true, false], [false, false, true, false, false, false]),
         (Action::Operate, [false, true, false, true, false], [false, false, false, true, false, false]),
         (Action::Debug, [false, true, true, true, false], [true, false, false, false, false, false]),
+        (Action::Answer, [false, true, false, true, false], [false, false, false, false, true, false]),
+        (Action::SetAlerts, [false, true, false, true, false], [false, false, false, false, true, false]),
     ];
 
     #[test]

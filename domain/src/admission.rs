@@ -4,6 +4,7 @@
 //! others as far as its lending limit allows; what is not lent is kept free for it. Beyond its own floor a tenant borrows, up
 //! to its borrowing limit. An owner who wants back what was lent is not refused: slots are reclaimed from those who borrowed.
 
+use crate::reservation::Promise;
 use std::collections::BTreeMap;
 
 /// Priority of whoever has none.
@@ -65,6 +66,83 @@ impl Share {
             Some(Reason::BorrowingLimit)
         } else {
             None
+        }
+    }
+}
+
+/// What some promises to one tenant come to together.
+///
+/// Promises that hold at the same time add up. A limit adds up only if each of them states it: one without leaves the tenant
+/// without; but of a promise without a lending limit all of its own slots are lent, not those of the others. The order in which they come does not matter, and what was added can be taken out again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Promised {
+    count: u64,
+    baseline: u64,
+    ceiling: Stated,
+    lending_limit: Stated,
+    borrowing_limit: Stated,
+}
+
+/// A limit as promises state it: by how many, and their sum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Stated {
+    by: u64,
+    sum: u64,
+}
+
+impl Stated {
+    fn add(&mut self, limit: Option<i64>) {
+        if let Some(limit) = limit {
+            self.by += 1;
+            self.sum += u64::from(slots_of(limit));
+        }
+    }
+
+    fn remove(&mut self, limit: Option<i64>) {
+        if let Some(limit) = limit {
+            self.by -= 1;
+            self.sum -= u64::from(slots_of(limit));
+        }
+    }
+
+    fn of(self, count: u64) -> Option<u32> {
+        (count > 0 && self.by == count).then(|| u32::try_from(self.sum).unwrap_or(u32::MAX))
+    }
+}
+
+/// A stored number of slots as it is counted here: below 0 is none.
+fn slots_of(stored: i64) -> u32 {
+    u32::try_from(stored.max(0)).unwrap_or(u32::MAX)
+}
+
+impl Promised {
+    /// A promise begins.
+    pub fn add(&mut self, promise: &Promise) {
+        self.count += 1;
+        self.baseline += u64::from(slots_of(promise.baseline));
+        self.ceiling.add(promise.ceiling);
+        self.lending_limit.add(promise.lending_limit.or(Some(promise.baseline)));
+        self.borrowing_limit.add(promise.borrowing_limit);
+    }
+
+    /// A promise that was added ends.
+    pub fn remove(&mut self, promise: &Promise) {
+        self.count -= 1;
+        self.baseline -= u64::from(slots_of(promise.baseline));
+        self.ceiling.remove(promise.ceiling);
+        self.lending_limit.remove(promise.lending_limit.or(Some(promise.baseline)));
+        self.borrowing_limit.remove(promise.borrowing_limit);
+    }
+
+    /// A tenant's share under these promises; what it holds, its quota and its priority stay.
+    #[must_use]
+    pub fn share(&self, share: Share) -> Share {
+        Share {
+            floor: u32::try_from(self.baseline).unwrap_or(u32::MAX),
+            ceiling: self.ceiling.of(self.count),
+            lending_limit: self.lending_limit.of(self.count),
+            borrowing_limit: self.borrowing_limit.of(self.count),
+            ..share
         }
     }
 }
@@ -217,6 +295,36 @@ mod tests {
         );
         assert_eq!(shares.decide(1, 3), Decision::Reclaim(vec![(3, 2), (2, 1)]));
         assert_eq!(shares.decide(1, 4), Decision::Refuse(Reason::Full), "beyond its floor it waits like others");
+    }
+
+    #[test]
+    fn promises_add_up_and_one_without_a_limit_leaves_the_tenant_without() {
+        let promise = |baseline, ceiling, lending_limit, borrowing_limit| Promise {
+            pool: 1,
+            tenant: 1,
+            from_ms: 0,
+            to_ms: None,
+            baseline,
+            ceiling,
+            lending_limit,
+            borrowing_limit,
+        };
+        let (first, second) = (promise(0, Some(5), Some(0), None), promise(3, Some(4), Some(2), Some(7)));
+        let held = Share { held: 9, quota: Some(20), priority: 2, ..Share::default() };
+        let both = Share { floor: 3, ceiling: Some(9), lending_limit: Some(2), borrowing_limit: None, ..held };
+        for order in [[&first, &second], [&second, &first]] {
+            let mut promised = Promised::default();
+            for one in order {
+                promised.add(one);
+            }
+            assert_eq!(promised.share(held), both);
+            promised.remove(&first);
+            let alone = Share { ceiling: Some(4), lending_limit: Some(2), borrowing_limit: Some(7), ..both };
+            assert_eq!(promised.share(held), alone);
+            promised.remove(&second);
+            assert_eq!(promised, Promised::default());
+            assert_eq!(promised.share(held), held);
+        }
     }
 
     fn share() -> impl Strategy<Value = Share> {

@@ -783,14 +783,19 @@ impl Pool {
         if self.mode != Mode::Open || self.queue.is_empty() || self.shut(now).is_some() {
             return;
         }
+        // Who asks for what is promised to it goes first: what borrowers give back for it would go to borrowers else.
+        let mut full_shards: HashSet<u32> = HashSet::new();
+        let mut granted = 0;
+        let mut blocked = self.serve_own(&mut granted, &mut full_shards, now, fx);
         // The first of each tenant in the order of the queue: who is kept by limits of its own, with however many claims, keeps
         // nobody else. Behind claims that only stand in their own way, the next of the same tenant.
-        let (mut blocked, mut granted, mut last) = (false, 0, None);
+        let mut last = None;
         let mut behind: BTreeSet<Rank> = BTreeSet::new();
         let mut passed: HashMap<i32, usize> = HashMap::new();
         let mut limited: HashSet<i32> = HashSet::new();
-        let mut full_shards: HashSet<u32> = HashSet::new();
-        while let Some(rank) = [self.queue.head_after(last), behind.first().copied()].into_iter().flatten().min() {
+        while !blocked
+            && let Some(rank) = [self.queue.head_after(last), behind.first().copied()].into_iter().flatten().min()
+        {
             behind.remove(&rank);
             last = Some(rank);
             let Some((tenant, shard)) = self.queue.get(rank).map(|waiting| (waiting.ask.tenant, waiting.ask.shard))
@@ -815,34 +820,64 @@ impl Pool {
                 Look::Limited => {
                     limited.insert(tenant);
                 }
-                Look::Blocked => {
-                    blocked = true;
-                    break;
-                }
+                Look::Blocked => blocked = true,
             }
             if granted == ROUND {
                 self.serves_more = true;
                 blocked = true;
-                break;
             }
         }
-        // Whoever lacks room is not overtaken, but by those who ask for what is theirs.
-        let mut own: Vec<Rank> = Vec::new();
-        if blocked {
-            let entitled = |tenant: &i32| self.shares.tenants.get(tenant).is_some_and(|own| own.held < own.floor);
-            own.extend(self.queue.tenants().filter(entitled).flat_map(|tenant| self.queue.first_of(tenant, OWN_LOOK)));
-        }
-        own.extend(newest.filter(|rank| {
+        let may_be_looked_at = |rank: &Rank| {
             self.queue.get(*rank).is_some_and(|waiting| {
                 let ask = &waiting.ask;
                 !limited.contains(&ask.tenant) && ask.shard.is_none_or(|shard| !full_shards.contains(&shard))
             })
-        }));
-        own.sort_unstable();
-        own.dedup();
-        for rank in own.into_iter().filter(|rank| Some(*rank) > last) {
-            if !blocked || self.is_own(rank) {
-                self.serve_one(rank, now, fx);
+        };
+        if let Some(rank) = newest.filter(|rank| Some(*rank) > last).filter(may_be_looked_at)
+            && (!blocked || self.is_own(rank))
+        {
+            self.serve_one(rank, now, fx);
+        }
+    }
+
+    /// Serves claims for no more than what is promised to their tenants, in the order of the queue. Gives whether one of them
+    /// lacks room: until it has it, nobody else is served.
+    fn serve_own(
+        &mut self,
+        granted: &mut usize,
+        full_shards: &mut HashSet<u32>,
+        now: Millis,
+        fx: &mut Effects,
+    ) -> bool {
+        loop {
+            let entitled = |tenant: &i32| self.shares.tenants.get(tenant).is_some_and(|own| own.held < own.floor);
+            let mut own: Vec<Rank> = self
+                .queue
+                .tenants()
+                .filter(entitled)
+                .flat_map(|tenant| self.queue.first_of(tenant, OWN_LOOK))
+                .collect();
+            own.sort_unstable();
+            let before = *granted;
+            let mut blocked = false;
+            for rank in own {
+                let shard = self.queue.get(rank).and_then(|waiting| waiting.ask.shard);
+                if !self.is_own(rank) || shard.is_some_and(|shard| full_shards.contains(&shard)) {
+                    continue;
+                }
+                match self.serve_one(rank, now, fx) {
+                    Look::Granted => *granted += 1,
+                    Look::Blocked => blocked = true,
+                    Look::FullShard => full_shards.extend(shard),
+                    Look::Limited | Look::Passed => {}
+                }
+                if *granted == ROUND {
+                    self.serves_more = true;
+                    return true;
+                }
+            }
+            if *granted == before {
+                return blocked;
             }
         }
     }

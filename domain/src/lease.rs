@@ -64,6 +64,11 @@ impl Reason {
     pub fn is_saturation(self) -> bool {
         matches!(self, Self::Full | Self::Reserved | Self::Reclaiming | Self::QueueFull | Self::WaitedTooLong)
     }
+
+    /// Whether it says that the service failed, for no want of room and through no limit of the one who asked.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Overloaded | Self::BreakerOpen)
+    }
 }
 
 impl From<admission::Reason> for Reason {

@@ -9,6 +9,7 @@ pub mod accumulate;
 pub mod admission;
 pub mod alert;
 pub mod allocation;
+pub mod anomaly;
 pub mod breaker;
 pub mod change;
 pub mod failure;
@@ -18,8 +19,10 @@ pub mod heartbeat;
 mod keyed;
 pub mod lease;
 pub mod localtime;
+pub mod metering;
 pub mod occupancy;
 pub mod packed;
+pub mod plan;
 pub mod pool;
 mod queue;
 pub mod range;
@@ -31,6 +34,7 @@ pub mod slug;
 pub mod swf;
 pub mod tenant;
 pub mod throttle;
+pub mod whatif;
 
 /// Milliseconds since the Unix epoch, UTC. The unit of every instant inside the product.
 pub type Millis = i64;

@@ -74,6 +74,20 @@ impl ZoneSlice {
         })
     }
 
+    /// All instants of a wall-clock time in order: none where clocks skip it, two where they repeat it.
+    pub fn instants(&self, local: NaiveDateTime) -> Vec<Millis> {
+        let wall = local.and_utc().timestamp_millis();
+        let mut found: Vec<Millis> = self
+            .transitions
+            .iter()
+            .map(|t| wall - i64::from(t.offset_s) * 1000)
+            .filter(|utc| self.local(*utc) == local)
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
     /// Instants of local midnight within `[from, to]`; where midnight is skipped, the first
     /// instant of the day.
     pub fn midnights(&self, from: Millis, to: Millis) -> Vec<Millis> {

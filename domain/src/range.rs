@@ -37,36 +37,50 @@ pub enum RangeError {
     },
 }
 
+fn not_a_time(text: &str) -> RangeError {
+    RangeError::NotATime { found: text.chars().take(60).collect() }
+}
+
+/// Milliseconds of a length such as `6h`, the part of `text` behind its sign.
+fn length(text: &str, length: Option<&str>) -> Result<Millis, RangeError> {
+    let not_a_time = || not_a_time(text);
+    let length = length.ok_or_else(not_a_time)?;
+    let split = length.len().checked_sub(1).filter(|at| length.is_char_boundary(*at)).ok_or_else(not_a_time)?;
+    let (digits, unit) = length.split_at(split);
+    let unit_ms = match unit {
+        "s" => 1000,
+        "m" => MINUTE_MS,
+        "h" => HOUR_MS,
+        "d" => DAY_MS,
+        "w" => 7 * DAY_MS,
+        _ => return Err(not_a_time()),
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(not_a_time());
+    }
+    let count: i64 = digits.parse().map_err(|_| RangeError::OutOfScale { found: text.chars().take(60).collect() })?;
+    Ok(count.saturating_mul(unit_ms))
+}
+
+/// Resolves an instant that lies ahead: RFC 3339, or such as `now+1h`.
+///
+/// # Errors
+/// [`RangeError::NotATime`] or [`RangeError::OutOfScale`].
+pub fn ahead(text: &str, now: Millis) -> Result<Millis, RangeError> {
+    let Some(rest) = text.strip_prefix("now+") else { return instant(text, now) };
+    let at = now.saturating_add(length(text, Some(rest))?);
+    if at <= LATEST_MS { Ok(at) } else { Err(RangeError::OutOfScale { found: text.chars().take(60).collect() }) }
+}
+
 /// Resolves one end of a range against `now`.
 ///
 /// # Errors
 /// [`RangeError::NotATime`] or [`RangeError::OutOfScale`].
 pub fn instant(text: &str, now: Millis) -> Result<Millis, RangeError> {
-    let not_a_time = || RangeError::NotATime { found: text.chars().take(60).collect() };
-    let at = if let Some(rest) = text.strip_prefix("now") {
-        if rest.is_empty() {
-            now
-        } else {
-            let back = rest.strip_prefix('-').ok_or_else(not_a_time)?;
-            let split = back.len().checked_sub(1).filter(|at| back.is_char_boundary(*at)).ok_or_else(not_a_time)?;
-            let (digits, unit) = back.split_at(split);
-            let unit_ms = match unit {
-                "s" => 1000,
-                "m" => MINUTE_MS,
-                "h" => HOUR_MS,
-                "d" => DAY_MS,
-                "w" => 7 * DAY_MS,
-                _ => return Err(not_a_time()),
-            };
-            if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(not_a_time());
-            }
-            let count: i64 =
-                digits.parse().map_err(|_| RangeError::OutOfScale { found: text.chars().take(60).collect() })?;
-            now.saturating_sub(count.saturating_mul(unit_ms))
-        }
-    } else {
-        DateTime::parse_from_rfc3339(text).map_err(|_| not_a_time())?.timestamp_millis()
+    let at = match text.strip_prefix("now") {
+        Some("") => now,
+        Some(rest) => now.saturating_sub(length(text, rest.strip_prefix('-'))?),
+        None => DateTime::parse_from_rfc3339(text).map_err(|_| not_a_time(text))?.timestamp_millis(),
     };
     if (EARLIEST_MS..=LATEST_MS).contains(&at) {
         Ok(at)
@@ -99,6 +113,18 @@ pub fn rfc3339(at: Millis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_ahead() {
+        assert_eq!(ahead("now+90m", 1_000_000), Ok(1_000_000 + 90 * MINUTE_MS));
+        assert_eq!(ahead("now", 1_000_000), Ok(1_000_000));
+        assert_eq!(ahead("2026-11-21T08:25:00Z", 0), instant("2026-11-21T08:25:00Z", 0));
+        for wrong in ["now+", "now+h", "now+1", "now+1y", "now+-1h", "soon", "now+1é"] {
+            assert!(matches!(ahead(wrong, 0), Err(RangeError::NotATime { .. })), "{wrong}");
+        }
+        assert!(matches!(ahead("now+99999999999w", 0), Err(RangeError::OutOfScale { .. })));
+        assert!(instant("now+1h", 0).is_err(), "history does not lie ahead");
+    }
 
     const NOW: Millis = 1_795_000_000_000;
 

@@ -1,4 +1,4 @@
-//! Slots guaranteed to a tenant in a pool over a time range.
+//! Slots promised to a tenant in a pool over a time range. What planners write, and what comes to promises, is in `plan`.
 
 use crate::Millis;
 use crate::pool::words;
@@ -18,7 +18,7 @@ words! {
 
 /// A promise of slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reservation {
+pub struct Promise {
     /// The pool's key.
     pub pool: i32,
     /// The tenant's key.
@@ -37,7 +37,7 @@ pub struct Reservation {
     pub borrowing_limit: Option<i64>,
 }
 
-impl Reservation {
+impl Promise {
     /// Whether the promise holds at an instant.
     pub fn holds_at(&self, at: Millis) -> bool {
         self.from_ms <= at && self.to_ms.is_none_or(|to| at < to)
@@ -45,7 +45,7 @@ impl Reservation {
 }
 
 /// Slots promised per tenant in one pool at an instant.
-pub fn promised(reservations: &[Reservation], pool: i32, at: Millis) -> impl Iterator<Item = (i32, i64)> {
+pub fn promised(reservations: &[Promise], pool: i32, at: Millis) -> impl Iterator<Item = (i32, i64)> {
     let mut by_tenant = std::collections::BTreeMap::new();
     for r in reservations.iter().filter(|r| r.pool == pool && r.holds_at(at)) {
         *by_tenant.entry(r.tenant).or_insert(0) += r.baseline;

@@ -14,6 +14,7 @@
 pub mod islands;
 pub mod live;
 pub mod model;
+pub mod plan_steps;
 pub mod routes;
 pub mod slotmap;
 pub mod url;

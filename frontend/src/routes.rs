@@ -54,6 +54,42 @@ pub enum Page {
     Overview,
     /// What needs attention now.
     OnCall,
+    /// Alerts that fired.
+    Alerts,
+    /// One alert.
+    Alert,
+    /// Target of the forms about an alert.
+    AlertAct,
+    /// Target of the form about several alerts.
+    AlertsBulk,
+    /// Target of the button that sends again what was given up.
+    NotificationReplay,
+    /// How rules did.
+    AlertQuality,
+    /// Silences, with the form for a new one.
+    Silences,
+    /// Target of that form.
+    SilenceNew,
+    /// Form of an existing silence.
+    Silence,
+    /// Page that asks before a silence is ended, and its target.
+    SilenceEnd,
+    /// Schedules and escalation policies.
+    Schedules,
+    /// Form for a new schedule.
+    ScheduleNew,
+    /// Form of an existing schedule.
+    Schedule,
+    /// Page that asks before a schedule is removed, and its target.
+    ScheduleDelete,
+    /// Target of the form with which somebody stands in.
+    OverrideNew,
+    /// Form for a new policy.
+    PolicyNew,
+    /// Form of an existing policy.
+    Policy,
+    /// Page that asks before a policy is removed, and its target.
+    PolicyDelete,
     /// List of pools.
     Pools,
     /// Form for a new pool.
@@ -70,6 +106,24 @@ pub enum Page {
     PoolSlot,
     /// Form, preview and target of what can be done to a pool's live slots.
     PoolAct,
+    /// The promises of a pool over time, and the draft that changes them.
+    Planner,
+    /// Target of the edits of a draft.
+    PlannerAct,
+    /// What a draft does.
+    PlannerDraft,
+    /// Target that publishes a draft, or asks for its approval.
+    PlannerPublish,
+    /// Form of a reservation.
+    PlannerEdit,
+    /// A pool's policy for reservations.
+    PlannerPolicy,
+    /// What was published.
+    Publications,
+    /// Target that makes a draft which takes a publication back.
+    PublicationRevert,
+    /// Reservations from a file.
+    PlannerImport,
     /// List of tenants.
     Tenants,
     /// Form for a new tenant.
@@ -82,6 +136,30 @@ pub enum Page {
     TenantQuota,
     /// Confirm page for archiving a tenant.
     TenantArchive,
+    /// List of rules.
+    Rules,
+    /// Form for a new rule.
+    RuleNew,
+    /// One rule.
+    Rule,
+    /// Form of an existing rule, and where it is sent to.
+    RuleEdit,
+    /// Target that takes a rule away.
+    RuleDelete,
+    /// Error budgets, and which pools are ready to be watched.
+    Slos,
+    /// Target that sets an objective.
+    SloObjective,
+    /// List of runbooks.
+    Runbooks,
+    /// Form for a new runbook.
+    RunbookNew,
+    /// One runbook.
+    Runbook,
+    /// Form of an existing runbook.
+    RunbookEdit,
+    /// Target that says that somebody tested a runbook.
+    RunbookTested,
     /// Claims, events, leases and moves, one by one.
     Debug,
     /// The trace of one claim.
@@ -132,6 +210,16 @@ pub enum Page {
     Tokens,
     /// Confirm page for revoking a token.
     TokenRevoke,
+    /// Who is told about alerts.
+    Receivers,
+    /// Kinds of receivers, and the form for a new one.
+    ReceiverNew,
+    /// Form of an existing receiver, with what it was told.
+    Receiver,
+    /// Target that switches a receiver, tries it, or sends it something again.
+    ReceiverAct,
+    /// Page that asks before a receiver is removed, and its target.
+    ReceiverDelete,
     /// Settings of the organisation.
     Settings,
     /// Recorded changes.
@@ -149,6 +237,8 @@ pub enum RailEntry {
     Pools,
     /// `/tenants`
     Tenants,
+    /// `/planner`
+    Planner,
     /// `/debug`
     Debug,
     /// `/jobs`
@@ -163,7 +253,9 @@ pub enum RailEntry {
 
 impl RailEntry {
     /// The upper group of the rail.
-    pub const MAIN: [Self; 4] = [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants];
+    pub const MAIN: [Self; 5] = [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants, Self::Planner];
+    /// Those within reach of a thumb on phones.
+    pub const THUMB: [Self; 4] = [Self::Overview, Self::OnCall, Self::Pools, Self::Planner];
     /// The lower group.
     pub const MORE: [Self; 5] = [Self::Debug, Self::Jobs, Self::Audit, Self::Admin, Self::Help];
 
@@ -174,6 +266,7 @@ impl RailEntry {
             Self::OnCall => "On-call",
             Self::Pools => "Pools",
             Self::Tenants => "Tenants",
+            Self::Planner => "Planner",
             Self::Debug => "Debug",
             Self::Jobs => "Jobs",
             Self::Audit => "Audit",
@@ -189,6 +282,7 @@ impl RailEntry {
             Self::OnCall => "/oncall",
             Self::Pools => "/pools",
             Self::Tenants => "/tenants",
+            Self::Planner => "/planner",
             Self::Debug => "/debug",
             Self::Jobs => "/jobs",
             Self::Audit => "/audit",
@@ -204,6 +298,7 @@ impl RailEntry {
             Self::OnCall => "siren",
             Self::Pools => "layers",
             Self::Tenants => "users",
+            Self::Planner => "calendar-range",
             Self::Debug => "bug",
             Self::Jobs => "history",
             Self::Audit => "pencil",
@@ -248,6 +343,8 @@ const fn target(
 const SEE: Policy = Needs(Action::See);
 const PLAN: Policy = Needs(Action::Plan);
 const OPERATE: Policy = Needs(Action::Operate);
+const ANSWER: Policy = Needs(Action::Answer);
+const SET_ALERTS: Policy = Needs(Action::SetAlerts);
 const DEBUG: Policy = Needs(Action::Debug);
 const ADMINISTER: Policy = Needs(Action::Administer);
 
@@ -256,6 +353,7 @@ const ON_CALL: Option<RailEntry> = Some(RailEntry::OnCall);
 const DEBUGGING: Option<RailEntry> = Some(RailEntry::Debug);
 const POOLS: Option<RailEntry> = Some(RailEntry::Pools);
 const TENANTS: Option<RailEntry> = Some(RailEntry::Tenants);
+const PLANNER: Option<RailEntry> = Some(RailEntry::Planner);
 const ADMIN: Option<RailEntry> = Some(RailEntry::Admin);
 const HELP: Option<RailEntry> = Some(RailEntry::Help);
 
@@ -264,6 +362,24 @@ pub const ROUTES: &[PageRoute] = &[
     get(Page::Home, "/", "Home (redirect to the overview)", SignedIn, OVERVIEW, &["/"]),
     get(Page::Overview, "/overview", "Executive overview", SEE, OVERVIEW, &["/overview", "/overview?kiosk=1"]),
     get(Page::OnCall, "/oncall", "On-call board", SEE, ON_CALL, &["/oncall", "/oncall?kiosk=1"]),
+    get(Page::Alerts, "/alerts", "Alerts", SEE, ON_CALL, &["/alerts"]),
+    get(Page::Alert, "/alerts/{alert}", "Alert", SEE, ON_CALL, &[]),
+    target(Page::AlertAct, "/alerts/{alert}/act", "Act on an alert", ANSWER, ON_CALL),
+    target(Page::AlertsBulk, "/alerts/bulk", "Acknowledge several alerts", ANSWER, ON_CALL),
+    target(Page::NotificationReplay, "/notifications/{notification}/replay", "Send a message again", OPERATE, ON_CALL),
+    get(Page::AlertQuality, "/alerts/quality", "Alert quality", SEE, ON_CALL, &["/alerts/quality"]),
+    get(Page::Silences, "/silences", "Silences", SEE, ON_CALL, &["/silences", "/silences?pool={pool}&rule=hot-slot"]),
+    form(Page::SilenceNew, "/silences/new", "New silence", ANSWER, ON_CALL, &["/silences/new"]),
+    form(Page::Silence, "/silences/{silence}", "Change a silence", ANSWER, ON_CALL, &[]),
+    form(Page::SilenceEnd, "/silences/{silence}/end", "End a silence", ANSWER, ON_CALL, &[]),
+    get(Page::Schedules, "/oncall/schedules", "Schedules", SEE, ON_CALL, &["/oncall/schedules"]),
+    form(Page::ScheduleNew, "/oncall/schedules/new", "New schedule", SET_ALERTS, ON_CALL, &["/oncall/schedules/new"]),
+    form(Page::Schedule, "/oncall/schedules/{schedule}", "Edit schedule", SET_ALERTS, ON_CALL, &[]),
+    form(Page::ScheduleDelete, "/oncall/schedules/{schedule}/delete", "Delete a schedule", SET_ALERTS, ON_CALL, &[]),
+    target(Page::OverrideNew, "/oncall/overrides", "Take a shift", SET_ALERTS, ON_CALL),
+    form(Page::PolicyNew, "/oncall/policies/new", "New policy", SET_ALERTS, ON_CALL, &["/oncall/policies/new"]),
+    form(Page::Policy, "/oncall/policies/{policy}", "Edit policy", SET_ALERTS, ON_CALL, &[]),
+    form(Page::PolicyDelete, "/oncall/policies/{policy}/delete", "Delete a policy", SET_ALERTS, ON_CALL, &[]),
     get(Page::Pools, "/pools", "Pools", SEE, POOLS, &["/pools", "/pools?view=multiples"]),
     form(Page::PoolNew, "/pools/new", "New pool", PLAN, POOLS, &["/pools/new"]),
     get(
@@ -285,6 +401,42 @@ pub const ROUTES: &[PageRoute] = &[
     form(Page::PoolEdit, "/pools/{pool}/edit", "Edit pool", PLAN, POOLS, &["/pools/{pool}/edit"]),
     target(Page::PoolCapacity, "/pools/{pool}/capacity", "Change a pool's capacity", PLAN, POOLS),
     form(Page::PoolArchive, "/pools/{pool}/archive", "Archive pool", PLAN, POOLS, &["/pools/{pool}/archive"]),
+    get(
+        Page::Planner,
+        "/planner",
+        "Planner",
+        SEE,
+        PLANNER,
+        &["/planner?pool={pool}", "/planner?pool={pool}&view=table"],
+    ),
+    target(Page::PlannerAct, "/planner/act", "Edit a draft", PLAN, PLANNER),
+    get(Page::PlannerDraft, "/planner/drafts/{draft}", "Review a draft", PLAN, PLANNER, &[]),
+    target(Page::PlannerPublish, "/planner/drafts/{draft}/publish", "Publish a draft", PLAN, PLANNER),
+    form(Page::PlannerEdit, "/planner/edit", "Edit a reservation", PLAN, PLANNER, &["/planner/edit?pool={pool}"]),
+    form(Page::PlannerPolicy, "/planner/policy", "Policy of a plan", PLAN, PLANNER, &["/planner/policy?pool={pool}"]),
+    get(
+        Page::Publications,
+        "/planner/publications",
+        "Publications",
+        SEE,
+        PLANNER,
+        &["/planner/publications?pool={pool}"],
+    ),
+    target(
+        Page::PublicationRevert,
+        "/planner/publications/{publication}/revert",
+        "Take a publication back",
+        PLAN,
+        PLANNER,
+    ),
+    form(
+        Page::PlannerImport,
+        "/planner/import",
+        "Import reservations",
+        PLAN,
+        PLANNER,
+        &["/planner/import?pool={pool}"],
+    ),
     get(Page::Tenants, "/tenants", "Tenants", SEE, TENANTS, &["/tenants"]),
     form(Page::TenantNew, "/tenants/new", "New tenant", PLAN, TENANTS, &["/tenants/new"]),
     get(
@@ -305,6 +457,32 @@ pub const ROUTES: &[PageRoute] = &[
         TENANTS,
         &["/tenants/{tenant}/archive"],
     ),
+    get(Page::Rules, "/rules", "Rules", SEE, ON_CALL, &["/rules"]),
+    form(Page::RuleNew, "/rules/new", "New rule", SET_ALERTS, ON_CALL, &["/rules/new"]),
+    get(Page::Rule, "/rules/{rule}", "Rule", SEE, ON_CALL, &["/rules/saturation-burn", "/rules/pool-exhausted"]),
+    form(Page::RuleEdit, "/rules/{rule}/edit", "Edit rule", SET_ALERTS, ON_CALL, &["/rules/saturation-burn/edit"]),
+    target(Page::RuleDelete, "/rules/{rule}/delete", "Delete a rule", SET_ALERTS, ON_CALL),
+    get(Page::Slos, "/slos", "Error budgets", SEE, ON_CALL, &["/slos", "/slos?pool={pool}"]),
+    target(Page::SloObjective, "/slos/objective", "Set an objective", SET_ALERTS, ON_CALL),
+    get(Page::Runbooks, "/runbooks", "Runbooks", SEE, ON_CALL, &["/runbooks"]),
+    form(Page::RunbookNew, "/runbooks/new", "New runbook", SET_ALERTS, ON_CALL, &["/runbooks/new"]),
+    get(
+        Page::Runbook,
+        "/runbooks/{runbook}",
+        "Runbook",
+        SEE,
+        ON_CALL,
+        &["/runbooks/pool-exhausted", "/runbooks/pool-exhausted?pool={pool}&tenant={tenant}&alert=1"],
+    ),
+    form(
+        Page::RunbookEdit,
+        "/runbooks/{runbook}/edit",
+        "Edit runbook",
+        SET_ALERTS,
+        ON_CALL,
+        &["/runbooks/pool-exhausted/edit"],
+    ),
+    target(Page::RunbookTested, "/runbooks/{runbook}/tested", "Say that a runbook was tested", SET_ALERTS, ON_CALL),
     get(Page::Debug, "/debug", "Debug", DEBUG, DEBUGGING, &["/debug"]),
     get(Page::DebugClaim, "/debug/claims/{trace}", "Trace of a claim", DEBUG, DEBUGGING, &[]),
     get(Page::Search, "/search", "Search", SEE, None, &["/search", "/search?q=eu"]),
@@ -331,6 +509,18 @@ pub const ROUTES: &[PageRoute] = &[
     get(Page::Roles, "/admin/roles", "Roles", ADMINISTER, ADMIN, &["/admin/roles"]),
     form(Page::Tokens, "/admin/tokens", "Tokens", ADMINISTER, ADMIN, &["/admin/tokens"]),
     form(Page::TokenRevoke, "/admin/tokens/{token}/revoke", "Revoke token", ADMINISTER, ADMIN, &[]),
+    get(Page::Receivers, "/admin/receivers", "Receivers", ADMINISTER, ADMIN, &["/admin/receivers"]),
+    form(
+        Page::ReceiverNew,
+        "/admin/receivers/new",
+        "New receiver",
+        ADMINISTER,
+        ADMIN,
+        &["/admin/receivers/new", "/admin/receivers/new?kind=webhook", "/admin/receivers/new?kind=slack"],
+    ),
+    form(Page::Receiver, "/admin/receivers/{receiver}", "Receiver", ADMINISTER, ADMIN, &[]),
+    target(Page::ReceiverAct, "/admin/receivers/{receiver}/act", "Act on a receiver", ADMINISTER, ADMIN),
+    form(Page::ReceiverDelete, "/admin/receivers/{receiver}/delete", "Delete a receiver", ADMINISTER, ADMIN, &[]),
     form(Page::Settings, "/admin/settings", "Settings", ADMINISTER, ADMIN, &["/admin/settings"]),
 ];
 

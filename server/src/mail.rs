@@ -38,8 +38,12 @@ pub struct Letter {
 
 /// A letter that did not leave; the text is for the log and for administrators.
 #[derive(Debug, thiserror::Error)]
-#[error("the mail could not be sent: {0}")]
-pub struct MailError(String);
+#[error("the mail could not be sent: {text}")]
+pub struct MailError {
+    text: String,
+    /// Sending it again would not help.
+    pub is_final: bool,
+}
 
 /// Sends letters.
 #[derive(Clone)]
@@ -61,7 +65,7 @@ impl Mailer {
     /// If the address of the SMTP server cannot be read.
     pub fn new(settings: &MailSettings) -> Result<Self, MailError> {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&settings.smtp_url)
-            .map_err(|error| MailError(error.to_string()))?
+            .map_err(|error| MailError { text: error.to_string(), is_final: true })?
             .timeout(Some(PATIENCE))
             .build();
         Ok(Self { transport, from: settings.from.clone() })
@@ -72,16 +76,26 @@ impl Mailer {
     /// # Errors
     /// If it did not take it.
     pub async fn send(&self, letter: &Letter) -> Result<(), MailError> {
-        let wrong = |error: &dyn std::error::Error| MailError(error.to_string());
+        self.send_as(letter, None).await
+    }
+
+    /// The same under an id, by which a mailbox that gets it twice can tell.
+    ///
+    /// # Errors
+    /// If it did not take it.
+    pub async fn send_as(&self, letter: &Letter, id: Option<String>) -> Result<(), MailError> {
+        let wrong = |error: &dyn std::error::Error| MailError { text: error.to_string(), is_final: true };
         let address = letter.to.parse().map_err(|error| wrong(&error))?;
-        let message = Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(Some(letter.name.clone()), address))
-            .subject(letter.subject.clone())
-            .header(ContentType::TEXT_PLAIN)
-            .body(letter.text.clone())
-            .map_err(|error| wrong(&error))?;
-        self.transport.send(message).await.map_err(|error| wrong(&error))?;
+        let name = Some(letter.name.clone()).filter(|name| !name.is_empty());
+        let mut message =
+            Message::builder().from(self.from.clone()).to(Mailbox::new(name, address)).subject(letter.subject.clone());
+        if let Some(id) = id {
+            message = message.message_id(Some(id));
+        }
+        let message =
+            message.header(ContentType::TEXT_PLAIN).body(letter.text.clone()).map_err(|error| wrong(&error))?;
+        let sent = self.transport.send(message).await;
+        sent.map_err(|error| MailError { text: error.to_string(), is_final: error.is_permanent() })?;
         Ok(())
     }
 }

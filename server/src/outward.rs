@@ -2,6 +2,7 @@
 
 use crate::auth::sso::Sso;
 use crate::mail::Mailer;
+use crate::notify::guard::Guard;
 use url::Url;
 
 /// Services outside, as far as there are any.
@@ -13,6 +14,8 @@ pub struct Outward {
     pub mail: Option<Mailer>,
     /// Signs people in.
     pub sso: Option<Sso>,
+    /// Which addresses receivers of alerts may have.
+    pub guard: Guard,
 }
 
 impl Outward {

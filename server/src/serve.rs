@@ -11,7 +11,7 @@ use crate::http::{self, ApiRoute};
 use crate::net::{Peer, Range, Surroundings};
 use crate::outward::Outward;
 use crate::state::AppState;
-use crate::{assets, clock, jobs, pages, telemetry};
+use crate::{assets, clock, jobs, notify, pages, telemetry};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
@@ -145,6 +145,7 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
     let peer_url = options.peer_url.unwrap_or_else(|| format!("{scheme}://{address}"));
     let (allocator, committers) = Allocator::start(&db, peer_url, &cancel);
     let app = App::new(db.clone()).reaching(options.outward).allocating(allocator);
+    let outward = app.outward.clone();
     let tokens = TokenLookup::start(db.clone());
     let metrics = telemetry::counters();
     tokio::spawn(telemetry::upkeep(metrics.clone(), cancel.clone()));
@@ -153,6 +154,7 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
     let (with_jobs, tls) = (!options.no_jobs, options.tls);
     let app = service(state, around).into_make_service_with_connect_info::<SocketAddr>();
     let (stop, jobs_db) = (cancel.clone(), db.clone());
+    let teller = with_jobs.then(|| notify::worker::Worker::new(db.clone(), outward));
     let task = tokio::spawn(async move {
         let jobs = tokio::spawn({
             let stop = stop.clone();
@@ -162,12 +164,16 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
                 }
             }
         });
+        let telling = teller.map(|worker| tokio::spawn(worker.run(stop.clone())));
         let ended = stop.clone().cancelled_owned();
         if let Err(error) = connections::serve(listener, tls, app, ended).await {
             tracing::error!(%error, "the listener failed");
         }
         stop.cancel();
         let _ = jobs.await;
+        if let Some(telling) = telling {
+            let _ = telling.await;
+        }
         let _ = committers.await;
     });
     Ok(Server { address, cancel, task, db })

@@ -81,6 +81,8 @@ pub struct Client {
     base: String,
     token: Option<String>,
     cookie: Option<String>,
+    /// The API is asked as a browser asks it: with the session and its proof.
+    is_browser: bool,
     csrf: String,
 }
 
@@ -96,7 +98,7 @@ impl Client {
     /// Somebody who has not signed in.
     pub fn nobody(base: &str) -> Result<Self> {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_gzip().build()?;
-        Ok(Self { http, base: base.to_owned(), token: None, cookie: None, csrf: String::new() })
+        Ok(Self { http, base: base.to_owned(), token: None, cookie: None, is_browser: false, csrf: String::new() })
     }
 
     /// Somebody who has not signed in and trusts a certificate.
@@ -115,6 +117,12 @@ impl Client {
     #[must_use]
     pub fn with_cookie(self, cookie: &str, csrf: &str) -> Self {
         Self { cookie: Some(cookie.to_owned()), csrf: csrf.to_owned(), ..self }
+    }
+
+    /// The same, asking the API as a page of the session does.
+    #[must_use]
+    pub fn as_browser(self) -> Self {
+        Self { is_browser: true, ..self }
     }
 
     /// The same with something else in its forms.
@@ -177,7 +185,7 @@ impl Client {
         let asked = format!("{method} {}", path.chars().take(200).collect::<String>());
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         let has = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        let is_api = path.starts_with("/api/") || path.starts_with("/events") || path == "/metrics";
+        let is_api = ["/api/", "/events", "/prom/"].iter().any(|start| path.starts_with(start)) || path == "/metrics";
         if let Some(token) = self.token.as_ref().filter(|_| is_api && !has("authorization")) {
             request = request.bearer_auth(token);
         }
@@ -189,8 +197,11 @@ impl Client {
                 None => request.header(*name, *value),
             };
         }
-        if let Some(cookie) = self.cookie.as_ref().filter(|_| !is_api && !has("cookie")) {
+        if let Some(cookie) = self.cookie.as_ref().filter(|_| (self.is_browser || !is_api) && !has("cookie")) {
             request = request.header("cookie", cookie);
+        }
+        if self.is_browser && is_api {
+            request = request.header("x-csrf-token", &self.csrf);
         }
         if let Some(body) = body {
             request = request.body(body);

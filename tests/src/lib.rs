@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod alerts;
 pub mod bench;
 pub mod browser;
 pub mod checker;
@@ -7,7 +8,10 @@ pub mod claims;
 pub mod client;
 pub mod database;
 pub mod fault_proxy;
+pub mod forms;
+pub mod inbox;
 pub mod mailbox;
+pub mod night;
 pub mod people;
 pub mod provider;
 pub mod samples;

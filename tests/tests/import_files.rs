@@ -204,8 +204,12 @@ async fn a_pool_row_states_the_total_and_promises_without_rows_are_idle() -> Res
     let (_database, db) = open().await?;
     occupancy(&db, "pool,ts_s,tenant,occupied,capacity\np,60,a,1,9\n").await?;
     sqlx::query(
-        "insert into reservation (reservation_id, pool_id, tenant_id, during, baseline)
-         select gen_random_uuid(), pool_id, tenant_id, tstzrange(to_timestamp(0), null), 3 from pool, tenant",
+        "with made as (
+             insert into reservation (reservation_id, pool_id, tenant_id, name, terms, from_at)
+             select gen_random_uuid(), pool_id, tenant_id, 'all', '{}', to_timestamp(0) from pool, tenant
+             returning reservation_id, pool_id, tenant_id)
+         insert into promise (reservation_id, pool_id, tenant_id, during, baseline)
+         select reservation_id, pool_id, tenant_id, tstzrange(to_timestamp(0), null), 3 from made",
     )
     .execute(&db)
     .await?;

@@ -205,8 +205,11 @@ async fn compare(seed: u64, now: Millis, spoil: Option<&'static str>) -> Result<
         tenants.push(key);
         if reserved > 0 {
             sqlx::query(
-                "insert into reservation (reservation_id, pool_id, tenant_id, during, baseline)
-                 values (gen_random_uuid(), $1, $2, tstzrange(to_timestamp(0), null), $3)",
+                "with made as (
+                     insert into reservation (reservation_id, pool_id, tenant_id, name, terms, from_at)
+                     values (gen_random_uuid(), $1, $2, 'r-' || $2, '{}', to_timestamp(0)) returning reservation_id)
+                 insert into promise (reservation_id, pool_id, tenant_id, during, baseline)
+                 select reservation_id, $1, $2, tstzrange(to_timestamp(0), null), $3 from made",
             )
             .bind(pool)
             .bind(key)

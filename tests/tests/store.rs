@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use headroom_domain::accumulate::{Accumulated, Accumulator, Counters, Reading, SeriesKey, TenantReading};
 use headroom_domain::change::ChangeKind;
+use headroom_domain::plan::terms::{Shrink, Terms};
 use headroom_domain::pool::{PoolKind, Properties};
-use headroom_domain::reservation::{Reservation, ReservationKind};
+use headroom_domain::reservation::{Promise, ReservationKind};
 use headroom_domain::series::Step;
 use headroom_domain::slug::Slug;
 use headroom_store::audit::{Actor, Entry};
@@ -21,8 +22,8 @@ use headroom_store::pool::{CapacityStep, PoolFields};
 use headroom_store::tenant::TenantFields;
 use headroom_store::usage::{Wanted, WideSums};
 use headroom_store::{
-    MIGRATOR, StoreError, audit, change, current, history, import, ingest, job, organisation, partition, pool, quota,
-    reservation, signal, tenant, usage,
+    MIGRATOR, StoreError, audit, change, current, history, import, ingest, job, organisation, partition, pool, promise,
+    quota, reservation, signal, tenant, usage,
 };
 use headroom_tests::database::Database;
 use headroom_tests::service::{command, run};
@@ -234,7 +235,7 @@ async fn tenants_quotas_reservations_and_signals_are_kept() -> Result<()> {
     quota::set(&mut conn, render, acme, None).await?;
     assert!(quota::list(&mut conn, None, None).await?.is_empty());
 
-    let promise = Reservation {
+    let promise = Promise {
         pool: render,
         tenant: acme,
         from_ms: 1_000,
@@ -244,30 +245,71 @@ async fn tenants_quotas_reservations_and_signals_are_kept() -> Result<()> {
         lending_limit: Some(5),
         borrowing_limit: None,
     };
-    reservation::create(&mut conn, id(1), &promise, ReservationKind::Guaranteed, "note").await?;
-    let endless = Reservation { from_ms: 1_500, to_ms: None, ceiling: None, lending_limit: None, ..promise.clone() };
-    reservation::create(&mut conn, id(2), &endless, ReservationKind::Burst, "").await?;
-    let found = async |conn: &mut PgConnection, from, to| {
-        reservation::during(conn, Some(&[render]), Some(&[acme]), from, to).await
+    let some = Terms {
+        name: "some".into(),
+        tenant: "acme".into(),
+        kind: ReservationKind::Guaranteed,
+        start: "1970-01-01T00:00".parse().expect("a time"),
+        end: None,
+        zone: "UTC".into(),
+        repeat: None,
+        except: Vec::new(),
+        slots: 5,
+        ceiling: None,
+        lending_limit: None,
+        borrowing_limit: None,
+        lead_minutes: 0,
+        release_after_minutes: None,
+        priority: None,
+        shrink: Shrink::Refuse,
+        drain_until: None,
+        overrides: Vec::new(),
+        note: "note".into(),
     };
+    for (number, name) in [(1, "some"), (2, "other")] {
+        let terms = Terms { name: name.into(), ..some.clone() };
+        let fields = reservation::Fields {
+            id: id(number),
+            pool: render,
+            tenant: acme,
+            terms: &terms,
+            from_ms: 0,
+            to_ms: None,
+            worked_out_to_ms: None,
+        };
+        assert_eq!(reservation::put(&mut conn, &fields).await?, 1);
+        assert_eq!(reservation::put(&mut conn, &fields).await?, 2);
+    }
+    let new = |number, reservation: &Promise| promise::New {
+        id: id(number),
+        reservation: reservation.clone(),
+        kind: ReservationKind::Guaranteed,
+        is_lead: false,
+        priority: None,
+    };
+    promise::add(&mut conn, &[new(1, &promise)]).await?;
+    let endless = Promise { from_ms: 1_500, to_ms: None, ceiling: None, lending_limit: None, ..promise.clone() };
+    promise::add(&mut conn, &[new(2, &endless)]).await?;
+    let found =
+        async |conn: &mut PgConnection, from, to| promise::during(conn, Some(&[render]), Some(&[acme]), from, to).await;
     assert_eq!(found(&mut conn, 0, 1_000).await?.len(), 0, "the end is exclusive");
     assert_eq!(found(&mut conn, 0, 1_001).await?[0].reservation, promise);
     assert_eq!(found(&mut conn, 1_999, 2_000).await?.len(), 2);
     assert_eq!(found(&mut conn, 2_000, 9_000).await?[0].reservation, endless);
     for (field, wrong) in [
-        ("to", Reservation { to_ms: Some(1_000), ..promise.clone() }),
-        ("baseline", Reservation { baseline: 0, ceiling: None, lending_limit: None, ..promise.clone() }),
-        ("ceiling", Reservation { ceiling: Some(4), ..promise.clone() }),
-        ("lending_limit", Reservation { lending_limit: Some(6), ..promise.clone() }),
-        ("borrowing_limit", Reservation { borrowing_limit: Some(-1), ..promise.clone() }),
+        ("end", Promise { to_ms: Some(1_000), ..promise.clone() }),
+        ("slots", Promise { baseline: 0, ceiling: None, lending_limit: None, ..promise.clone() }),
+        ("ceiling", Promise { ceiling: Some(4), ..promise.clone() }),
+        ("lending_limit", Promise { lending_limit: Some(6), ..promise.clone() }),
+        ("borrowing_limit", Promise { borrowing_limit: Some(-1), ..promise.clone() }),
     ] {
-        assert_eq!(
-            field_of(reservation::create(&mut conn, id(3), &wrong, ReservationKind::Guaranteed, "").await)?,
-            field
-        );
+        assert_eq!(field_of(promise::add(&mut conn, &[new(1, &wrong)]).await)?, field);
     }
+    promise::end_at(&mut conn, &[id(1), id(2)], 1_200).await?;
+    assert_eq!(found(&mut conn, 0, 9_000).await?.len(), 1, "what is later goes");
+    assert_eq!(found(&mut conn, 0, 9_000).await?[0].reservation.to_ms, Some(1_200), "what holds then ends");
     reservation::clear(&mut conn).await?;
-    assert!(reservation::during(&mut conn, None, None, 0, 9_000).await?.is_empty());
+    assert!(promise::during(&mut conn, None, None, 0, 9_000).await?.is_empty());
 
     let mut numbers = Vec::new();
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
@@ -315,6 +357,8 @@ async fn what_happened_is_recorded_once_and_kept() -> Result<()> {
         zone: "Asia/Tokyo".into(),
         demo: true,
         money_visible: false,
+        ack_needs_note: true,
+        half_life_hours: 200,
     };
     organisation::set(&mut conn, &settings).await?;
     assert_eq!(organisation::get(&mut conn).await?, settings);
@@ -696,7 +740,7 @@ async fn dropping_fine_history_does_not_change_usage() -> Result<()> {
         assert_eq!(
             made,
             match cut {
-                Cut::Raw | Cut::SlotEvents | Cut::ClaimTraces => 10,
+                Cut::Raw | Cut::SlotEvents | Cut::ClaimTraces | Cut::Counts => 10,
                 Cut::Minutes => 2,
                 Cut::FiveMinutes => 1,
             }

@@ -2,7 +2,8 @@
 //!
 //! There is no list to keep: a measurement is a program `tests/src/bin/bench-NAME.rs`, a long test is a file
 //! `tests/tests/soak-NAME.rs`, and the first line of each says what it does. A line `//! Debian packages: PACKAGE (PROGRAM), …`
-//! names the peers that it measures beside; they are installed when it is asked for.
+//! names the peers that it measures beside; they are installed when it is asked for. A line `//! Development build: WHY` is for a
+//! long test that needs what a release build leaves out.
 
 use std::fs;
 use std::path::Path;
@@ -23,6 +24,9 @@ const FULL_LENGTH: &str = "HEADROOM_SOAK";
 /// How a line begins that names peers.
 const PEERS: &str = "//! Debian packages:";
 
+/// How a line begins that asks for a development build.
+const DEVELOPMENT: &str = "//! Development build:";
+
 /// A measurement or a long test.
 #[derive(Debug)]
 struct Long {
@@ -30,6 +34,8 @@ struct Long {
     what: String,
     /// Debian's packages that it needs, each with a program by which it is known.
     peers: Vec<(String, String)>,
+    /// It needs what a release build leaves out.
+    is_development: bool,
 }
 
 /// Options of `bench` and `soak`.
@@ -56,14 +62,20 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     run(command.current_dir(root()).env("HEADROOM_BIN", headroom(true)).args(&options.arguments))
 }
 
-/// Runs a long test with optimisation, at full length.
+/// Runs a long test at full length; with optimisation, if it does not ask for a development build.
 pub(crate) fn soak(options: &Options) -> Result<()> {
     let Some(soak) = choose(&root().join(SOAKS), "soak-", options)? else { return Ok(()) };
     needs::postgres()?;
-    build_headroom(true)?;
+    let release = !soak.is_development;
+    if soak.is_development {
+        needs::chromium()?;
+        bundle::run(&bundle::Options::default())?;
+    }
+    build_headroom(release)?;
     let mut command = cargo_native("test");
-    command.env("HEADROOM_BIN", headroom(true)).env(FULL_LENGTH, "full");
-    command.args(["--release", "--test", &format!("soak-{}", soak.name)]);
+    command.env("HEADROOM_BIN", headroom(release)).env(FULL_LENGTH, "full");
+    command.args(release.then_some("--release"));
+    command.args(["--test", &format!("soak-{}", soak.name)]);
     run(command.args(["--", "--nocapture"]).args(&options.arguments))
 }
 
@@ -93,7 +105,13 @@ fn list(folder: &Path, prefix: &str) -> Result<Vec<Long>> {
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let what = text.lines().next().unwrap_or_default().trim_start_matches("//!").trim().to_owned();
         let peers = text.lines().take_while(|line| line.starts_with("//!")).find_map(|line| line.strip_prefix(PEERS));
-        found.push(Long { name: name.to_owned(), what, peers: peers.map(peers_of).unwrap_or_default() });
+        let is_development = text.lines().any(|line| line.starts_with(DEVELOPMENT));
+        found.push(Long {
+            name: name.to_owned(),
+            what,
+            peers: peers.map(peers_of).unwrap_or_default(),
+            is_development,
+        });
     }
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
@@ -115,7 +133,7 @@ mod tests {
         fs::create_dir_all(&folder).expect("the folder is made");
         for (file, text) in [
             ("bench-two.rs", "//! Second.\n//! Debian packages: big-peer (peer), other (other)\n"),
-            ("bench-one.rs", "//! First.\n"),
+            ("bench-one.rs", "//! First.\n//! Development build: the clock stands still.\n"),
             ("other.rs", "//! No.\n"),
         ] {
             fs::write(folder.join(file), text).expect("the file is written");
@@ -126,6 +144,7 @@ mod tests {
         let peers: Vec<(&str, &str)> = found[1].peers.iter().map(|(one, two)| (one.as_str(), two.as_str())).collect();
         assert_eq!(peers, [("big-peer", "peer"), ("other", "other")]);
         assert!(found[0].peers.is_empty());
+        assert_eq!((found[0].is_development, found[1].is_development), (true, false));
         fs::remove_dir_all(&folder).expect("the folder is removed");
     }
 }

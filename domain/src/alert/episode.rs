@@ -506,6 +506,29 @@ impl Alert {
         effects.push(tell(Message::Resolved));
     }
 
+    /// It was kept from people, and is not any more: they are told, and asked from here on unless somebody has it.
+    pub fn tell_now(&mut self, message: Message, now: Millis) -> Vec<Effect> {
+        if !self.is_active() {
+            return Vec::new();
+        }
+        if self.workflow == Workflow::Open {
+            self.ask_from(now);
+        }
+        vec![tell(message)]
+    }
+
+    /// When the clock has something to do here, if ever.
+    pub fn next_tick(&self, plan: &Escalation) -> Option<Millis> {
+        if !self.is_active() {
+            return None;
+        }
+        let asked = self.asking.as_ref().map(|asking| plan.due(asking.begun_ms, asking.next));
+        let snoozed = self.snoozed_until_ms.filter(|_| self.workflow == Workflow::Snoozed);
+        let owned = self.owner.as_ref().filter(|_| self.workflow == Workflow::Acknowledged);
+        let reminded = owned.map(|owner| owner.asked_ms.map_or(owner.ask_ms, |asked| asked + CONFIRM_MS));
+        [asked, snoozed, reminded].into_iter().flatten().min()
+    }
+
     /// People are asked one after the other, from an instant on. Tickets ask nobody.
     fn ask_from(&mut self, at: Millis) {
         self.asking = (self.severity == Lane::Page).then_some(Asking { begun_ms: at, next: 0 });
@@ -760,6 +783,16 @@ impl Alert {
             asking.next = number + 1;
         }
         Ok(effects)
+    }
+
+    /// Somebody writes something down. Nothing changes; what was written before stays.
+    ///
+    /// # Errors
+    /// If there is nothing to write down, or too much.
+    pub fn note(&self, who: &Person, note: &str) -> Result<Vec<Effect>, Refusal> {
+        note_at_most(note)?;
+        note_needed(note)?;
+        Ok(vec![log_by("note", who, note)])
     }
 
     /// Its rule or its pool is gone.

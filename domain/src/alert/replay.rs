@@ -38,7 +38,20 @@ pub struct Judged {
 impl BurnRule {
     /// Judges by the windows that end now; `window` tells what is known of one of some length.
     pub fn judge(&self, window: impl Fn(Millis) -> Window) -> Judged {
-        let tiers: Vec<Verdict> = self.tiers.iter().map(|tier| tier.judge(self.budget, &window)).collect();
+        self.judge_busy(0, window)
+    }
+
+    /// The same of something that says nothing by itself where fewer than `least` things were counted in a long window: there is
+    /// nothing to judge then.
+    pub fn judge_busy(&self, least: u64, window: impl Fn(Millis) -> Window) -> Judged {
+        let judged = |tier: &Tier| {
+            let mut verdict = tier.judge(self.budget, &window);
+            if verdict.truth == Truth::True && verdict.long.total < least {
+                (verdict.truth, verdict.low_traffic) = (Truth::Idle, true);
+            }
+            verdict
+        };
+        let tiers: Vec<Verdict> = self.tiers.iter().map(judged).collect();
         let of = |lane: Lane| self.tiers.iter().zip(&tiers).filter(move |(tier, _)| tier.lane == lane);
         let page = Truth::any(of(Lane::Page).map(|(_, verdict)| verdict.truth));
         let ticket = Truth::any(tiers.iter().map(|verdict| verdict.truth));

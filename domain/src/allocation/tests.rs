@@ -156,6 +156,29 @@ fn claims_that_waited_too_long_are_refused_a_part_at_a_time() {
 }
 
 #[test]
+fn what_comes_back_goes_to_its_owner_however_many_borrowers_wait_before_it() {
+    let owner = Share { floor: 3, priority: 1, ..Share::default() };
+    let mut pool = pool(4, Policy { grace_ms: 1_000, ..Policy::default() }, Limits::from([(1, owner)]));
+    for id in 10..14 {
+        granted(asked(&mut pool, ask(id, 2, 1), 0));
+    }
+    for id in 20..40 {
+        assert_eq!(asked(&mut pool, Ask { priority: 9, ..waits(id, 2, 1) }, 0), None);
+    }
+    assert_eq!(asked(&mut pool, Ask { priority: 1, ..waits(1, 1, 2) }, 0), None);
+    assert_eq!(asked(&mut pool, Ask { priority: 1, ..waits(2, 1, 1) }, 0), None);
+    let mut fx = Effects::default();
+    for now in [1_000, 2_000, 3_000, 4_000] {
+        pool.begin();
+        pool.reap(now, &mut fx);
+        pool.begin();
+        pool.tick(now, &mut fx);
+    }
+    assert!([1, 2].iter().all(|id| matches!(pool.known(Uuid::from_u128(*id), 0), Known::Granted(_))));
+    assert_eq!(pool.held_by_tenant().collect::<Vec<_>>(), [(1, 3), (2, 1)], "and no more was taken than was owed");
+}
+
+#[test]
 fn an_owner_gets_back_what_it_lent_after_the_grace() {
     let floor = Share { floor: 2, ..Share::default() };
     let mut pool = pool(3, Policy::default(), Limits::from([(1, floor)]));

@@ -160,6 +160,7 @@ pub(crate) fn oncall() -> OnCallModel {
         runbook: Some("https://wiki.example.org/ingress".into()),
     };
     OnCallModel {
+        alerts: headroom_frontend::model::AlertBoard::default(),
         findings: vec![
             Finding {
                 facts: vec!["46 waiting".into(), "page: customer-facing".into()],

@@ -6,6 +6,7 @@
 #![expect(clippy::wildcard_imports, reason = "the sample uses nearly every model")]
 
 mod live;
+mod planner;
 
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
@@ -334,6 +335,7 @@ fn card(metric: Metric, value: f64, previous: f64, rising: f64) -> StatCard {
 fn overview() -> OverviewModel {
     OverviewModel {
         now: None,
+        standing: None,
         pools_in_scope: 8,
         cards: vec![
             StatCard { window: "now".into(), ..card(Metric::PoolSize, 48_200.0, 47_000.0, 0.1) },
@@ -618,25 +620,34 @@ fn metering() -> TenantTab {
         occupied_slot_ms: (35_212 - day * 91) * HOUR + 77_123,
         reserved_slot_ms: 33_600 * HOUR,
         reserved_idle_slot_ms: day * 91 * HOUR,
+        borrowed_slot_ms: 1_612 * HOUR + 77_123,
+        lent_slot_ms: day * 40 * HOUR,
+        billed_slot_ms: 35_212 * HOUR + 77_123,
+        amount_minor: Some(161_240),
         max_occupied: Some(1_840),
         rejections: Some(12),
     };
-    TenantTab::Metering(TenantMetering {
+    TenantTab::Metering(Box::new(TenantMetering {
         rows: (0..14)
             .map(|day| MeterRow {
                 day_ms: NOW - NOW % DAY - day * DAY - HOUR,
+                rate_micros: Some(45_790),
+                record: "5b1c9a7e02d4f836".into(),
                 pool: named("ingress-eu"),
                 sums: sums(day),
             })
             .collect(),
         total: sums(3),
+        currency: Some("EUR".into()),
+        explained: None,
         table: table("day", 45),
         state: PanelState::Ready,
-    })
+    }))
 }
 
 fn tenants() -> TenantsModel {
     TenantsModel {
+        fairness: Some(0.93),
         total: 12,
         rows: TENANTS
             .iter()
@@ -724,6 +735,7 @@ fn all_pages() -> Vec<(&'static str, String)> {
     let tenants_shell = shell("Tenants", "/tenants", Some(Tenants), FilterSet::ALL);
     let tenant_shell = shell("acme-search", "/tenants/acme-search", Some(Tenants), FilterSet::TENANT);
     let plain = |title: &str, path: &str, rail| shell(title, path, rail, FilterSet::NONE);
+    let plan = |title: &str, path: &str| plain(title, path, Some(RailEntry::Planner));
     let edit = |slug: &str| FormMode::Edit { subject: named(slug), version: "7".into() };
     let door = |title: &str, path: &str| ShellModel { viewer: None, ..plain(title, path, None) };
     let admin = |title: &str, path: &str| plain(title, path, Some(Admin));
@@ -886,6 +898,58 @@ fn all_pages() -> Vec<(&'static str, String)> {
                 )
             }),
         ),
+        (
+            "planner",
+            render::document(|| pages::planner(&plan("Planner", "/planner"), &planner::model(PlanView::Timeline))),
+        ),
+        (
+            "planner-table",
+            render::document(|| pages::planner(&plan("Planner", "/planner"), &planner::model(PlanView::Table))),
+        ),
+        (
+            "planner-review",
+            render::document(|| pages::draft_review(&plan("Review", "/planner/drafts/7f3a"), &planner::review())),
+        ),
+        (
+            "planner-moved",
+            render::document(|| pages::draft_review(&plan("Review", "/planner/drafts/7f3a"), &planner::moved())),
+        ),
+        (
+            "planner-edit",
+            render::document(|| {
+                pages::reservation_form(&plan("Edit train", "/planner/edit"), &planner::form(FormTab::Fields))
+            }),
+        ),
+        (
+            "planner-occurrences",
+            render::document(|| {
+                pages::reservation_form(&plan("Edit train", "/planner/edit"), &planner::form(FormTab::Occurrences))
+            }),
+        ),
+        (
+            "planner-history",
+            render::document(|| {
+                pages::reservation_form(&plan("Edit train", "/planner/edit"), &planner::form(FormTab::History))
+            }),
+        ),
+        (
+            "planner-policy",
+            render::document(|| pages::plan_policy(&plan("Policy", "/planner/policy"), &planner::policy())),
+        ),
+        (
+            "planner-publications",
+            render::document(|| {
+                pages::publications(&plan("Publications", "/planner/publications"), &planner::publications())
+            }),
+        ),
+        (
+            "planner-import",
+            render::document(|| pages::plan_import(&plan("Import", "/planner/import"), &planner::import(false))),
+        ),
+        (
+            "planner-check",
+            render::document(|| pages::plan_import(&plan("Import", "/planner/import"), &planner::import(true))),
+        ),
         ("tenants", render::document(|| pages::tenants(&tenants_shell, &tenants()))),
         ("tenant", render::document(|| pages::tenant(&tenant_shell, &tenant(share())))),
         ("tenant-metering", render::document(|| pages::tenant(&tenant_shell, &tenant(metering())))),
@@ -894,11 +958,11 @@ fn all_pages() -> Vec<(&'static str, String)> {
             render::document(|| {
                 pages::tenant(
                     &tenant_shell,
-                    &tenant(TenantTab::History(TenantHistory {
+                    &tenant(TenantTab::History(Box::new(TenantHistory {
                         events: events(),
                         table: table("", 4),
                         state: PanelState::Ready,
-                    })),
+                    }))),
                 )
             }),
         ),
@@ -1216,6 +1280,8 @@ fn tokens() -> TokensModel {
 
 fn settings() -> SettingsModel {
     SettingsModel {
+        ack_needs_note: false,
+        half_life_hours: Field::of("168"),
         name: Field::of("Acme"),
         currency: Field { value: "euro".into(), error: Some("found euro, expected three letters such as EUR".into()) },
         zone: Field::of("Europe/Berlin"),

@@ -74,7 +74,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
     Definition {
         id: "fair-share",
         name: "Fair share (M8)",
-        formula: "a tenant's use ÷ its fair share; the fair share is the tenant's part of each pool it uses, given what the others ask for",
+        formula: "a tenant's use ÷ its fair share; the fair share is its weight ÷ the weights of all tenants that used anything × the capacity. Jain's index over these ratios x: (sum of x)² ÷ (n × sum of x²)",
         unit: "percent; 100 % is exactly its share",
         window: "the range of the page",
         target: "as the quota says; watched above 110 %, critical above 150 %",

@@ -166,7 +166,7 @@ pub(crate) fn lines(shell: &ShellModel, ask: Ask, field: &Field, rows: u32) -> A
 }
 
 /// Leptos writes the text inside a `textarea` as it is, so a value could end the element and go on as markup.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -1,5 +1,7 @@
 //! Building blocks of pages. Each prints one thing and knows nothing about pages.
 
+pub(crate) mod alert_nav;
+pub(crate) mod alert_row;
 pub(crate) mod bar;
 pub(crate) mod chart;
 pub(crate) mod definition;
@@ -7,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod field;
 pub(crate) mod filters;
 pub(crate) mod heatmap;
+pub(crate) mod hits;
 pub(crate) mod icon;
 pub(crate) mod live;
 pub(crate) mod log;

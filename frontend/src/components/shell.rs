@@ -377,7 +377,7 @@ fn rail(shell: &ShellModel, viewer: &Viewer) -> AnyView {
 
 /// Navigation within reach of a thumb.
 fn bottom_bar(shell: &ShellModel, viewer: &Viewer) -> AnyView {
-    let main = open_to(RailEntry::MAIN, viewer)
+    let main = open_to(RailEntry::THUMB, viewer)
         .map(|entry| {
             let current = (shell.rail == Some(entry)).then_some("page");
             view! {
@@ -387,7 +387,8 @@ fn bottom_bar(shell: &ShellModel, viewer: &Viewer) -> AnyView {
             }
         })
         .collect_view();
-    let more = open_to(RailEntry::MORE, viewer)
+    let rest = RailEntry::MAIN.into_iter().filter(|entry| !RailEntry::THUMB.contains(entry)).chain(RailEntry::MORE);
+    let more = open_to(rest, viewer)
         .map(|entry| {
             let current = (shell.rail == Some(entry)).then_some("page");
             view! { <a href=shell.url.link(entry.path()) aria-current=current>{icon_20(shell, entry.icon())}{entry.label()}</a> }
@@ -525,6 +526,7 @@ fn shortcut_links(shell: &ShellModel, viewer: &Viewer) -> String {
         ("g c", RailEntry::OnCall),
         ("g p", RailEntry::Pools),
         ("g t", RailEntry::Tenants),
+        ("g r", RailEntry::Planner),
         ("g d", RailEntry::Debug),
     ];
     let mut lines: Vec<String> = go

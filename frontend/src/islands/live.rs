@@ -72,7 +72,7 @@ mod stream {
     }
 
     /// Events of the stream that are passed on.
-    const EVENTS: [&str; 4] = ["live", "slots", "log", "reset"];
+    const EVENTS: [&str; 5] = ["live", "slots", "log", "alerts", "reset"];
     /// A tab that was not heard for so long is gone. Browsers let hidden tabs speak once a minute.
     const WANT_LASTS_MS: f64 = 150_000.0;
 
@@ -466,7 +466,11 @@ mod figures {
 /// Asking for the page again: what the stream does not carry.
 #[cfg(feature = "hydrate")]
 mod refresh {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
     use leptos::prelude::{document, set_interval, window};
+    use wasm_bindgen::JsCast;
     use web_sys::{Document, Element};
 
     use super::figures::is_selected;
@@ -474,18 +478,29 @@ mod refresh {
 
     const EVERY: std::time::Duration = std::time::Duration::from_secs(20);
 
+    thread_local! {
+        /// What the server listed when it was last asked, shown or not: what is not in it is new.
+        static LISTED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
     pub(super) fn start() {
+        LISTED.set(ids(&document()).into_iter().collect());
         set_interval(
             || {
-                if document().hidden() {
-                    return;
-                }
-                if let Ok(address) = window().location().href() {
-                    dom::fetch_text(&address, |html| put(&html));
+                if !document().hidden() {
+                    ask();
                 }
             },
             EVERY,
         );
+        // Something happened to an alert: it is not waited for, also where nobody looks, for the title and notifications tell.
+        super::stream::subscribe("alerts", |_| ask());
+    }
+
+    fn ask() {
+        if let Ok(address) = window().location().href() {
+            dom::fetch_text(&address, |html| put(&html));
+        }
     }
 
     fn put(html: &str) {
@@ -494,7 +509,12 @@ mod refresh {
             let Some(name) = place.get_attribute("data-refresh") else { continue };
             let Ok(Some(new)) = fresh.query_selector(&format!("[data-refresh=\"{name}\"]")) else { continue };
             let html = new.inner_html();
-            if place.inner_html() != html && !is_touched(&place) {
+            if place.inner_html() == html {
+                continue;
+            }
+            if is_touched(&place) {
+                rows(&place, &new);
+            } else {
                 let open = place.query_selector("details[open]").ok().flatten().is_some();
                 place.set_inner_html(&html);
                 if open && let Ok(Some(details)) = place.query_selector("details") {
@@ -509,14 +529,34 @@ mod refresh {
         findings(&fresh);
     }
 
+    /// Under the hand rows stay where they are and as long as they are, but how urgent one is and who has it is told.
+    fn rows(place: &Element, new: &Element) {
+        let Ok(parts) = place.query_selector_all("[data-alert] [data-now]") else { return };
+        for part in (0..parts.length()).filter_map(|index| parts.item(index)?.dyn_into::<Element>().ok()) {
+            let fresh = || {
+                let row = part.closest("[data-alert]").ok()??.get_attribute("data-alert")?;
+                let name = part.get_attribute("data-now")?;
+                new.query_selector(&format!("[data-alert=\"{row}\"] [data-now=\"{name}\"]")).ok()?
+            };
+            if let Some(html) = fresh().map(|fresh| fresh.inner_html()).filter(|html| *html != part.inner_html())
+                && !is_selected(&part)
+            {
+                part.set_inner_html(&html);
+            }
+        }
+    }
+
     /// Nothing moves under the hand.
     fn is_touched(place: &Element) -> bool {
-        let is_open = || place.query_selector(".hr-pop[open], .hr-tip[open], [data-pinned]").ok().flatten().is_some();
+        // What is ticked is about to be used.
+        const IN_USE: &str = ".hr-pop[open], .hr-tip[open], [data-pinned], input:checked";
+        let is_open = || place.query_selector(IN_USE).ok().flatten().is_some();
         place.matches(":hover, :focus-within").unwrap_or(false) || is_selected(place) || is_open()
     }
 
-    /// New findings are announced and counted, never pushed into the list: it changes when somebody asks for it.
+    /// What is new is announced once, and counted while it is not in the list: under a hand that changes when somebody asks.
     fn findings(fresh: &Document) {
+        announce(fresh);
         let Some(bar) = dom::all("[data-findings-new]").into_iter().next() else { return };
         let known: Vec<String> = ids(&document());
         let now: Vec<String> = ids(fresh);
@@ -525,35 +565,36 @@ mod refresh {
             let _ = if gone { article.set_attribute("data-gone", "") } else { article.remove_attribute("data-gone") };
         }
         let new: Vec<&String> = now.iter().filter(|id| !known.contains(id)).collect();
+        let title = document().title();
+        let bare = title.split_once(") ").filter(|_| title.starts_with('(')).map_or(title.as_str(), |(_, rest)| rest);
         if new.is_empty() {
             let _ = bar.set_attribute("hidden", "");
+            document().set_title(bare);
             return;
         }
         let text = format!("{} new — show", new.len());
         if bar.text_content().as_deref() != Some(&text) {
             bar.set_text_content(Some(&text));
-            let _ = bar.remove_attribute("hidden");
-            let title = document().title();
-            let bare =
-                title.split_once(") ").filter(|_| title.starts_with('(')).map_or(title.as_str(), |(_, rest)| rest);
-            document().set_title(&format!("({}) {bare}", new.len()));
-            announce(fresh, &new);
         }
+        let _ = bar.remove_attribute("hidden");
+        document().set_title(&format!("({}) {bare}", new.len()));
     }
 
-    /// Critical ones are said at once, once.
-    fn announce(fresh: &Document, new: &[&String]) {
-        let critical: Vec<String> = new
-            .iter()
+    /// Critical ones are said at once, once, whether they are in the list already or wait outside it.
+    fn announce(fresh: &Document) {
+        let now: BTreeSet<String> = ids(fresh).into_iter().collect();
+        let before = LISTED.replace(now.clone());
+        let critical: Vec<String> = now
+            .difference(&before)
             .filter_map(|id| {
                 fresh.query_selector(&format!(".hr-finding--crit[data-finding=\"{id}\"] h3")).ok()??.text_content()
             })
             .collect();
         let Some(first) = critical.first() else { return };
         let text = if critical.len() == 1 {
-            format!("New critical finding: {first}")
+            format!("New and critical: {first}")
         } else {
-            format!("{} new critical findings, first: {first}", critical.len())
+            format!("{} new and critical, first: {first}", critical.len())
         };
         if let Some(region) = document().get_element_by_id("live-assertive") {
             region.set_text_content(Some(&text));
@@ -563,10 +604,7 @@ mod refresh {
     fn ids(page: &Document) -> Vec<String> {
         let Ok(nodes) = page.query_selector_all("[data-finding]") else { return Vec::new() };
         (0..nodes.length())
-            .filter_map(|index| {
-                use wasm_bindgen::JsCast;
-                nodes.item(index)?.dyn_into::<Element>().ok()?.get_attribute("data-finding")
-            })
+            .filter_map(|index| nodes.item(index)?.dyn_into::<Element>().ok()?.get_attribute("data-finding"))
             .collect()
     }
 }

@@ -4,6 +4,7 @@
 //! Islands stay small: they format durations but no dates (the tip of a chart repeats what the table says), leave JSON to the browser, and
 //! talk to the page through `data-*` attributes.
 
+mod alerts;
 mod answer_boxes;
 mod chart;
 mod copy_link;
@@ -11,6 +12,7 @@ mod event_stream;
 mod freshness;
 mod live;
 mod palette;
+mod planner;
 mod print;
 mod shortcuts;
 mod slots;
@@ -19,6 +21,7 @@ mod theme;
 #[cfg(feature = "hydrate")]
 mod dom;
 
+pub use alerts::*;
 pub use answer_boxes::*;
 pub use chart::*;
 pub use copy_link::*;
@@ -26,6 +29,7 @@ pub use event_stream::*;
 pub use freshness::*;
 pub use live::*;
 pub use palette::*;
+pub use planner::*;
 pub use print::*;
 pub use shortcuts::*;
 pub use slots::*;

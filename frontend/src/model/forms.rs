@@ -162,6 +162,8 @@ pub struct TenantForm {
     pub cost_centre: Field,
     /// Owner team.
     pub owner: Field,
+    /// Weight in fair sharing, a whole number from 1.
+    pub weight: Field,
 }
 
 /// A quota change.

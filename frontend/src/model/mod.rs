@@ -6,9 +6,11 @@
 //! - Slot time is slot-milliseconds (`*_slot_ms: i64`); the page shows slot-hours.
 //! - `None` means *unknown* (nothing was measured), never zero. It is shown as an en dash with a reason.
 //! - Windows are half-open, `[from, to)`.
-//! - Strings are unescaped text. The only markup is chart SVG, whose labels the chart renderer has escaped.
+//! - Strings are unescaped text. The only markup is chart SVG, whose labels the chart renderer has escaped, and the text of
+//!   runbooks, from which the server has taken what could run.
 //! - An `href` is a path on this server with its query, unescaped for HTML.
 
+mod alerts;
 mod chart;
 mod debug;
 mod error;
@@ -19,16 +21,24 @@ mod me;
 mod oncall;
 mod overview;
 mod people;
+mod planner;
 mod policy;
 mod pool;
 mod pools;
+mod receivers;
+mod rules;
+mod runbooks;
+mod schedules;
 mod search;
 mod shared;
 mod shell;
+mod silences;
+mod slos;
 mod slots;
 mod tenant;
 mod tenants;
 
+pub use alerts::*;
 pub use chart::*;
 pub use debug::*;
 pub use error::*;
@@ -39,12 +49,19 @@ pub use me::*;
 pub use oncall::*;
 pub use overview::*;
 pub use people::*;
+pub use planner::*;
 pub use policy::*;
 pub use pool::*;
 pub use pools::*;
+pub use receivers::*;
+pub use rules::*;
+pub use runbooks::*;
+pub use schedules::*;
 pub use search::*;
 pub use shared::*;
 pub use shell::*;
+pub use silences::*;
+pub use slos::*;
 pub use slots::*;
 pub use tenant::*;
 pub use tenants::*;

@@ -1,10 +1,12 @@
 //! The on-call board: what is broken, how bad, what to do.
 
-use super::{Named, OfferedAction, PanelState, SlotMapModel};
+use super::{AlertBoard, Named, OfferedAction, PanelState, SlotMapModel};
 
 /// Everything on `/oncall`.
 #[derive(Debug, Clone)]
 pub struct OnCallModel {
+    /// Alerts that fire.
+    pub alerts: AlertBoard,
     /// What needs attention now, most severe first, then newest first.
     pub findings: Vec<Finding>,
     /// Partial or failed; `Ready` with no findings reads as good news.

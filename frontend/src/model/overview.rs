@@ -1,6 +1,6 @@
 //! The executive overview.
 
-use super::{ChartModel, HeatmapModel, Money, Named, PanelState, Peak};
+use super::{ChartModel, HeatmapModel, Money, Named, PanelState, Peak, SloRow};
 
 /// Everything on `/overview`.
 #[derive(Debug, Clone)]
@@ -11,6 +11,8 @@ pub struct OverviewModel {
     pub cards: Vec<StatCard>,
     /// What the pools that give out their slots here say about this moment; `None` without such a pool, or where the range is past.
     pub now: Option<NowBar>,
+    /// How promises and alerts stand now; `None` where the range is past.
+    pub standing: Option<StandingModel>,
     /// Global occupancy over time: average, peak band, capacity changes as annotations.
     pub trend: ChartModel,
     /// The heaviest tenants by slot-hours, at most five.
@@ -25,6 +27,27 @@ pub struct OverviewModel {
     pub completeness: PanelState,
     /// Pools whose occupancy is above capacity at the end of the window.
     pub over_capacity: Vec<Named>,
+}
+
+/// How promises and alerts stand.
+#[derive(Debug, Clone)]
+pub struct StandingModel {
+    /// Error budgets of which something is left.
+    pub in_budget: i64,
+    /// Of these, used up faster than is allowed.
+    pub burning: i64,
+    /// Error budgets of which nothing is left.
+    pub spent: i64,
+    /// Error budgets of which nothing is known.
+    pub unknown: i64,
+    /// Those that are spent or burn, worst first.
+    pub worst: Vec<SloRow>,
+    /// Open alerts that wake somebody.
+    pub pages: i64,
+    /// Of these, those that nobody has.
+    pub unowned: i64,
+    /// Open alerts that wake nobody.
+    pub tickets: i64,
 }
 
 /// A card: one number with its unit, window, comparison and freshness.

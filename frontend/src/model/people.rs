@@ -33,7 +33,12 @@ impl Viewer {
     /// Whether an entry of the navigation leads somewhere for this person.
     pub fn may_open(&self, entry: RailEntry) -> bool {
         match entry {
-            RailEntry::Overview | RailEntry::OnCall | RailEntry::Pools | RailEntry::Tenants | RailEntry::Help => true,
+            RailEntry::Overview
+            | RailEntry::OnCall
+            | RailEntry::Pools
+            | RailEntry::Tenants
+            | RailEntry::Planner
+            | RailEntry::Help => true,
             RailEntry::Debug => self.debugs,
             RailEntry::Jobs => self.sees_jobs,
             RailEntry::Audit => self.audits,
@@ -372,7 +377,7 @@ pub struct RevokeModel {
     pub token: TokenRow,
 }
 
-/// `/admin/settings`. Fields: `name`, `currency`, `zone`, `money` (`on`, or absent).
+/// `/admin/settings`. Fields: `name`, `currency`, `zone`, `half_life_hours`, `money` and `ack_needs_note` (`on`, or absent).
 #[derive(Debug, Clone)]
 pub struct SettingsModel {
     /// Name of the organisation.
@@ -383,6 +388,10 @@ pub struct SettingsModel {
     pub zone: Field,
     /// Whether money is shown to those whose role allows it.
     pub money: bool,
+    /// Whether an acknowledgement must say something.
+    pub ack_needs_note: bool,
+    /// Hours in which a tenant's use counts half.
+    pub half_life_hours: Field,
     /// Zones offered while typing.
     pub zones: Vec<String>,
     /// An error that belongs to no field.

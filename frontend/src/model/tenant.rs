@@ -38,9 +38,9 @@ pub enum TenantTab {
     /// `tab=share`, the default.
     Share(Box<TenantShare>),
     /// `tab=metering`
-    Metering(TenantMetering),
+    Metering(Box<TenantMetering>),
     /// `tab=history`
-    History(TenantHistory),
+    History(Box<TenantHistory>),
 }
 
 /// How much of what it may use it uses.
@@ -67,17 +67,42 @@ pub struct TenantMetering {
     pub rows: Vec<MeterRow>,
     /// Sums over all rows of the window, not only this page.
     pub total: MeterSums,
+    /// ISO 4217 code of the amounts; `None` if money is not shown.
+    pub currency: Option<String>,
+    /// One day of one pool by the hour, if it was asked for.
+    pub explained: Option<MeterDay>,
     /// Paging and CSV.
     pub table: TableState,
     /// Empty, partial, failed.
     pub state: PanelState,
 }
 
+/// What one day's figures are the sums of.
+#[derive(Debug, Clone)]
+pub struct MeterDay {
+    /// Start of the UTC day.
+    pub day_ms: i64,
+    /// The pool.
+    pub pool: Named,
+    /// Starts of hours, and their sums; amounts are of days only.
+    pub hours: Vec<(i64, MeterSums)>,
+    /// The sum of the hours, with the day's amount.
+    pub total: MeterSums,
+    /// Price in millionths of the currency per slot and hour.
+    pub rate_micros: Option<i64>,
+    /// Fingerprint of the day's figures.
+    pub record: String,
+}
+
 /// Metered use of one pool on one day.
 #[derive(Debug, Clone)]
 pub struct MeterRow {
-    /// Start of the day in the shown zone.
+    /// Start of the UTC day.
     pub day_ms: i64,
+    /// Price in millionths of the currency per slot and hour; `None` without one, or if money is not shown.
+    pub rate_micros: Option<i64>,
+    /// Fingerprint of the row's figures.
+    pub record: String,
     /// The pool.
     pub pool: Named,
     /// Its sums.
@@ -93,6 +118,14 @@ pub struct MeterSums {
     pub reserved_slot_ms: i64,
     /// Reserved slot time that was not used.
     pub reserved_idle_slot_ms: i64,
+    /// Slot time used beyond what was reserved.
+    pub borrowed_slot_ms: i64,
+    /// Of the idle slot time, what others used; an estimate.
+    pub lent_slot_ms: i64,
+    /// Slot time that is billed: reserved and borrowed.
+    pub billed_slot_ms: i64,
+    /// What is billed, in minor units of the currency.
+    pub amount_minor: Option<i64>,
     /// Most slots held at once; `None` if unknown.
     pub max_occupied: Option<i64>,
     /// Claims rejected; `None` if not reported.

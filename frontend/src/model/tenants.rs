@@ -12,6 +12,8 @@ pub struct TenantsModel {
     /// Sorting, text filter, paging. Sortable: `tenant`, `tier`, `quota`, `fair-share`, `slot-hours`, `reserved`,
     /// `rejected`, `owner`. Default: `slot-hours`, descending.
     pub table: TableState,
+    /// Jain's index over the tenants that used anything (M8), 0 to 1; `None` if only some tenants are seen.
+    pub fairness: Option<f64>,
     /// Archived tenants are listed too (`archived=1`).
     pub with_archived: bool,
     /// Empty, partial, failed.

@@ -6,11 +6,20 @@ use crate::components::shell::{Frame, document};
 use crate::model::{Link, ShellModel};
 
 /// The admin pages: name, path, what is done there.
-const PAGES: [(&str, &str, &str); 4] = [
+const PAGES: [(&str, &str, &str); 5] = [
     ("Users", "/admin/users", "Who may sign in, with which roles, and one-time codes for new passwords."),
     ("Roles", "/admin/roles", "What each role of a person and each scope of a token allows."),
     ("Tokens", "/admin/tokens", "How programs sign in: make tokens, see when they were used, revoke them."),
-    ("Settings", "/admin/settings", "Name of the organisation, currency, time zone, and whether money is shown."),
+    (
+        "Receivers",
+        "/admin/receivers",
+        "Who is told about alerts: channels, pagers, mailboxes and programs; try them, and see what did not arrive.",
+    ),
+    (
+        "Settings",
+        "/admin/settings",
+        "Name of the organisation, currency, time zone, whether money is shown, and whether acknowledging needs a note.",
+    ),
 ];
 
 /// `/admin`

@@ -3,7 +3,9 @@
 use headroom_domain::format;
 use leptos::prelude::*;
 
+use crate::components::alert_nav::alert_nav;
 use crate::components::bar::{Bullet, bullet};
+use crate::components::hits::hits;
 use crate::components::icon::{icon, state_icon};
 use crate::components::live::{Listening, figure, listen, live, live_count};
 use crate::components::shell::{Frame, document, scope_text};
@@ -26,7 +28,7 @@ const RELOAD_S: u32 = 20;
 pub fn oncall(shell: &ShellModel, model: &OnCallModel) -> AnyView {
     let again = shell.url.replace(&shell.path, &[]);
     let sub = view! {
-        <span class="hr-dot">{counts(model)}</span>
+        <span class="hr-dot" data-refresh="counts" data-ticks="">{counts(model)}</span>
         <span class="hr-dot">{scope_text(shell)}</span>
         <span class="hr-dot hr-without-js" data-ticks="">
             {format!("reloads every {RELOAD_S}\u{202F}s, ")}<a href=again>"refresh now"</a>
@@ -42,10 +44,12 @@ pub fn oncall(shell: &ShellModel, model: &OnCallModel) -> AnyView {
                 .into_any()
         }
     };
-    let topics = if model.map.is_some() { "live,slots" } else { "live" };
+    let topics = if model.map.is_some() { "live,slots,alerts" } else { "live,alerts" };
     let pool = model.map.as_ref().map(|map| map.pool.slug.clone()).unwrap_or_default();
     let content = view! {
         {listen(shell, Listening { topics, pool, refreshes: true })}
+        {alert_nav(shell, "/oncall")}
+        {super::alerts::board(shell, &model.alerts)}
         {findings(shell, model)}
         {vitals(shell, &model.vitals)}
         <div class="hr-grid hr-grid--side">
@@ -68,9 +72,16 @@ fn counts(model: &OnCallModel) -> String {
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();
+    let silenced = model.alerts.silenced;
+    let open = model.alerts.counts[0] - silenced;
+    if open > 0 || silenced > 0 {
+        let alerts = if open == 1 { "1 alert open".to_owned() } else { format!("{open} alerts open") };
+        let hidden = (silenced > 0).then(|| format!("{silenced} silenced"));
+        return std::iter::once(alerts).chain(hidden).chain(parts).collect::<Vec<_>>().join(", ");
+    }
     match (parts.is_empty(), &model.findings_state) {
         (false, _) => parts.join(", "),
-        (true, PanelState::Ready) => "Nothing needs attention".to_owned(),
+        (true, PanelState::Ready) if !model.alerts.is_behind => "Nothing needs attention".to_owned(),
         // Where nobody looked, or not everywhere, nothing is no good news.
         (true, _) => "It is not known what needs attention".to_owned(),
     }
@@ -87,7 +98,7 @@ fn findings(shell: &ShellModel, model: &OnCallModel) -> AnyView {
             return view! {
                 <p class="hr-calm">
                     <span class="hr-level hr-level--unknown">
-                        {state_icon(shell, "state-unknown")}"It is not known what needs attention."
+                        {state_icon(shell, "state-unknown")}"It is not known whether there are findings."
                     </span>
                 </p>
             }
@@ -96,7 +107,7 @@ fn findings(shell: &ShellModel, model: &OnCallModel) -> AnyView {
         if model.findings.is_empty() {
             return view! {
                 <p class="hr-calm">
-                    <span class="hr-level hr-level--ok">{state_icon(shell, "state-ok")}"Nothing needs attention now."</span>
+                    <span class="hr-level hr-level--ok">{state_icon(shell, "state-ok")}"No findings now."</span>
                     " "<a href="/overview">"Overview"</a>
                 </p>
             }
@@ -105,13 +116,11 @@ fn findings(shell: &ShellModel, model: &OnCallModel) -> AnyView {
         let items = model.findings.iter().map(|finding| finding_row(shell, finding)).collect_view();
         view! { <ul class="hr-findings__list">{items}</ul> }.into_any()
     };
-    let again = shell.url.replace(&shell.path, &[]);
     view! {
         <section class="hr-card hr-card--flush hr-findings" aria-labelledby="findings-title" id="findings">
             <div class="hr-card__head">
-                <h2 id="findings-title">"Needs attention now"</h2>
+                <h2 id="findings-title">"Findings"</h2>
                 <span class="hr-card__sub">{pools}</span>
-                <a class="hr-btn hr-btn--small hr-findings__new" href=again data-findings-new="" data-ticks="" hidden=""></a>
             </div>
             {panel(shell, &model.findings_state, body)}
         </section>
@@ -139,19 +148,7 @@ fn finding_row(shell: &ShellModel, finding: &Finding) -> AnyView {
     let pool = finding.pool.as_ref().map(|pool| {
         view! { <span class="hr-dot"><a href=shell.url.link(&pool_path(&pool.slug))>{pool.name.clone()}</a></span> }
     });
-    let tenants = (!finding.tenants.is_empty()).then(|| {
-        let links = finding
-            .tenants
-            .iter()
-            .enumerate()
-            .map(|(index, tenant)| {
-                let href = shell.url.link(&tenant_path(&tenant.slug));
-                view! { {(index > 0).then_some(", ")}<a href=href>{tenant.name.clone()}</a> }
-            })
-            .collect_view();
-        let more = finding.tenants_total - finding.tenants.len() as i64;
-        view! { <span class="hr-dot">"hits "{links}{(more > 0).then(|| format!(" +{more}"))}</span> }
-    });
+    let tenants = hits(shell, &finding.tenants, finding.tenants_total);
     let facts = finding.facts.iter().map(|fact| view! { <span class="hr-dot">{fact.clone()}</span> }).collect_view();
     let actions = finding
         .actions

@@ -6,13 +6,14 @@ use leptos::prelude::*;
 use crate::components::bar::{Bullet, bullet};
 use crate::components::chart::chart_card;
 use crate::components::heatmap::heatmap_card;
+use crate::components::icon::state_icon;
 use crate::components::live::{Listening, figure, listen, live_count};
 use crate::components::shell::{Frame, document, scope_text};
 use crate::components::stat::stat_card;
 use crate::components::state::{Tone, note, panel, strip};
 use crate::components::table::csv;
 use crate::components::value::{or_unknown, percent};
-use crate::model::{NowBar, OverviewModel, PanelState, ShellModel, TopTenant};
+use crate::model::{NowBar, OverviewModel, PanelState, ShellModel, StandingModel, TopTenant};
 use crate::url::{pool_path, tenant_path};
 
 /// `/overview`
@@ -24,11 +25,13 @@ pub fn overview(shell: &ShellModel, model: &OverviewModel) -> AnyView {
         {first_step(shell, &model.completeness)}
         {over_capacity(shell, model)}
         {model.now.as_ref().map(|now| now_bar(shell, now))}
+        {model.standing.as_ref().map(|standing| standing_line(shell, standing))}
         <div class="hr-cards" data-refresh="overview-cards" data-ticks="">{cards}</div>
         <div class="hr-grid hr-grid--side">
             <div class="hr-fills" data-refresh="overview-trend" data-ticks="">{chart_card(shell, &model.trend)}</div>
             {top_tenants(shell, model)}
         </div>
+        {model.standing.as_ref().map(|standing| worst_budgets(shell, standing))}
         {heatmap_card(shell, &model.heatmap)}
     };
     document(shell, frame, content.into_any())
@@ -50,6 +53,95 @@ fn now_bar(shell: &ShellModel, now: &NowBar) -> AnyView {
         </p>
     }
     .into_any()
+}
+
+/// `1 page`, `2 pages`
+fn counted(count: i64, one: &str, several: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {several}", format::count(count)) }
+}
+
+/// Whether what is promised is kept, and what fires now: one line, for the cards and the trend belong on the first screen.
+fn standing_line(shell: &ShellModel, standing: &StandingModel) -> AnyView {
+    let level = |class: &'static str, shape: &'static str, text: String| {
+        view! { <span class=class>{state_icon(shell, shape)}{text}</span> }.into_any()
+    };
+    let ok = |text: String| level("hr-level hr-level--ok", "state-ok", text);
+    let known = standing.in_budget + standing.spent;
+    let mut budgets = Vec::new();
+    if known == 0 {
+        let text = "No data: nothing was counted in the last 30 days".to_owned();
+        budgets.push(level("hr-level hr-level--unknown hr-wraps", "state-unknown", text));
+    } else {
+        budgets.push(ok(format!("{} of {} in budget", format::count(standing.in_budget), format::count(known))));
+        if standing.burning > 0 {
+            let text = format!("{} faster than allowed", counted(standing.burning, "burns", "burn"));
+            budgets.push(level("hr-level hr-level--warn", "state-warn", text));
+        }
+        if standing.spent > 0 {
+            let text = format!("{} used up", format::count(standing.spent));
+            budgets.push(level("hr-level hr-level--crit", "state-crit", text));
+        }
+        if standing.unknown > 0 {
+            let text = format!("{} without data", format::count(standing.unknown));
+            budgets.push(level("hr-level hr-level--unknown", "state-unknown", text));
+        }
+    }
+    let mut alerts = Vec::new();
+    if standing.pages > 0 {
+        let whose =
+            if standing.unowned > 0 { format!(", {} unowned", format::count(standing.unowned)) } else { String::new() };
+        let text = format!("{} open{whose}", counted(standing.pages, "page", "pages"));
+        alerts.push(level("hr-level hr-level--crit", "state-crit", text));
+    } else {
+        alerts.push(ok("No open pages".to_owned()));
+    }
+    if standing.tickets > 0 {
+        let text = format!("{} open", counted(standing.tickets, "ticket", "tickets"));
+        alerts.push(level("hr-level hr-level--warn", "state-warn", text));
+    } else {
+        alerts.push(ok("No open tickets".to_owned()));
+    }
+    view! {
+        <div class="hr-standing" id="standing" data-refresh="overview-standing" data-ticks="">
+            <p><a href=shell.url.link("/slos")>"Error budgets"</a>{budgets}</p>
+            <p><a href=shell.url.link("/oncall")>"Alerts"</a>{alerts}</p>
+        </div>
+    }
+    .into_any()
+}
+
+/// Budgets that are used up or soon will be.
+fn worst_budgets(shell: &ShellModel, standing: &StandingModel) -> AnyView {
+    let rows = standing
+        .worst
+        .iter()
+        .map(|row| {
+            let href = shell.url.replace("/slos", &[("pool", &row.pool.slug)]);
+            let (class, shape) = match row.left {
+                Some(left) if left <= 0.0 => ("hr-level hr-level--crit", "state-crit"),
+                _ => ("hr-level hr-level--warn", "state-warn"),
+            };
+            view! {
+                <li>
+                    <span class=class>{state_icon(shell, shape)}<a href=href>{row.pool.name.clone()}</a></span>
+                    <span>{row.sli.name.clone()}</span>
+                    <span class="hr-muted">{row.says.clone()}</span>
+                </li>
+            }
+        })
+        .collect_view();
+    let card = (!standing.worst.is_empty()).then(|| {
+        view! {
+            <section class="hr-card hr-worst" aria-labelledby="worst-title">
+                <div class="hr-card__head">
+                    <h2 id="worst-title">"Promises that are not kept"</h2>
+                    <span class="hr-card__sub">"error budgets of 30 days, now"</span>
+                </div>
+                <ul class="hr-worst__list">{rows}</ul>
+            </section>
+        }
+    });
+    view! { <div data-refresh="overview-worst" data-ticks="">{card}</div> }.into_any()
 }
 
 /// Where nothing is known yet: what to do first.

@@ -214,6 +214,10 @@ fn capacity_form(shell: &ShellModel, model: &PoolFormModel) -> Option<AnyView> {
                 <fieldset class="hr-form__group hr-card">
                     <legend class="hr-form__legend">"Change capacity"</legend>
                     {capacity_fields(shell, &model.capacity)}
+                    <label class="hr-check">
+                        <input type="checkbox" name="below_reserved" value="1"/>
+                        "Even if more is reserved than would be left"
+                    </label>
                     <div class="hr-form__foot">
                         <button class="hr-btn hr-btn--primary" type="submit">"Change capacity"</button>
                     </div>

@@ -17,6 +17,17 @@ const ZONE: Ask =
         .takes(Mode::Code);
 const MONEY: Ask =
     Ask::new("money", "Show money", "To those whose role allows it; without it nobody sees prices or costs.");
+const HALF_LIFE: Ask = Ask::new(
+    "half_life_hours",
+    "Half-life of use, hours",
+    "24 to 8760. After so long a tenant's use counts half when tenants are compared by what they used lately; 168 is a week.",
+)
+.takes(Mode::Whole);
+const ACK_NOTE: Ask = Ask::new(
+    "ack_needs_note",
+    "Acknowledging needs a note",
+    "Whoever takes an alert on says what they see or do; acknowledging takes a moment longer then.",
+);
 
 /// `/admin/settings`
 pub fn settings(shell: &ShellModel, model: &SettingsModel) -> AnyView {
@@ -25,6 +36,7 @@ pub fn settings(shell: &ShellModel, model: &SettingsModel) -> AnyView {
         (NAME.id, NAME.label, &model.name),
         (CURRENCY.id, CURRENCY.label, &model.currency),
         (ZONE.id, ZONE.label, &model.zone),
+        (HALF_LIFE.id, HALF_LIFE.label, &model.half_life_hours),
     ];
     let content = view! {
         {admin_tabs("Settings")}
@@ -39,6 +51,14 @@ pub fn settings(shell: &ShellModel, model: &SettingsModel) -> AnyView {
                     {input(shell, ZONE, &model.zone, Some("zones"))}
                 </div>
                 {check(MONEY, model.money)}
+            </fieldset>
+            <fieldset class="hr-form__group hr-card">
+                <legend class="hr-form__legend">"Fair share"</legend>
+                {input(shell, HALF_LIFE, &model.half_life_hours, None)}
+            </fieldset>
+            <fieldset class="hr-form__group hr-card">
+                <legend class="hr-form__legend">"Alerts"</legend>
+                {check(ACK_NOTE, model.ack_needs_note)}
             </fieldset>
             <div class="hr-form__foot"><button class="hr-btn hr-btn--primary" type="submit">"Save settings"</button></div>
             {datalist("zones", &model.zones)}

@@ -20,6 +20,7 @@ const GO: &[(&[&str], &str)] = &[
     (&["g", "c"], "On-call"),
     (&["g", "p"], "Pools"),
     (&["g", "t"], "Tenants"),
+    (&["g", "r"], "Planner"),
     (&["g", "d"], "Debug"),
 ];
 
@@ -51,6 +52,23 @@ const SLOTS: &[(&[&str], &str)] = &[
     (&["Enter"], "open the slot"),
 ];
 
+const PLAN: &[(&[&str], &str)] = &[
+    (&["←", "→"], "the bar before or after in time"),
+    (&["↑", "↓"], "the row above or below"),
+    (&["Enter"], "open the form of the reservation"),
+    (&["Space"], "grab the bar: the keys below then change it"),
+    (&["m", "s", "e"], "move it, its start, or its end"),
+    (&["←", "→"], "one step earlier or later; with Shift ten"),
+    (&["↑", "↓"], "one slot more or less; with Shift ten"),
+    (&["Enter"], "drop it into the draft"),
+    (&["Esc"], "put it back"),
+    (&["n"], "new reservation at the focus"),
+    (&["c"], "copy of the reservation"),
+    (&["Del"], "cancel it in the draft"),
+    (&["Ctrl", "Z"], "undo; with Shift redo (⌘ on a Mac)"),
+    (&["t"], "open the same plan as a table"),
+];
+
 /// `/help/shortcuts`
 pub fn shortcuts(shell: &ShellModel) -> AnyView {
     let state = if shell.shortcuts { "Single keys are on." } else { "Single keys are off." };
@@ -62,6 +80,7 @@ pub fn shortcuts(shell: &ShellModel) -> AnyView {
         {group("range", "Range of time", RANGE)}
         {group("chart", "On a focused chart", CHART)}
         {group("slots", "On a focused slot map", SLOTS)}
+        {group("plan", "On the planner's timeline", PLAN)}
     };
     document(shell, frame, content.into_any())
 }

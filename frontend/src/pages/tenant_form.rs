@@ -17,6 +17,13 @@ const SLUG: Ask =
 const TIER: Ask =
     Ask::new("tier", "Priority tier", "For example gold; tenants of a higher tier are served first.").optional();
 const COST_CENTRE: Ask = Ask::new("cost_centre", "Cost centre", "Where its use is booked.").optional();
+const WEIGHT: Ask = Ask::new(
+    "weight",
+    "Weight",
+    "1 to 10000. Its fair share is its weight among those of all tenants that use something; 1 is usual.",
+)
+.optional()
+.takes(Mode::Whole);
 const OWNER: Ask = Ask::new("owner", "Owner team", "Who is asked when it uses more than its share.").optional();
 const POOL: Ask = Ask::new("pool", "Pool", "The pool the quota holds in.");
 const SLOTS: Ask =
@@ -60,6 +67,7 @@ pub fn tenant_form(shell: &ShellModel, model: &TenantFormModel) -> AnyView {
                     {input(shell, TIER, &form.tier, None)}
                     {input(shell, COST_CENTRE, &form.cost_centre, None)}
                     {input(shell, OWNER, &form.owner, Some("owners"))}
+                    {input(shell, WEIGHT, &form.weight, None)}
                 </div>
             </fieldset>
             <div class="hr-form__foot">
@@ -135,7 +143,7 @@ fn quota_form(shell: &ShellModel, model: &TenantFormModel) -> Option<AnyView> {
     )
 }
 
-fn errors<'a>(form: &'a TenantForm, quota: &'a QuotaForm) -> [(&'static str, &'static str, &'a Field); 8] {
+fn errors<'a>(form: &'a TenantForm, quota: &'a QuotaForm) -> [(&'static str, &'static str, &'a Field); 9] {
     let of = |ask: Ask, field: &'a Field| (ask.name, ask.label, field);
     [
         of(NAME, &form.name),
@@ -143,6 +151,7 @@ fn errors<'a>(form: &'a TenantForm, quota: &'a QuotaForm) -> [(&'static str, &'s
         of(TIER, &form.tier),
         of(COST_CENTRE, &form.cost_centre),
         of(OWNER, &form.owner),
+        of(WEIGHT, &form.weight),
         of(POOL, &quota.pool),
         of(SLOTS, &quota.slots),
         of(EFFECTIVE, &quota.effective),

@@ -52,8 +52,17 @@ pub fn tenants(shell: &ShellModel, model: &TenantsModel) -> AnyView {
         }
         .into_any()
     };
+    let fairness = model.fairness.map(|index| {
+        view! {
+            <p class="hr-muted">
+                {format!("Fairness {} of 1 (Jain’s index): 1 if everybody uses the same multiple of its fair share. ", format::decimal(index, 2))}
+                <a href="/help#fair-share">"How this is computed"</a>
+            </p>
+        }
+    });
     let content = view! {
         {tools(shell, model)}
+        {fairness}
         {panel(shell, &model.state, body)}
     };
     document(shell, frame, content.into_any())

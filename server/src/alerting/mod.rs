@@ -1,3 +1,5 @@
 //! Alerts beyond their rules: what the rules are tried on.
 
+pub mod nab;
+pub mod runbooks;
 pub mod vectors;

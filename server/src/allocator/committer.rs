@@ -974,7 +974,8 @@ impl Committer {
     /// A claim that was granted after it waited for so long, in time for an answer that took so long.
     fn count_grant(&mut self, pool: i32, lease: &Lease, waited_ms: Millis, took: Duration) {
         let Some(owned) = self.pools.get_mut(&pool) else { return };
-        owned.recent.granted(self.clock.now(), lease.priority, waited_ms, took.as_secs_f64() * 1_000.0);
+        let goal_ms = owned.wait_goal_ms();
+        owned.recent.granted(self.clock.now(), lease.priority, waited_ms, took.as_secs_f64() * 1_000.0, goal_ms);
         let labels = [
             ("pool_id", self.names.get(&pool).cloned().unwrap_or_default()),
             ("tenant_id", self.tenants.get(&lease.tenant).cloned().unwrap_or_default()),
@@ -1052,7 +1053,13 @@ impl Committer {
         for (pool, owned) in &mut self.pools {
             let (pool, epoch) = (*pool, owned.epoch);
             let over = owned.recent.take_minutes(now).into_iter();
-            minutes.extend(over.map(|(minute, sketch)| ClaimMinute { pool, minute, epoch, sketch }));
+            minutes.extend(over.map(|(minute, of)| ClaimMinute {
+                pool,
+                minute,
+                epoch,
+                sketch: of.sketch,
+                counts: of.counts,
+            }));
         }
         let written = within(STATEMENT_LIMIT, async {
             let mut conn = Loan::of(&self.db.slots).await?;
@@ -1068,7 +1075,7 @@ impl Committer {
             // They may have been: written again, they are the same rows.
             for minute in minutes {
                 if let Some(owned) = self.pools.get_mut(&minute.pool).filter(|owned| owned.epoch == minute.epoch) {
-                    owned.recent.give_back_minute(minute.minute, minute.sketch);
+                    owned.recent.give_back_minute(minute.minute, &minute.sketch, &minute.counts);
                 }
             }
         }

@@ -1,8 +1,10 @@
 //! What the owner of a pool tells about it: counts now, rates and latencies of the last minute.
 
-use headroom_domain::lease::Mode;
+use headroom_domain::alert::slo::{SLOW_CLAIM_MS, SLOW_RECLAIM_MS};
+use headroom_domain::lease::{Mode, Reason};
 use headroom_domain::sketch::Sketch;
 use headroom_domain::{MINUTE_MS, Millis};
+use headroom_store::live::MinuteCounts;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -142,8 +144,17 @@ const MOVES_MS: Millis = 10 * MINUTE_MS;
 pub(super) struct Recent {
     steps: VecDeque<Step>,
     moves: VecDeque<(Millis, u64)>,
-    /// Time to answer claims that did not wait, by minute, until it is written.
-    minutes: BTreeMap<Millis, Sketch>,
+    /// What was measured and counted, by minute, until it is written.
+    minutes: BTreeMap<Millis, Minute>,
+}
+
+/// What was measured and counted in a minute.
+#[derive(Debug, Default)]
+pub(super) struct Minute {
+    /// Time to answer claims that did not wait.
+    pub(super) sketch: Sketch,
+    /// What indicators need.
+    pub(super) counts: MinuteCounts,
 }
 
 impl Recent {
@@ -159,13 +170,25 @@ impl Recent {
         self.steps.back_mut().expect("one was just put there")
     }
 
-    pub(super) fn granted(&mut self, now: Millis, priority: u8, waited_ms: Millis, answered_ms: f64) {
+    fn minute(&mut self, now: Millis) -> &mut Minute {
+        self.minutes.entry(now - now.rem_euclid(MINUTE_MS)).or_default()
+    }
+
+    /// A claim was granted after it waited for so long, where `goal_ms` is good.
+    pub(super) fn granted(&mut self, now: Millis, priority: u8, waited_ms: Millis, answered_ms: f64, goal_ms: Millis) {
         let step = self.step(now);
         step.granted += 1;
         if waited_ms == 0 {
             step.claim.record(answered_ms, 1);
-            self.minutes.entry(now - now.rem_euclid(MINUTE_MS)).or_default().record(answered_ms, 1);
         }
+        let minute = self.minute(now);
+        if waited_ms == 0 {
+            minute.sketch.record(answered_ms, 1);
+            minute.counts.answers += 1;
+            minute.counts.slow += u64::from(answered_ms >= SLOW_CLAIM_MS);
+        }
+        minute.counts.served += 1;
+        minute.counts.waited_long += u64::from(waited_ms > goal_ms);
         let step = self.step(now);
         step.wait.entry(priority).or_default().record(waited_ms as f64, 1);
     }
@@ -178,18 +201,29 @@ impl Recent {
             *step.by_tenant.entry(tenant).or_default() += 1;
         }
         *step.by_reason.entry(reason).or_default() += 1;
+        let counts = &mut self.minute(now).counts;
+        match reason.parse::<Reason>() {
+            Ok(Reason::WaitedTooLong) => {
+                counts.served += 1;
+                counts.waited_long += 1;
+            }
+            Ok(reason) if reason.is_failure() => counts.failed += 1,
+            _ => {}
+        }
     }
 
     /// Takes the minutes that are over.
-    pub(super) fn take_minutes(&mut self, now: Millis) -> BTreeMap<Millis, Sketch> {
+    pub(super) fn take_minutes(&mut self, now: Millis) -> BTreeMap<Millis, Minute> {
         let present = self.minutes.split_off(&(now - now.rem_euclid(MINUTE_MS)));
         std::mem::replace(&mut self.minutes, present)
     }
 
     /// Takes a minute back that could not be written.
-    pub(super) fn give_back_minute(&mut self, minute: Millis, sketch: Sketch) {
+    pub(super) fn give_back_minute(&mut self, start: Millis, sketch: &Sketch, counts: &MinuteCounts) {
         if self.minutes.len() < MINUTES_KEPT {
-            self.minutes.entry(minute).or_default().merge(&sketch);
+            let minute = self.minutes.entry(start).or_default();
+            minute.sketch.merge(sketch);
+            minute.counts.add(counts);
         }
     }
 
@@ -201,6 +235,10 @@ impl Recent {
         } else {
             step.expired += 1;
         }
+        let counts = &mut self.minute(now).counts;
+        counts.reclaimed += 1;
+        counts.expired += u64::from(!dead);
+        counts.late += u64::from(after_ms >= SLOW_RECLAIM_MS);
     }
 
     pub(super) fn moved(&mut self, now: Millis) {

@@ -3,13 +3,13 @@
 use super::figures::{PoolFigures, Recent};
 use crate::app::AppError;
 use headroom_domain::Millis;
-use headroom_domain::admission::Share;
+use headroom_domain::admission::{Promised, Share};
 use headroom_domain::allocation::{Effects, Event, Limits, Note, Pool, Service, Stored};
 use headroom_domain::breaker::Position;
 use headroom_domain::lease::{EventKind, MAX_TRACKED_SLOTS, Mode, Reason};
 use headroom_store::order::Order;
 use headroom_store::owner::{self, Rules};
-use headroom_store::{quota, reservation, slot};
+use headroom_store::{promise, quota, slot};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
@@ -177,6 +177,11 @@ impl Owned {
         }
     }
 
+    /// Waiting for longer is bad service.
+    pub(super) fn wait_goal_ms(&self) -> Millis {
+        self.state.policy().wait_goal_ms
+    }
+
     /// Counts what was decided, once it is durable.
     pub(super) fn count(&mut self, fx: &Effects, labels: &Labels, now: Millis) {
         for write in &fx.writes {
@@ -314,27 +319,23 @@ pub(super) async fn limits(
         let cut = size(slots.into());
         share(pool, tenant, &|share| share.quota = Some(share.quota.map_or(cut, |quota| quota.min(cut))));
     }
-    for stored in reservation::during(conn, Some(pools), None, now, now + 1).await? {
-        let r = stored.reservation;
-        share(r.pool, r.tenant, &|share| {
-            let add = |limit: Option<u32>, more: Option<i64>, first: bool| match (limit, more) {
-                (_, Some(more)) if first => Some(size(more)),
-                (Some(limit), Some(more)) => Some(limit.saturating_add(size(more))),
-                // One promise without a limit leaves the tenant without.
-                _ => None,
-            };
-            let first = share.floor == 0;
-            share.floor = share.floor.saturating_add(size(r.baseline));
-            share.ceiling = add(share.ceiling, r.ceiling, first);
-            share.lending_limit = add(share.lending_limit, r.lending_limit, first);
-            share.borrowing_limit = add(share.borrowing_limit, r.borrowing_limit, first);
-        });
+    let mut promised: HashMap<(i32, i32), (Promised, u8)> = HashMap::new();
+    for stored in promise::during(conn, Some(pools), None, now, now + 1).await? {
+        let own = stored.reservation;
+        let (sum, priority) = promised.entry((own.pool, own.tenant)).or_default();
+        sum.add(&own);
+        *priority = (*priority).max(stored.priority.map_or(0, |priority| priority.clamp(0, 9) as u8));
+    }
+    for ((pool, tenant), (sum, _)) in &promised {
+        share(*pool, *tenant, &|share| *share = sum.share(*share));
     }
     let priorities: HashMap<i32, i16> =
         owner::tenant_names(conn).await?.into_iter().map(|(_, key, priority)| (key, priority)).collect();
-    for limits in all.values_mut() {
+    for (pool, limits) in &mut all {
         for (tenant, share) in limits.iter_mut() {
-            share.priority = priorities.get(tenant).map_or(5, |priority| (*priority).clamp(0, 9) as u8);
+            let usual = priorities.get(tenant).map_or(5, |priority| (*priority).clamp(0, 9) as u8);
+            // A reservation can make a tenant more important while it holds, not less.
+            share.priority = promised.get(&(*pool, *tenant)).map_or(usual, |(_, priority)| usual.max(*priority));
         }
     }
     Ok(all)

@@ -1,18 +1,23 @@
 //! Writing the demo world into a database, and going on with it after a pause.
 
+use super::plan::work_out::{work_out, write};
 use super::{App, AppError, Result};
 use crate::auth::password;
 use crate::clock;
 use crate::demo::{ACCOUNTS, Keys, TRACKED, World, policy};
-use headroom_domain::access::Scope;
+use headroom_domain::access::{Role, Scope};
 use headroom_domain::accumulate::Accumulator;
+use headroom_domain::alert::episode::Person;
+use headroom_domain::alert::rota::{HandOver, Layer, Policy, Rota, TimeOfDay, WallTime, Weekday};
+use headroom_domain::plan::terms::{Shrink, Terms};
+use headroom_domain::plan::wall::Wall;
 use headroom_domain::pool::PoolKind;
-use headroom_domain::reservation::Reservation;
 use headroom_domain::slug::Slug;
 use headroom_domain::{DAY_MS, MINUTE_MS, Millis};
 use headroom_store::account::{self, AccountFields};
 use headroom_store::change::Change;
 use headroom_store::current::Current;
+use headroom_store::oncall::{self, Schedule, StoredPolicy};
 use headroom_store::organisation::Organisation;
 use headroom_store::pool::{CapacityStep, PoolFields};
 use headroom_store::tenant::TenantFields;
@@ -56,6 +61,7 @@ impl App {
             drop(conn);
             self.catch_up(&world, now, progress).await?;
             self.demo_accounts().await?;
+            self.demo_on_call().await?;
             return Ok(world);
         }
         let world = World::new(seed, now);
@@ -74,6 +80,7 @@ impl App {
         tx.commit().await?;
         sqlx::query("ANALYZE").execute(&mut *self.db.jobs.acquire().await?).await?;
         self.demo_accounts().await?;
+        self.demo_on_call().await?;
         Ok(world)
     }
 
@@ -101,6 +108,36 @@ impl App {
             account::set_password(&mut tx, key, hash).await?;
             tx.commit().await?;
         }
+        Ok(())
+    }
+
+    /// Who is on call in the demo: two people take turns, and whoever has no turn is asked second. Left alone once it is there.
+    async fn demo_on_call(&self) -> Result<()> {
+        let mut conn = self.db.jobs.acquire().await?;
+        if !oncall::policies(&mut conn).await?.is_empty() || !oncall::schedules(&mut conn).await?.is_empty() {
+            return Ok(());
+        }
+        let mut people = Vec::new();
+        for known in ACCOUNTS.iter().filter(|known| matches!(known.role, Role::OnCall | Role::Admin)) {
+            if let Some(account) = account::by_email(&mut conn, known.email).await? {
+                people.push(Person { id: account.id.to_string(), name: account.fields.name });
+            }
+        }
+        let (Some(at), Ok(start)) = (TimeOfDay::new(9, 0), "2026-01-05T09:00".parse::<WallTime>()) else {
+            return Ok(());
+        };
+        for (slug, name) in [("primary", "Primary"), ("secondary", "Secondary")] {
+            let hand_over = HandOver::Week { weekday: Weekday::Mon, at };
+            let layer = Layer { people: people.clone(), start, hand_over, only: Vec::new() };
+            let rota = Rota { zone: "Europe/Berlin".into(), layers: vec![layer], overrides: Vec::new() };
+            oncall::create_schedule(&mut conn, &Schedule { slug: slug.into(), name: name.into(), rota, version: 1 })
+                .await?;
+            people.rotate_left(1);
+        }
+        let policy = Policy::usual("primary", "secondary", "primary");
+        let stored =
+            StoredPolicy { slug: "platform".into(), name: "Platform".into(), policy, owners: Vec::new(), version: 1 };
+        oncall::create_policy(&mut conn, &stored).await?;
         Ok(())
     }
 
@@ -194,6 +231,47 @@ fn small(slots: i64) -> i32 {
     i32::try_from(slots).unwrap_or(i32::MAX)
 }
 
+/// What was promised, as planners would have written it.
+async fn write_reservations(conn: &mut PgConnection, world: &World, keys: &Keys) -> Result<()> {
+    let mut counts: BTreeMap<(usize, usize), u32> = BTreeMap::new();
+    for r in &world.reservations {
+        let zone_name = world.pools[r.pool].zone;
+        let end = r.to_ms.unwrap_or(r.from_ms);
+        let zone = crate::zones::slice(zone_name, r.from_ms, end)
+            .ok_or_else(|| AppError::Internal(format!("demo zone {zone_name:?} is unknown")))?;
+        let count = counts.entry((r.pool, r.tenant)).or_default();
+        *count += 1;
+        let tenant = world.tenants[r.tenant].slug;
+        let minute = |at: Millis| at.div_euclid(MINUTE_MS) * MINUTE_MS;
+        let terms = Terms {
+            name: if *count == 1 { tenant.to_owned() } else { format!("{tenant}-{count}") },
+            tenant: tenant.to_owned(),
+            kind: r.kind,
+            start: Wall::at(minute(r.from_ms), &zone),
+            end: r.to_ms.map(|to| Wall::at(minute(to), &zone)),
+            zone: zone_name.to_owned(),
+            repeat: None,
+            except: Vec::new(),
+            slots: r.baseline,
+            ceiling: r.ceiling,
+            lending_limit: r.lending_limit,
+            borrowing_limit: r.borrowing_limit,
+            lead_minutes: 0,
+            release_after_minutes: None,
+            priority: None,
+            shrink: Shrink::Refuse,
+            drain_until: None,
+            overrides: Vec::new(),
+            note: r.note.to_owned(),
+        };
+        let worked_out = work_out(&terms, world.now_ms)
+            .map_err(|faults| AppError::Internal(format!("demo reservation {:?}: {faults:?}", terms.name)))?;
+        let whose = (clock::uuid(), keys.pools[r.pool], keys.tenants[r.tenant]);
+        write(conn, whose, &terms, &worked_out, worked_out.from_ms).await?;
+    }
+    Ok(())
+}
+
 /// Everything but history. What a cut-off start left is found by its slug.
 async fn write_things(conn: &mut PgConnection, world: &World) -> Result<Keys> {
     let settings = Organisation {
@@ -202,6 +280,8 @@ async fn write_things(conn: &mut PgConnection, world: &World) -> Result<Keys> {
         zone: world.zone.into(),
         demo: true,
         money_visible: true,
+        ack_needs_note: false,
+        half_life_hours: headroom_domain::tenant::USUAL_HALF_LIFE_HOURS,
     };
     organisation::set(conn, &settings).await?;
     for region in &world.regions {
@@ -270,19 +350,7 @@ async fn write_things(conn: &mut PgConnection, world: &World) -> Result<Keys> {
         quota::set(conn, keys.pools[q.pool], keys.tenants[q.tenant], Some(small(q.slots))).await?;
     }
     reservation::clear(conn).await?;
-    for r in &world.reservations {
-        let promise = Reservation {
-            pool: keys.pools[r.pool],
-            tenant: keys.tenants[r.tenant],
-            from_ms: r.from_ms,
-            to_ms: r.to_ms,
-            baseline: r.baseline,
-            ceiling: r.ceiling,
-            lending_limit: r.lending_limit,
-            borrowing_limit: r.borrowing_limit,
-        };
-        reservation::create(conn, clock::uuid(), &promise, r.kind, r.note).await?;
-    }
+    write_reservations(conn, world, &keys).await?;
     let changes: Vec<_> = world
         .changes
         .iter()

@@ -1,6 +1,8 @@
 //! What can go wrong in a use case. No status codes: each door has its own table.
 
+use super::plan::check::Conflict;
 use headroom_domain::access::Action;
+use headroom_domain::alert::episode::Refusal;
 use headroom_domain::allocation::End;
 use headroom_domain::lease::Reason;
 use headroom_domain::range::RangeError;
@@ -107,6 +109,32 @@ pub enum AppError {
     /// The change does not fit what is there now.
     #[error("{0}")]
     Conflict(String),
+    /// Reservations that cannot be published together with what is promised; nothing was written.
+    #[error("{}", .0.iter().map(|conflict| conflict.says.as_str()).collect::<Vec<_>>().join("; "))]
+    Planned(Vec<Conflict>),
+    /// The thing moved on since it was read; nothing was changed.
+    #[error("{what} {slug:?} is at version {now} now, you saw {seen}; nothing was changed")]
+    Stale {
+        /// `rule`, `runbook`, ...
+        what: &'static str,
+        /// Which one.
+        slug: String,
+        /// The version that was read.
+        seen: i32,
+        /// The present one.
+        now: i32,
+    },
+    /// Something done about an alert that does not fit what it is now; nothing was changed.
+    #[error("{refusal}")]
+    Answered {
+        /// Why.
+        refusal: Box<Refusal>,
+        /// The alert's version.
+        version: u64,
+    },
+    /// A change that does not say what it was decided upon.
+    #[error("say which version you saw, as {0}; nothing was changed")]
+    Unversioned(&'static str),
     /// A claim that was not granted.
     #[error("not granted: {}", .reason.label().to_lowercase())]
     NotGranted {

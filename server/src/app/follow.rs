@@ -11,6 +11,7 @@ use headroom_domain::Millis;
 use headroom_domain::access::Action;
 use headroom_domain::allocation::{Service, Stored};
 use headroom_domain::lease::{EventKind, Mode};
+use headroom_store::alert;
 use headroom_store::slot_event::{self, SlotEvent, Wanted};
 use headroom_store::{live, owner, slot};
 use serde::Serialize;
@@ -51,13 +52,15 @@ pub struct Topics {
     pub slots: bool,
     /// Events.
     pub log: bool,
+    /// That something happened to an alert.
+    pub alerts: bool,
 }
 
 impl Topics {
-    /// Reads `live,slots,log`; topics of later features are passed over.
+    /// Reads `live,slots,log,alerts`; topics of later features are passed over.
     pub fn parse(text: &str) -> Self {
         let has = |word: &str| text.split(',').any(|topic| topic.trim() == word);
-        Self { live: has("live"), slots: has("slots"), log: has("log") }
+        Self { live: has("live"), slots: has("slots"), log: has("log"), alerts: has("alerts") }
     }
 }
 
@@ -131,6 +134,11 @@ pub enum Message {
         /// Newest last.
         events: Vec<LogEvent>,
     },
+    /// Something happened to an alert: read the list again.
+    Alerts {
+        /// Number of the newest event of any alert.
+        version: i64,
+    },
     /// What was missed is not known any more: read everything again.
     Reset {},
 }
@@ -142,6 +150,7 @@ impl Message {
             Self::Live { .. } => "live",
             Self::Slots { .. } => "slots",
             Self::Log { .. } => "log",
+            Self::Alerts { .. } => "alerts",
             Self::Reset {} => "reset",
         }
     }
@@ -224,6 +233,8 @@ pub struct Follower {
     /// Claims whose holders were asked to end, by pool.
     noticed: BTreeMap<i32, BTreeSet<Uuid>>,
     log: Vec<LogEvent>,
+    /// Number of the newest event of any alert that was told of.
+    alerts: i64,
 }
 
 /// What all streams tell, each as far as its caller may see it.
@@ -274,6 +285,7 @@ impl App {
         }
         let newest = slot_event::newest(&mut conn).await?;
         let now = headroom_store::now(&mut conn).await?;
+        let alerts = if topics.alerts { alert::newest_event(&mut conn).await? } else { 0 };
         let mut ready = VecDeque::new();
         let settled = now - SETTLE.as_millis() as Millis;
         let last = match last {
@@ -307,6 +319,7 @@ impl App {
             missed: BTreeSet::new(),
             noticed: BTreeMap::new(),
             log: Vec::new(),
+            alerts,
         })
     }
 }
@@ -360,6 +373,13 @@ impl Follower {
         }
         if self.topics.slots {
             self.slots(&mut conn).await?;
+        }
+        if self.topics.alerts && self.may_speak("alerts") {
+            let version = alert::newest_event(&mut conn).await?;
+            if version != self.alerts {
+                self.alerts = version;
+                self.speak(Message::Alerts { version });
+            }
         }
         Ok(())
     }
@@ -521,7 +541,8 @@ mod tests {
 
     #[test]
     fn topics_are_words_with_commas() {
-        assert_eq!(Topics::parse("live, log"), Topics { live: true, slots: false, log: true });
-        assert_eq!(Topics::parse("alerts"), Topics::default());
+        assert_eq!(Topics::parse("live, log"), Topics { live: true, slots: false, log: true, alerts: false });
+        assert_eq!(Topics::parse("alerts"), Topics { alerts: true, ..Topics::default() });
+        assert_eq!(Topics::parse("forecasts"), Topics::default());
     }
 }

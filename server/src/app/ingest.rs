@@ -4,12 +4,12 @@ use super::{App, AppError, Problem, Result};
 use crate::ingest::aggregate::{Known, Promises};
 use crate::ingest::live::{self, Catalog, Envelope, Judged, Verdict};
 use headroom_domain::access::Action;
-use headroom_domain::reservation::Reservation;
+use headroom_domain::reservation::Promise;
 use headroom_domain::{LATEST_MS, Millis};
 use headroom_store::import::{Name, Noun};
 use headroom_store::ingest::{Accepted, Batch};
 use headroom_store::partition::{self, Cut};
-use headroom_store::{StoreError, import, ingest, owner, pool, reservation, signal};
+use headroom_store::{StoreError, import, ingest, owner, pool, promise, signal};
 use serde::Serialize;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
@@ -198,8 +198,8 @@ pub async fn known(conn: &mut PgConnection, pools: Option<&[i32]>, since: Millis
         known.entry(key).or_default().capacity =
             steps.iter().map(|s| (s.from_ms, i64::from(s.configured), i64::from(s.planned_down))).collect();
     }
-    let mut promises: BTreeMap<i32, Vec<Reservation>> = BTreeMap::new();
-    for stored in reservation::during(conn, pools, None, since, LATEST_MS).await? {
+    let mut promises: BTreeMap<i32, Vec<Promise>> = BTreeMap::new();
+    for stored in promise::during(conn, pools, None, since, LATEST_MS).await? {
         promises.entry(stored.reservation.pool).or_default().push(stored.reservation);
     }
     for (key, reservations) in promises {

@@ -64,8 +64,32 @@ pub const FINDINGS: Scheduled = Scheduled {
     margin_ms: 4_000,
 };
 
+/// Alerts are judged.
+pub const ALERTS: Scheduled = Scheduled {
+    name: "alerts",
+    purpose: "Judges every minute of every pool by the rules, and writes down who is to be told.",
+    period_ms: 1_000,
+    margin_ms: USUAL_MARGIN_MS,
+};
+
+/// People are asked.
+pub const ESCALATION: Scheduled = Scheduled {
+    name: "escalation",
+    purpose: "Asks the next person where nobody answered, reminds, and ends snoozes and silences.",
+    period_ms: 1_000,
+    margin_ms: USUAL_MARGIN_MS,
+};
+
+/// Plans go on by themselves.
+pub const PLANS: Scheduled = Scheduled {
+    name: "plans",
+    purpose: "Works out what repeats, releases what nobody uses, takes back what is above a limit that shrank, and reminds of ends.",
+    period_ms: 60_000,
+    margin_ms: USUAL_MARGIN_MS,
+};
+
 /// Everything that runs by itself.
-pub const SCHEDULE: [Scheduled; 5] = [ROLLUP, FEED, FINDINGS, PARTITIONS, SESSIONS];
+pub const SCHEDULE: [Scheduled; 8] = [ROLLUP, FEED, FINDINGS, ALERTS, ESCALATION, PLANS, PARTITIONS, SESSIONS];
 
 impl App {
     /// The newest runs of all jobs.

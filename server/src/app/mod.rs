@@ -2,6 +2,7 @@
 //! command line and the jobs all come through here. A function owns its transaction.
 
 pub mod accounts;
+pub mod alerts;
 pub mod audit;
 pub mod caller;
 pub mod changes;
@@ -16,8 +17,11 @@ pub mod ingest;
 pub mod jobs;
 pub mod live;
 pub mod look;
+pub mod metering;
 pub mod overview;
+pub mod plan;
 pub mod pools;
+pub mod receivers;
 pub mod search;
 pub mod settings;
 pub mod shell;
@@ -27,6 +31,7 @@ pub mod tenants;
 pub mod tokens;
 pub mod trend;
 pub mod usage;
+pub mod whatif;
 pub mod window;
 
 pub use error::{AppError, Problem, Result};
@@ -56,6 +61,8 @@ pub struct Shared {
     pub db: Db,
     /// Sums that many pages ask for and that change slowly.
     pub(crate) money: Arc<overview::MoneyCache>,
+    /// How error budgets stood when they were reckoned last.
+    pub(crate) standings: Arc<alerts::status::StandingCache>,
     /// Pools and tenants as pages offer them.
     pub(crate) names: Arc<shell::NamesCache>,
     /// Pools and tenants as live samples name them.
@@ -68,6 +75,8 @@ pub struct Shared {
     pub(crate) strays: Arc<claims::Strays>,
     /// Room on the database's disk.
     pub(crate) disk: Arc<disk::Disk>,
+    /// Demand of pools that is played for the planner.
+    pub(crate) demands: Arc<whatif::DemandCache>,
     /// What streams tell of all pools.
     pub(crate) snapshots: Arc<follow::Snapshots>,
     /// Gives out slots; only a running server has one.
@@ -88,12 +97,14 @@ impl App {
         let shared = Shared {
             db,
             money: Arc::default(),
+            standings: Arc::default(),
             names: Arc::default(),
             catalog: Arc::default(),
             outward: Arc::default(),
             claim_names: Arc::default(),
             strays: Arc::default(),
             disk: Arc::default(),
+            demands: Arc::default(),
             snapshots: Arc::default(),
             allocator: None,
         };

@@ -22,7 +22,7 @@ use headroom_store::history::{self, ALL_TENANTS};
 use headroom_store::pool::{CapacityStep, Pool, PoolFields};
 use headroom_store::quota::Quota;
 use headroom_store::usage::{self, Wanted};
-use headroom_store::{change, current, organisation, pool, quota, reservation, signal, tenant};
+use headroom_store::{change, current, organisation, pool, promise, quota, signal, tenant};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
@@ -247,7 +247,7 @@ impl App {
         &self,
         key: i32,
         now: Millis,
-    ) -> Result<(Vec<(String, String, Quota)>, Vec<(String, String, reservation::Stored)>)> {
+    ) -> Result<(Vec<(String, String, Quota)>, Vec<(String, String, promise::Stored)>)> {
         self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let conn = &mut *conn;
@@ -258,7 +258,7 @@ impl App {
             .collect();
         let name = |key: i32| names.get(&key).cloned().unwrap_or_default();
         let quotas = quota::list(conn, Some(&[key]), None).await?;
-        let reservations = reservation::during(conn, Some(&[key]), None, now, LATEST_MS).await?;
+        let reservations = promise::during(conn, Some(&[key]), None, now, LATEST_MS).await?;
         Ok((
             quotas
                 .into_iter()
@@ -318,16 +318,23 @@ impl App {
         self.pool(fields.slug.as_str()).await
     }
 
-    /// Sets a pool's capacity from an instant on; the step is drawn on its timelines.
-    pub async fn set_capacity(&self, slug: &str, step: &CapacityStep) -> Result<()> {
+    /// Sets a pool's capacity from an instant on; the step is drawn on its timelines. A capacity below what is promised is refused
+    /// unless it is to be set `despite` that: what is lost is lost.
+    pub async fn set_capacity(&self, slug: &str, step: &CapacityStep, despite: bool) -> Result<()> {
         self.require(Action::Plan)?;
         self.require_all_tenants(Action::Plan)?;
         check_step(step)?;
         let step = &CapacityStep { actor: self.caller.actor.name.clone(), ..step.clone() };
         let mut tx = self.db.pages.begin().await?;
+        // The plan's row before the pool's, as publishing takes them: nobody waits for each other in a circle.
+        let key = find(&mut tx, &self.caller, slug).await?.key;
+        let plan = headroom_store::plan::lock(&mut tx, key).await?;
         let found = find_for_update(&mut tx, &self.caller, slug).await?;
         let steps = pool::capacity(&mut tx, Some(&[found.key])).await?.remove(&found.key).unwrap_or_default();
         let before = pool::step_at(&steps, step.from_ms).cloned();
+        if !despite {
+            self.check_capacity(&mut tx, &found, plan, &steps, step).await?;
+        }
         pool::set_capacity(&mut tx, found.key, step).await?;
         let title = before.as_ref().map_or_else(
             || format!("capacity set to {}", step.configured),
@@ -421,7 +428,7 @@ pub(super) async fn promised_now(
     now: Millis,
 ) -> Result<HashMap<(i32, i32), i64>> {
     let mut out: HashMap<(i32, i32), i64> = HashMap::new();
-    for r in reservation::during(conn, pools, tenants, now, now + 1).await? {
+    for r in promise::during(conn, pools, tenants, now, now + 1).await? {
         *out.entry((r.reservation.pool, r.reservation.tenant)).or_default() += r.reservation.baseline;
     }
     Ok(out)

@@ -4,6 +4,7 @@ use super::{App, AppError, Problem, Result};
 use crate::zones;
 use headroom_domain::access::Action;
 use headroom_domain::slug::check_name;
+use headroom_domain::tenant::{LEAST_HALF_LIFE_HOURS, MOST_HALF_LIFE_HOURS};
 use headroom_store::audit::{self, Entry, Recorded};
 use headroom_store::organisation::{self, Organisation};
 use headroom_store::pool::Pool;
@@ -95,6 +96,9 @@ impl App {
         }
         if !zones::is_known(&wanted.zone) {
             problems.push(Problem::new("zone", &wanted.zone, "an IANA zone such as Europe/Berlin, or UTC"));
+        }
+        if !(LEAST_HALF_LIFE_HOURS..=MOST_HALF_LIFE_HOURS).contains(&wanted.half_life_hours) {
+            problems.push(Problem::new("half_life_hours", wanted.half_life_hours.to_string(), "24 to 8,760 hours"));
         }
         if !problems.is_empty() {
             return Err(AppError::Invalid(problems));

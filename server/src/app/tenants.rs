@@ -8,16 +8,17 @@ use super::window::{Window, not_found};
 use super::{App, AppError, Problem, Result};
 use crate::clock;
 use headroom_domain::access::Action;
-use headroom_domain::fairness::{Wish, fair_shares};
-use headroom_domain::occupancy::Sums;
+use headroom_domain::fairness::{Decayed, Wish, fair_shares, jain};
+use headroom_domain::occupancy::{Sums, slot_hours};
+use headroom_domain::series::floor;
 use headroom_domain::slug::{Slug, check_name};
-use headroom_domain::{LATEST_MS, Millis};
+use headroom_domain::{DAY_MS, HOUR_MS, LATEST_MS, Millis};
 use headroom_store::audit::{self, Actor, Entry};
 use headroom_store::history::{ALL_POOLS, ALL_TENANTS};
 use headroom_store::quota::Quota;
 use headroom_store::tenant::{Tenant, TenantFields};
 use headroom_store::usage::{self, Wanted, WideSums};
-use headroom_store::{current, pool, quota, reservation, tenant};
+use headroom_store::{current, organisation, pool, promise, quota, tenant};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
@@ -41,8 +42,16 @@ pub struct TenantNow {
     pub share: Option<f64>,
     /// Its fair part of all capacity, average slots.
     pub fair_share: Option<f64>,
+    /// What its fair share is a part of: the sum of the weights of all tenants that used anything, and all capacity on average.
+    pub shared: Option<(i64, f64)>,
     /// Average slots used.
     pub mean_used: Option<f64>,
+}
+
+/// Jain's index over tenants that used anything: 1 if all use the same multiple of their fair share.
+pub fn fairness(tenants: &[TenantNow]) -> Option<f64> {
+    let of_share = |t: &TenantNow| Some(t.mean_used? / t.fair_share.filter(|share| *share > 0.0)?);
+    jain(&tenants.iter().filter_map(of_share).collect::<Vec<f64>>())
 }
 
 /// Everything about one tenant over a window.
@@ -59,7 +68,7 @@ pub struct TenantDetail {
     /// Its quotas: pool slug, name, quota.
     pub quotas: Vec<(String, String, Quota)>,
     /// Its reservations from now on: pool slug, name, reservation.
-    pub reservations: Vec<(String, String, reservation::Stored)>,
+    pub reservations: Vec<(String, String, promise::Stored)>,
 }
 
 impl App {
@@ -138,7 +147,7 @@ impl App {
             });
         }
         pools.sort_by_key(|u| -u.sums.occupied_slot_ms);
-        let reservations = reservation::during(conn, None, Some(&[key]), window.now_ms, LATEST_MS).await?;
+        let reservations = promise::during(conn, None, Some(&[key]), window.now_ms, LATEST_MS).await?;
         Ok(TenantDetail {
             now,
             trend: curve,
@@ -152,32 +161,28 @@ impl App {
         })
     }
 
-    /// Exact sums of a tenant by UTC day and pool within the window's whole days, newest first:
-    /// (start of the day, pool slug, pool name, sums).
-    pub async fn metering(&self, slug: &str, window: &Window) -> Result<Vec<(Millis, String, String, Sums)>> {
+    /// Use that fades with the organisation's half-life (A11), by tenant, in slot-hours for each unit of weight: of the tenants
+    /// asked for, over all pools, sampled by the UTC day over the last ten half-lives.
+    pub async fn faded_use(&self, window: &Window, tenants: &[Tenant]) -> Result<HashMap<i32, f64>> {
         self.require(Action::See)?;
-        use headroom_domain::DAY_MS;
-        use headroom_domain::series::{ceil, floor};
         let mut conn = self.db.pages.acquire().await?;
-        let conn = &mut *conn;
-        let found = find(conn, &self.caller, slug).await?;
-        let names: HashMap<i32, (String, String)> = pool::list(conn, true)
-            .await?
-            .into_iter()
-            .map(|p| (p.key, (p.fields.slug.to_string(), p.fields.name)))
-            .collect();
-        let wanted = Wanted { pools: window.pool_keys(), tenants: Some(vec![found.key]) };
-        let days =
-            usage::days(conn, &wanted, Some(floor(window.from_ms, DAY_MS)), Some(ceil(window.to_ms, DAY_MS))).await?;
-        let mut rows: Vec<(Millis, String, String, Sums)> = days
-            .into_iter()
-            .map(|((pool, _, day), sums)| {
-                let (slug, name) = names.get(&pool).cloned().unwrap_or_default();
-                (day, slug, name, sums)
-            })
-            .collect();
-        rows.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        Ok(rows)
+        let half_life_ms = i64::from(organisation::get(&mut conn).await?.half_life_hours) * HOUR_MS;
+        let now = window.now_ms;
+        let keys: Vec<i32> = tenants.iter().map(|tenant| tenant.key).collect();
+        let wanted = Wanted { pools: Some(window.pool_keys().unwrap_or(vec![ALL_POOLS])), tenants: Some(keys) };
+        let from = floor(now - 10 * half_life_ms, DAY_MS).max(0);
+        let mut by_day: BTreeMap<(i32, Millis), f64> = BTreeMap::new();
+        for ((_, tenant, day), sums) in usage::days(&mut conn, &wanted, Some(from), None).await? {
+            *by_day.entry((tenant, day)).or_default() += slot_hours(sums.occupied_slot_ms);
+        }
+        let mut faded: HashMap<i32, Decayed> = HashMap::new();
+        for ((tenant, day), hours) in by_day {
+            faded.entry(tenant).or_default().add((day + DAY_MS).min(now), hours, half_life_ms);
+        }
+        let of = |tenant: &Tenant| {
+            Some((tenant.key, faded.get(&tenant.key)?.by_weight(now, half_life_ms, tenant.fields.weight)))
+        };
+        Ok(tenants.iter().filter_map(of).collect())
     }
 
     /// Makes a tenant.
@@ -260,6 +265,7 @@ async fn tenants(conn: &mut PgConnection, window: &Window, archived: bool) -> Re
     let wishes: Vec<Wish> =
         active.iter().map(|t| Wish { weight: f64::from(t.fields.weight), demand: f64::MAX / 4.0 }).collect();
     let capacity = whole.capacity_slot_ms as f64 / span as f64;
+    let weights: i64 = active.iter().map(|t| i64::from(t.fields.weight)).sum();
     let shares: HashMap<i32, f64> = active.iter().map(|t| t.key).zip(fair_shares(capacity, &wishes)).collect();
 
     let mut quotas: HashMap<i32, i64> = HashMap::new();
@@ -292,6 +298,7 @@ async fn tenants(conn: &mut PgConnection, window: &Window, archived: bool) -> Re
                 reserved_idle: promised.get(&t.key).and(used.get(&t.key)).map(|(_, idle)| *idle),
                 share: WideSums::share(s.occupied_slot_ms, whole.occupied_slot_ms),
                 fair_share: shares.get(&t.key).copied(),
+                shared: shares.get(&t.key).map(|_| (weights, capacity)),
                 mean_used: WideSums::share(s.occupied_slot_ms, span),
                 sums: s,
                 tenant: t,

@@ -8,12 +8,14 @@ mod import;
 mod length;
 mod outside;
 mod people;
+mod plan;
 mod pool;
 mod serve;
 mod simulate;
 mod tenant;
 mod usage;
 
+use crate::app::alerts::runbooks;
 use crate::app::caller::Caller;
 use crate::app::{App, AppError};
 use crate::db::Db;
@@ -84,6 +86,9 @@ enum Verb {
     /// Make, list and change pools
     #[command(subcommand)]
     Pool(pool::Pool),
+    /// Keep a pool's reservations in a file: export, diff, apply
+    #[command(subcommand)]
+    Plan(plan::Plan),
     /// Make, list and change tenants
     #[command(subcommand)]
     Tenant(tenant::Tenant),
@@ -126,6 +131,7 @@ pub async fn run() -> Result<ExitCode> {
         Verb::Exec(verb) => return Ok(verb.run().await),
         Verb::Simulate(verb) => return verb.run().await,
         Verb::Alerts(verb) => return verb.run(),
+        Verb::Plan(verb) => return verb.run(&cli.place).await,
         Verb::Serve(verb) => verb.run(&cli.place).await,
         Verb::Demo(verb) => verb.run(&cli.place).await,
         Verb::Import(verb) => verb.run(&cli.place).await,
@@ -176,6 +182,7 @@ impl Place {
         let postgres = self.start().await?;
         let db = Db::connect(&postgres.connect_options());
         db.migrate().await.context("the schema could not be brought up to date")?;
+        runbooks::seed(&db).await.context("the shipped runbooks could not be written")?;
         Ok(Open { postgres, app: App::new(db).acting(Arc::new(Caller::machine("cli"))) })
     }
 }

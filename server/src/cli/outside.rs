@@ -2,6 +2,7 @@
 
 use crate::auth::sso::{Sso, SsoSettings};
 use crate::mail::{MailSettings, Mailer};
+use crate::notify::guard::Guard;
 use crate::outward::Outward;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -57,6 +58,9 @@ pub(super) struct Outside {
     /// Believe the provider's e-mail addresses although it does not say that it has checked them
     #[arg(long, env = "HEADROOM_OIDC_TRUST_EMAIL", requires = "oidc_issuer")]
     oidc_trust_email: bool,
+    /// Let receivers of alerts be on this machine and in private networks; otherwise only public addresses are called
+    #[arg(long, env = "HEADROOM_ALLOW_PRIVATE_RECEIVERS")]
+    allow_private_receivers: bool,
 }
 
 impl Outside {
@@ -76,7 +80,8 @@ impl Outside {
             }
             None => None,
         };
-        Ok(Outward { public_url: self.public_url.clone(), mail, sso: self.sso()? })
+        let guard = Guard { allow_private: self.allow_private_receivers };
+        Ok(Outward { public_url: self.public_url.clone(), mail, sso: self.sso()?, guard })
     }
 
     fn sso(&self) -> Result<Option<Sso>> {

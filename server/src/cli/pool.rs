@@ -181,6 +181,9 @@ pub(super) struct SetCapacity {
     /// From when: RFC 3339 or now [default: now]
     #[arg(long, value_name = "TIME")]
     effective: Option<String>,
+    /// Set it even if more is reserved than would be left.
+    #[arg(long)]
+    below_reserved: bool,
     /// Why
     #[arg(long, default_value = "")]
     reason: String,
@@ -299,7 +302,7 @@ impl SetCapacity {
             reason: self.reason,
             actor: String::new(),
         };
-        app.set_capacity(&self.pool, &step).await.map_err(plain)?;
+        app.set_capacity(&self.pool, &step, self.below_reserved).await.map_err(plain)?;
         println!(
             "capacity of {} is {} slots from {}",
             self.pool,

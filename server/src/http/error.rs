@@ -1,10 +1,13 @@
 //! RFC 9457 problems: the one table from what went wrong to what the API answers.
 
+use super::plans::ConflictOut;
 use crate::app::{AppError, Problem};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use headroom_domain::alert::episode::Refusal;
+use headroom_domain::range::rfc3339;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -46,6 +49,50 @@ pub struct ProblemBody {
     /// `unknown` if it is not known whether anything was changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// The present version of something that moved on since it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i32>,
+    /// Of an alert: how it is now, where somebody was first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<AlertNow>,
+    /// Of reservations: what stands in the way of publishing them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<ConflictOut>,
+}
+
+/// How an alert is, for somebody whose deed does not fit it.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct AlertNow {
+    /// Its version.
+    pub version: u64,
+    /// Who acknowledged it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acked_by: Option<String>,
+    /// When, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acked_at: Option<String>,
+    /// What they said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// When it was over, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved_at: Option<String>,
+}
+
+impl AlertNow {
+    fn of(refusal: &Refusal, version: u64) -> Self {
+        match refusal {
+            Refusal::AlreadyAcknowledged(owner) => Self {
+                version,
+                acked_by: Some(owner.who.name.clone()),
+                acked_at: Some(rfc3339(owner.at_ms)),
+                note: Some(owner.note.clone()),
+                ..Self::default()
+            },
+            Refusal::AlreadyResolved { at_ms } => Self { version, resolved_at: at_ms.map(rfc3339), ..Self::default() },
+            _ => Self { version, ..Self::default() },
+        }
+    }
 }
 
 /// Put into an answer whose question belongs to another server: where to ask.
@@ -76,6 +123,9 @@ impl ApiError {
                 suggestion: None,
                 reason: None,
                 outcome: None,
+                version: None,
+                alert: None,
+                conflicts: Vec::new(),
             }),
             location: None,
             retry_after_s: RETRY_AFTER_S,
@@ -159,6 +209,45 @@ impl From<AppError> for ApiError {
                     "another server decides about this pool and is not reached; nothing was changed, try again shortly";
                 let api = Self::new(StatusCode::SERVICE_UNAVAILABLE, "elsewhere", detail);
                 Self { elsewhere: Some(AskedElsewhere(url)), retry_after_s: 1, ..api }
+            }
+            AppError::Answered { refusal, version } => {
+                let field = match *refusal {
+                    Refusal::Note { .. } => Some(("note", "a note of 1 to 2,000 characters")),
+                    Refusal::Snooze { .. } => Some(("until", "an instant after now and within the longest time")),
+                    _ => None,
+                };
+                if let Some((field, expected)) = field {
+                    return AppError::invalid(field, "", format!("{expected}: {refusal}")).into();
+                }
+                let mut api = Self::new(StatusCode::CONFLICT, refusal.code(), refusal.to_string());
+                api.body.reason = Some(refusal.code().to_owned());
+                api.body.alert = Some(AlertNow::of(&refusal, version));
+                api
+            }
+            AppError::Unversioned(_) => {
+                Self::new(StatusCode::PRECONDITION_REQUIRED, "precondition-required", error.to_string())
+            }
+            AppError::Planned(conflicts) => {
+                let problems: Vec<Problem> =
+                    conflicts.iter().filter(|conflict| conflict.field.is_some()).map(Problem::from).collect();
+                // What lacks room is right in itself, and only does not fit what is there.
+                let mut api = if problems.len() == conflicts.len() {
+                    Self::invalid(&problems)
+                } else {
+                    let says: Vec<&str> = conflicts.iter().map(|conflict| conflict.says.as_str()).collect();
+                    Self::new(
+                        StatusCode::CONFLICT,
+                        "plan-conflict",
+                        format!("{}; nothing was published", says.join("; ")),
+                    )
+                };
+                api.body.conflicts = conflicts.iter().map(ConflictOut::from).collect();
+                api
+            }
+            AppError::Stale { now, .. } => {
+                let mut api = Self::new(StatusCode::CONFLICT, "stale", error.to_string());
+                api.body.version = Some(now);
+                api
             }
             AppError::Conflict(text) => Self::new(StatusCode::CONFLICT, "conflict", text),
             AppError::Unavailable(text) => {

@@ -23,14 +23,14 @@ const RETRY: Duration = Duration::from_secs(3);
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct Followed {
-    /// `live`, `slots`, `log`, with commas.
+    /// `live`, `slots`, `log`, `alerts`, with commas.
     topics: String,
     /// Slugs of pools whose slots and events are followed; repeat for several, at most 8.
     pool: Vec<String>,
 }
 
 /// Follows live slots as server-sent events: `live` with figures of all tracked pools, `slots` with states of slots, `log` with
-/// events, each about once a second at most. `Last-Event-ID` within five minutes goes on from there, otherwise `reset` comes first.
+/// events, `alerts` when anything happened to an alert, each about once a second at most. `Last-Event-ID` within five minutes goes on from there, otherwise `reset` comes first.
 #[utoipa::path(get, path = "/events", tag = "slots", params(Followed),
     responses((status = 200, description = "a stream of events", content_type = "text/event-stream"), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub async fn follow(app: App, Query(followed): Query<Followed>, headers: HeaderMap) -> Result<Response, ApiError> {

@@ -1,6 +1,7 @@
 //! The JSON API: one file per group of verbs, problems for errors, OpenAPI from the code.
 
 pub mod admission;
+pub mod alerts;
 pub mod claims;
 pub(crate) mod entry;
 pub mod error;
@@ -13,9 +14,17 @@ pub mod health;
 pub mod history;
 pub mod ingest;
 pub mod jobs;
+pub mod oncall;
 pub mod openapi;
 pub mod people;
+pub mod plans;
 pub mod pools;
+pub mod prometheus;
+pub mod receivers;
+pub mod rules;
+pub mod runbooks;
+pub mod silences;
+pub mod slos;
 pub mod slots;
 pub mod tenants;
 
@@ -31,7 +40,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use entry::Entry;
 use error::ApiError;
 use headroom_domain::access::Action::{
-    Administer, Allocate, Debug, Ingest, Operate, Plan, RecordChanges, See, SeeJobs, SeeOwnChanges,
+    Administer, Allocate, Answer, Debug, Ingest, Operate, Plan, RecordChanges, See, SeeJobs, SeeOwnChanges, SetAlerts,
 };
 use headroom_frontend::routes::Policy::{self, Needs, Open, SignedIn};
 use std::sync::Arc;
@@ -108,11 +117,80 @@ pub fn routes() -> Vec<ApiRoute> {
         route("POST", "/api/v1/pools/{pool}/actions", Needs(Operate), post(slots::act)),
         route("GET", "/api/v1/slot-events", Needs(Debug), get(slots::events)),
         route("GET", "/api/v1/findings", Needs(See), get(findings::list)),
+        route("GET", "/api/v1/alerts", Needs(See), get(alerts::list)),
+        route("POST", "/api/v1/alerts/bulk-ack", Needs(Answer), post(alerts::bulk_ack)),
+        route("GET", "/api/v1/alerts/stream", Needs(See), get(alerts::follow)),
+        route("GET", "/api/v1/alerts/{alert}", Needs(See), get(alerts::get)),
+        route("POST", "/api/v1/alerts/{alert}/{deed}", Needs(Answer), post(alerts::act)),
+        route("GET", "/api/v1/reports/alert-quality", Needs(See), get(alerts::quality)),
+        route("GET", "/api/v1/rules", Needs(See), get(rules::list)),
+        route("POST", "/api/v1/rules", Needs(SetAlerts), post(rules::create)),
+        route("POST", "/api/v1/rules/validate", Needs(SetAlerts), post(rules::validate)),
+        route("POST", "/api/v1/rules/backtest", Needs(SetAlerts), post(rules::backtest)),
+        route("GET", "/api/v1/rules/{rule}", Needs(See), get(rules::get)),
+        route("PUT", "/api/v1/rules/{rule}", Needs(SetAlerts), put(rules::update)),
+        route("DELETE", "/api/v1/rules/{rule}", Needs(SetAlerts), delete(rules::remove)),
+        route("GET", "/api/v1/slos", Needs(See), get(slos::list)),
+        route("GET", "/api/v1/slos/{pool}/{sli}", Needs(See), get(slos::get)),
+        route("PUT", "/api/v1/slos/{pool}/{sli}", Needs(SetAlerts), put(slos::set)),
+        route("GET", "/api/v1/readiness", Needs(See), get(slos::readiness)),
+        route("GET", "/prom/api/v1/rules", Needs(See), get(prometheus::rules)),
+        route("GET", "/prom/api/v1/alerts", Needs(See), get(prometheus::alerts)),
+        route("GET", "/api/v1/runbooks", Needs(See), get(runbooks::list)),
+        route("GET", "/api/v1/runbooks/{runbook}", Needs(See), get(runbooks::get)),
+        route("PUT", "/api/v1/runbooks/{runbook}", Needs(SetAlerts), put(runbooks::write)),
+        route("POST", "/api/v1/runbooks/{runbook}/tested", Needs(SetAlerts), post(runbooks::tested)),
+        route("GET", "/api/v1/silences", Needs(See), get(silences::list)),
+        route("POST", "/api/v1/silences", Needs(Answer), post(silences::create)),
+        route("POST", "/api/v1/silences/preview", Needs(Answer), post(silences::preview)),
+        route("GET", "/api/v1/silences/{silence}", Needs(See), get(silences::get)),
+        route("PUT", "/api/v1/silences/{silence}", Needs(Answer), put(silences::update)),
+        route("DELETE", "/api/v1/silences/{silence}", Needs(Answer), delete(silences::end)),
+        route("GET", "/api/v1/pools/{pool}/plan", Needs(See), get(plans::plan)),
+        route("GET", "/api/v1/pools/{pool}/plan/policy", Needs(See), get(plans::policy)),
+        route("PUT", "/api/v1/pools/{pool}/plan/policy", Needs(Plan), put(plans::set_policy)),
+        route("PUT", "/api/v1/pools/{pool}/plan/caps/{tenant}", Needs(Plan), put(plans::set_cap)),
+        route("GET", "/api/v1/pools/{pool}/plan.csv", Needs(See), get(plans::csv)),
+        route("GET", "/api/v1/pools/{pool}/plan.ics", Needs(See), get(plans::calendar)),
+        route("POST", "/api/v1/pools/{pool}/plan/import", Needs(Plan), post(plans::import)),
+        route("GET", "/api/v1/pools/{pool}/publications", Needs(See), get(plans::publications)),
+        route("POST", "/api/v1/publications/{publication}/revert", Needs(Plan), post(plans::revert)),
+        route("POST", "/api/v1/pools/{pool}/reservations", Needs(Plan), post(plans::create_reservation)),
+        route("GET", "/api/v1/reservations/{reservation}", Needs(See), get(plans::reservation)),
+        route("PUT", "/api/v1/reservations/{reservation}", Needs(Plan), put(plans::update_reservation)),
+        route("DELETE", "/api/v1/reservations/{reservation}", Needs(Plan), delete(plans::cancel_reservation)),
+        route("GET", "/api/v1/pools/{pool}/drafts", Needs(Plan), get(plans::drafts)),
+        route("POST", "/api/v1/pools/{pool}/drafts", Needs(Plan), post(plans::create_draft)),
+        route("GET", "/api/v1/drafts/{draft}", Needs(Plan), get(plans::draft)),
+        route("DELETE", "/api/v1/drafts/{draft}", Needs(Plan), delete(plans::discard_draft)),
+        route("POST", "/api/v1/drafts/{draft}/edits", Needs(Plan), post(plans::edit)),
+        route("POST", "/api/v1/drafts/{draft}/undo", Needs(Plan), post(plans::undo)),
+        route("POST", "/api/v1/drafts/{draft}/redo", Needs(Plan), post(plans::redo)),
+        route("POST", "/api/v1/drafts/{draft}/preview", Needs(Plan), post(plans::preview)),
+        route("POST", "/api/v1/drafts/{draft}/publish", Needs(Plan), post(plans::publish)),
+        route("POST", "/api/v1/drafts/{draft}/propose", Needs(Plan), post(plans::propose)),
+        route("POST", "/api/v1/drafts/{draft}/approve", Needs(Plan), post(plans::approve)),
+        route("POST", "/api/v1/drafts/{draft}/reject", Needs(Plan), post(plans::reject)),
+        route("GET", "/api/v1/oncall/now", Needs(See), get(oncall::now)),
+        route("GET", "/api/v1/oncall/schedules", Needs(See), get(oncall::schedules)),
+        route("POST", "/api/v1/oncall/schedules", Needs(SetAlerts), post(oncall::create_schedule)),
+        route("GET", "/api/v1/oncall/schedules/{schedule}", Needs(See), get(oncall::schedule)),
+        route("PUT", "/api/v1/oncall/schedules/{schedule}", Needs(SetAlerts), put(oncall::update_schedule)),
+        route("DELETE", "/api/v1/oncall/schedules/{schedule}", Needs(SetAlerts), delete(oncall::delete_schedule)),
+        route("POST", "/api/v1/oncall/schedules/{schedule}/overrides", Needs(SetAlerts), post(oncall::add_override)),
+        route("GET", "/api/v1/oncall/policies", Needs(See), get(oncall::policies)),
+        route("POST", "/api/v1/oncall/policies", Needs(SetAlerts), post(oncall::create_policy)),
+        route("GET", "/api/v1/oncall/policies/{policy}", Needs(See), get(oncall::policy)),
+        route("PUT", "/api/v1/oncall/policies/{policy}", Needs(SetAlerts), put(oncall::update_policy)),
+        route("DELETE", "/api/v1/oncall/policies/{policy}", Needs(SetAlerts), delete(oncall::delete_policy)),
+        route("POST", "/api/v1/slices", Needs(Ingest), post(alerts::slices)),
+        route("POST", "/api/v1/hooks/pagerduty/{receiver}", Open, post(alerts::pagerduty)),
         route("POST", "/api/v1/fences/verify", SignedIn, post(claims::verify)),
         route("GET", "/api/v1/tenants", Needs(See), get(tenants::list)),
         route("POST", "/api/v1/tenants", Needs(Plan), post(tenants::create)),
         route("GET", "/api/v1/tenants/top", Needs(See), get(history::top)),
         route("GET", "/api/v1/tenants/{tenant}", Needs(See), get(tenants::get)),
+        route("GET", "/api/v1/tenants/{tenant}/metering", Needs(See), get(tenants::metering)),
         route("PATCH", "/api/v1/tenants/{tenant}", Needs(Plan), patch(tenants::update)),
         route("DELETE", "/api/v1/tenants/{tenant}", Needs(Plan), delete(tenants::archive)),
         route("GET", "/api/v1/jobs", Needs(SeeJobs), get(jobs::list)),
@@ -128,6 +206,14 @@ pub fn routes() -> Vec<ApiRoute> {
         route("GET", "/api/v1/tokens", Needs(Administer), get(people::tokens)),
         route("POST", "/api/v1/tokens", Needs(Administer), post(people::create_token)),
         route("DELETE", "/api/v1/tokens/{token}", Needs(Administer), delete(people::revoke_token)),
+        route("GET", "/api/v1/receivers", Needs(Administer), get(receivers::list)),
+        route("POST", "/api/v1/receivers", Needs(Administer), post(receivers::create)),
+        route("GET", "/api/v1/receivers/{receiver}", Needs(Administer), get(receivers::get)),
+        route("PUT", "/api/v1/receivers/{receiver}", Needs(Administer), put(receivers::update)),
+        route("DELETE", "/api/v1/receivers/{receiver}", Needs(Administer), delete(receivers::delete)),
+        route("POST", "/api/v1/receivers/{receiver}/test", Needs(Administer), post(receivers::test)),
+        route("GET", "/api/v1/notifications", Needs(Debug), get(receivers::notifications)),
+        route("POST", "/api/v1/notifications/{notification}/replay", Needs(Operate), post(receivers::replay)),
         route("GET", "/api/v1/organisation", SignedIn, get(people::organisation)),
         route("PUT", "/api/v1/organisation", Needs(Administer), put(people::set_organisation)),
         route("GET", "/api/v1/audit", Needs(SeeOwnChanges), get(people::audit)),

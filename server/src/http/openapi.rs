@@ -1,6 +1,9 @@
 //! The description of the API, generated from the code.
 
-use super::{claims, error, events, findings, health, history, ingest, jobs, people, pools, slots, tenants};
+use super::{
+    alerts, claims, error, events, findings, health, history, ingest, jobs, oncall, people, plans, pools, prometheus,
+    receivers, rules, runbooks, silences, slos, slots, tenants,
+};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use headroom_frontend::routes::Policy;
@@ -52,12 +55,81 @@ use utoipa::{Modify, OpenApi};
         slots::act,
         slots::events,
         findings::list,
+        alerts::list,
+        alerts::get,
+        alerts::act,
+        alerts::bulk_ack,
+        alerts::follow,
+        alerts::quality,
+        alerts::slices,
+        alerts::pagerduty,
+        rules::list,
+        rules::create,
+        rules::validate,
+        rules::backtest,
+        rules::get,
+        rules::update,
+        rules::remove,
+        slos::list,
+        slos::get,
+        slos::set,
+        slos::readiness,
+        prometheus::rules,
+        prometheus::alerts,
+        runbooks::list,
+        runbooks::get,
+        runbooks::write,
+        runbooks::tested,
+        silences::list,
+        silences::get,
+        silences::create,
+        silences::update,
+        silences::end,
+        silences::preview,
+        plans::plan,
+        plans::policy,
+        plans::set_policy,
+        plans::set_cap,
+        plans::csv,
+        plans::calendar,
+        plans::import,
+        plans::publications,
+        plans::revert,
+        plans::create_reservation,
+        plans::reservation,
+        plans::update_reservation,
+        plans::cancel_reservation,
+        plans::drafts,
+        plans::create_draft,
+        plans::draft,
+        plans::discard_draft,
+        plans::edit,
+        plans::undo,
+        plans::redo,
+        plans::preview,
+        plans::publish,
+        plans::propose,
+        plans::approve,
+        plans::reject,
+        oncall::now,
+        oncall::schedules,
+        oncall::schedule,
+        oncall::create_schedule,
+        oncall::update_schedule,
+        oncall::delete_schedule,
+        oncall::add_override,
+        oncall::policies,
+        oncall::policy,
+        oncall::create_policy,
+        oncall::update_policy,
+        oncall::delete_policy,
         events::follow,
         tenants::list,
         tenants::get,
         tenants::create,
         tenants::update,
         tenants::archive,
+        tenants::metering,
         jobs::list,
         ingest::occupancy,
         ingest::source,
@@ -71,6 +143,14 @@ use utoipa::{Modify, OpenApi};
         people::tokens,
         people::create_token,
         people::revoke_token,
+        receivers::list,
+        receivers::create,
+        receivers::get,
+        receivers::update,
+        receivers::delete,
+        receivers::test,
+        receivers::notifications,
+        receivers::replay,
         people::organisation,
         people::set_organisation,
         people::audit,
@@ -108,6 +188,8 @@ impl Modify for Refusals {
             ];
             for (method, operation) in methods {
                 let Some(operation) = operation else { continue };
+                // The macro names operations by their functions, and several of those are called the same.
+                operation.operation_id = Some(operation_id(method, path));
                 let route = routes.iter().find(|route| route.path == path && route.method == method);
                 if route.is_some_and(|route| route.policy == Policy::Open) {
                     operation.security = Some(vec![SecurityRequirement::default()]);
@@ -125,14 +207,35 @@ impl Modify for Refusals {
                         response.content.insert("application/problem+json".into(), body);
                     }
                 }
+                if path.starts_with("/prom/") {
+                    all.insert("400".into(), bad_data());
+                }
             }
         }
     }
 }
 
+/// A name that no other operation has: `put_pools_pool_policy`.
+fn operation_id(method: &str, path: &str) -> String {
+    let path = path.strip_prefix("/api/v1").unwrap_or(path);
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    std::iter::once(method.to_lowercase().as_str()).chain(words).collect::<Vec<_>>().join("_")
+}
+
 fn problem(description: &str) -> RefOr<utoipa::openapi::Response> {
     let body = Content::new(Some(Ref::from_schema_name("ProblemBody")));
     ResponseBuilder::new().description(description).content("application/problem+json", body).build().into()
+}
+
+/// What tools of Prometheus understand, and what every other route says.
+fn bad_data() -> RefOr<utoipa::openapi::Response> {
+    let body = Content::new(Some(Ref::from_schema_name("ProblemBody")));
+    ResponseBuilder::new()
+        .description("a parameter that is not understood: as Prometheus says it, or a problem")
+        .content("application/json", Content::new::<Ref>(None))
+        .content("application/problem+json", body)
+        .build()
+        .into()
 }
 
 /// The document, as committed in `server/openapi.json`.

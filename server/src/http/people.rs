@@ -326,11 +326,25 @@ pub struct OrganisationBody {
     pub zone: String,
     /// Whether money is shown to those whose role allows it.
     pub money_visible: bool,
+    /// Whether whoever acknowledges an alert must say something; left out it stays as it is.
+    #[serde(default)]
+    pub ack_needs_note: Option<bool>,
+    /// Hours in which a tenant's use counts half when tenants are compared by what they used lately, 24 to 8,760; left out it
+    /// stays as it is.
+    #[serde(default)]
+    pub half_life_hours: Option<i32>,
 }
 
 impl From<Organisation> for OrganisationBody {
     fn from(o: Organisation) -> Self {
-        Self { name: o.name, currency: o.currency, zone: o.zone, money_visible: o.money_visible }
+        Self {
+            name: o.name,
+            currency: o.currency,
+            zone: o.zone,
+            money_visible: o.money_visible,
+            ack_needs_note: Some(o.ack_needs_note),
+            half_life_hours: Some(o.half_life_hours),
+        }
     }
 }
 
@@ -347,8 +361,12 @@ pub async fn set_organisation(
     app: App,
     Json(body): Json<OrganisationBody>,
 ) -> Result<Json<OrganisationBody>, ApiError> {
-    let OrganisationBody { name, currency, zone, money_visible } = body;
-    app.set_organisation(&Organisation { name, currency, zone, demo: false, money_visible }).await?;
+    let OrganisationBody { name, currency, zone, money_visible, ack_needs_note, half_life_hours } = body;
+    let before = app.organisation().await?;
+    let ack_needs_note = ack_needs_note.unwrap_or(before.ack_needs_note);
+    let half_life_hours = half_life_hours.unwrap_or(before.half_life_hours);
+    let wanted = Organisation { name, currency, zone, demo: false, money_visible, ack_needs_note, half_life_hours };
+    app.set_organisation(&wanted).await?;
     Ok(Json(app.organisation().await?.into()))
 }
 

@@ -332,6 +332,9 @@ pub struct CapacityIn {
     /// Why.
     #[serde(default)]
     pub reason: String,
+    /// Set it even if more is reserved than would be left.
+    #[serde(default)]
+    pub below_reserved: bool,
 }
 
 /// A step of a pool's capacity.
@@ -459,7 +462,7 @@ pub async fn set_capacity(
     };
     // A new pool's `capacity` is the `slots` of this request.
     let renamed = |p: Problem| if p.field == "capacity" { Problem { field: "slots".into(), ..p } } else { p };
-    app.set_capacity(&slug, &step).await.map_err(|error| match error {
+    app.set_capacity(&slug, &step, body.below_reserved).await.map_err(|error| match error {
         AppError::Invalid(problems) => AppError::Invalid(problems.into_iter().map(renamed).collect()),
         other => other,
     })?;

@@ -197,6 +197,90 @@ pub async fn update(
     answer(&app, after.fields.slug.as_str()).await
 }
 
+/// Exact slot time of one tenant in one pool on one UTC day, and what it costs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MeterOut {
+    /// Start of the UTC day, RFC 3339.
+    pub day: String,
+    /// Pool, by slug.
+    pub pool: String,
+    /// Held, slot-milliseconds.
+    pub used_slot_ms: i64,
+    /// Promised.
+    pub reserved_slot_ms: i64,
+    /// Promised and not held.
+    pub idle_slot_ms: i64,
+    /// Held beyond what is promised.
+    pub borrowed_slot_ms: i64,
+    /// Of the idle time, what others held: estimated by the hour.
+    pub lent_slot_ms: i64,
+    /// What is billed: reserved and borrowed.
+    pub billed_slot_ms: i64,
+    /// Present price in millionths of the currency per slot and hour; null without one, or if money is not shown.
+    pub unit_cost_micros: Option<i64>,
+    /// Billed, in minor units of the currency, rounded half up.
+    pub amount_minor: Option<i64>,
+    /// Fingerprint of these figures.
+    pub record: String,
+}
+
+/// What a tenant used by day and pool; totals are the sums of the rows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MeteringOut {
+    /// ISO 4217 code; null if money is not shown.
+    pub currency: Option<String>,
+    /// Held, slot-milliseconds.
+    pub used_slot_ms: i64,
+    /// Promised.
+    pub reserved_slot_ms: i64,
+    /// Promised and not held.
+    pub idle_slot_ms: i64,
+    /// Held beyond what is promised.
+    pub borrowed_slot_ms: i64,
+    /// What is billed.
+    pub billed_slot_ms: i64,
+    /// Billed, in minor units of the currency.
+    pub amount_minor: Option<i64>,
+    /// Newest day first, then by pool.
+    pub rows: Vec<MeterOut>,
+}
+
+/// A tenant's metering by UTC day and pool, of all days that the range touches.
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/metering", tag = "tenants", params(("tenant" = String, Path, description = "slug", example = "acme"), Filters),
+    responses((status = 200, body = MeteringOut), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub async fn metering(
+    app: App,
+    Path(slug): Path<String>,
+    Query(filters): Query<Filters>,
+) -> Result<Json<MeteringOut>, ApiError> {
+    let window = app.window(&filters.into(), "now-30d", Reading::Strict).await?;
+    let metering = app.metering(&slug, &window).await?;
+    let (total, amount_minor) = metering.total();
+    let rows = metering.lines.into_iter().map(|line| MeterOut {
+        day: range::rfc3339(line.from_ms),
+        pool: line.pool,
+        used_slot_ms: line.meter.used_slot_ms,
+        reserved_slot_ms: line.meter.reserved_slot_ms,
+        idle_slot_ms: line.meter.idle_slot_ms,
+        borrowed_slot_ms: line.meter.borrowed_slot_ms(),
+        lent_slot_ms: line.meter.lent_slot_ms,
+        billed_slot_ms: line.meter.billed_slot_ms(),
+        unit_cost_micros: line.unit_cost_micros,
+        amount_minor: line.amount_minor,
+        record: line.record,
+    });
+    Ok(Json(MeteringOut {
+        currency: metering.currency,
+        used_slot_ms: total.used_slot_ms,
+        reserved_slot_ms: total.reserved_slot_ms,
+        idle_slot_ms: total.idle_slot_ms,
+        borrowed_slot_ms: total.borrowed_slot_ms(),
+        billed_slot_ms: total.billed_slot_ms(),
+        amount_minor,
+        rows: rows.collect(),
+    }))
+}
+
 /// Archives a tenant; its history stays.
 #[utoipa::path(delete, path = "/api/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "slug", example = "acme")),
     responses((status = 204), (status = 404, body = ProblemBody)))]

@@ -6,7 +6,7 @@ use super::report::Wrong;
 use headroom_domain::Millis;
 use headroom_domain::accumulate::{Accumulator, Reading, TenantReading};
 use headroom_domain::pool::effective;
-use headroom_domain::reservation::Reservation;
+use headroom_domain::reservation::Promise;
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
@@ -38,8 +38,8 @@ pub struct Promises {
 
 impl Promises {
     /// The promises of one pool.
-    pub fn new<'a>(reservations: impl IntoIterator<Item = &'a Reservation>) -> Self {
-        let reservations: Vec<&Reservation> = reservations.into_iter().collect();
+    pub fn new<'a>(reservations: impl IntoIterator<Item = &'a Promise>) -> Self {
+        let reservations: Vec<&Promise> = reservations.into_iter().collect();
         let mut edges: Vec<Millis> = reservations.iter().map(|r| r.from_ms).collect();
         edges.extend(reservations.iter().filter_map(|r| r.to_ms));
         edges.sort_unstable();
@@ -196,7 +196,7 @@ mod tests {
     use headroom_domain::accumulate::Counters;
 
     fn known() -> Known {
-        let promise = |tenant, from_ms, to_ms, baseline| Reservation {
+        let promise = |tenant, from_ms, to_ms, baseline| Promise {
             pool: 1,
             tenant,
             from_ms,

@@ -7,14 +7,16 @@
 //! To add a job: a file here with an async function `(&Db) -> Result<Outcome>`, a line in
 //! [`JOBS`], its name and period in `app::jobs`.
 
+pub mod alerts;
 pub mod feed;
 pub mod findings;
 pub mod partitions;
+pub mod plans;
 pub mod rollup;
 pub mod sessions;
 
 use crate::app::AppError;
-use crate::app::jobs::{FEED, FINDINGS, PARTITIONS, ROLLUP, SESSIONS, Scheduled};
+use crate::app::jobs::{ALERTS, ESCALATION, FEED, FINDINGS, PARTITIONS, PLANS, ROLLUP, SESSIONS, Scheduled};
 use crate::clock;
 use crate::db::Db;
 use futures::future::BoxFuture;
@@ -50,10 +52,13 @@ impl std::fmt::Debug for Job {
 }
 
 /// Every job there is.
-pub const JOBS: [Job; 5] = [
+pub const JOBS: [Job; 8] = [
     Job { schedule: ROLLUP, run: |db| Box::pin(rollup::outcome(db)) },
     Job { schedule: FEED, run: |db| Box::pin(feed::outcome(db)) },
     Job { schedule: FINDINGS, run: |db| Box::pin(findings::run(db)) },
+    Job { schedule: ALERTS, run: |db| Box::pin(alerts::judge(db)) },
+    Job { schedule: ESCALATION, run: |db| Box::pin(alerts::escalate(db)) },
+    Job { schedule: PLANS, run: |db| Box::pin(plans::run(db)) },
     Job { schedule: PARTITIONS, run: |db| Box::pin(partitions::run(db)) },
     Job { schedule: SESSIONS, run: |db| Box::pin(sessions::run(db)) },
 ];

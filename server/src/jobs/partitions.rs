@@ -6,7 +6,7 @@ use crate::db::Db;
 use headroom_domain::retention::may_drop;
 use headroom_domain::{DAY_MS, Millis};
 use headroom_store::partition::{self, Cut};
-use headroom_store::{catalog, feed, finding, job, live, order, owner, slot};
+use headroom_store::{catalog, feed, finding, job, live, notification, order, owner, sli, slot};
 use serde_json::json;
 
 /// Partitions exist this far ahead, so that a job that is late by days does no harm.
@@ -24,8 +24,14 @@ const RUNS_KEPT_MS: Millis = 30 * DAY_MS;
 const EVENTS_KEPT_MS: Millis = 30 * DAY_MS;
 /// Ways of claims are kept this long: as long as the debug view looks for a claim.
 const TRACES_KEPT_MS: Millis = 7 * DAY_MS;
+/// Counts of indicators by the minute are kept this long: the longest window of a rule, and a day in which the engine may be behind.
+const COUNTS_KEPT_MS: Millis = 4 * DAY_MS;
+/// Counts by the hour are kept this long: error budgets are reckoned over 30 days, and trends are drawn before them.
+const COUNTS_BY_HOUR_KEPT_MS: Millis = 62 * DAY_MS;
 /// Findings are kept this long after they were over.
 const FINDINGS_KEPT_MS: Millis = 30 * DAY_MS;
+/// Messages to receivers are kept this long; those that were given up stay until somebody sends them again.
+const NOTIFICATIONS_KEPT_MS: Millis = 90 * DAY_MS;
 /// Keys of claims are remembered this long.
 const KEYS_KEPT_MS: Millis = DAY_MS;
 
@@ -54,6 +60,7 @@ pub async fn run(db: &Db) -> Result<Outcome, AppError> {
                 }
                 Cut::SlotEvents => old.to_ms <= now - EVENTS_KEPT_MS && feed::is_past(&mut tx, old.to_ms).await?,
                 Cut::ClaimTraces => old.to_ms <= now - TRACES_KEPT_MS,
+                Cut::Counts => old.to_ms <= now - COUNTS_KEPT_MS,
             };
             if goes {
                 partition::drop(&mut tx, &old).await?;
@@ -67,7 +74,9 @@ pub async fn run(db: &Db) -> Result<Outcome, AppError> {
     live::forget_minutes(&mut *db.jobs.acquire().await?, now - EVENTS_KEPT_MS).await?;
     order::forget(&mut *db.jobs.acquire().await?, now - EVENTS_KEPT_MS).await?;
     owner::forget(&mut *db.jobs.acquire().await?, now - DAY_MS).await?;
+    sli::forget(&mut *db.jobs.acquire().await?, now - COUNTS_BY_HOUR_KEPT_MS).await?;
     finding::forget(&mut *db.jobs.acquire().await?, now - FINDINGS_KEPT_MS).await?;
+    notification::forget(&mut *db.jobs.acquire().await?, now - NOTIFICATIONS_KEPT_MS).await?;
     catalog::forget_changes(&mut *db.jobs.acquire().await?).await?;
     Ok(Outcome {
         acted: made > 0 || !dropped.is_empty() || forgotten > 0,

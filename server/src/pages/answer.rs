@@ -3,6 +3,7 @@
 use super::shell::{Spec, shell, without_database};
 use super::visit::Visit;
 use crate::app::{App, AppError, Problem};
+use axum::body::Body;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, VARY,
 };
@@ -70,9 +71,13 @@ pub(crate) fn csv(
     let day = |ms| rfc3339(ms).chars().take(10).collect::<String>();
     let zone = shell.zone.name().replace('/', "-");
     let file = format!("headroom_{name}_{}_{}_{zone}.csv", day(filters.from_ms), day(filters.to_ms));
-    let body = out.into_inner().expect("writing to memory");
-    let mut response = ([(CONTENT_TYPE, "text/csv; charset=utf-8")], body).into_response();
-    if let Ok(value) = HeaderValue::try_from(format!("attachment; filename=\"{file}\"")) {
+    attachment("text/csv; charset=utf-8", &file, out.into_inner().expect("writing to memory"))
+}
+
+/// A file to be kept by whoever asked for it.
+pub(crate) fn attachment(kind: &'static str, name: &str, body: impl Into<Body>) -> Response {
+    let mut response = ([(CONTENT_TYPE, kind)], body.into()).into_response();
+    if let Ok(value) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
         response.headers_mut().insert(CONTENT_DISPOSITION, value);
     }
     response
@@ -156,7 +161,11 @@ pub(crate) async fn failure(app: &App, visit: &Visit, error: AppError) -> Respon
             (StatusCode::UNPROCESSABLE_ENTITY, blank(StatusCode::UNPROCESSABLE_ENTITY, what))
         }
         AppError::Conflict(text) => (StatusCode::CONFLICT, blank(StatusCode::CONFLICT, text)),
-        AppError::NotHeld(_) | AppError::NotGranted { .. } => {
+        AppError::Answered { .. } => (StatusCode::CONFLICT, blank(StatusCode::CONFLICT, error.to_string())),
+        AppError::Unversioned(_) => {
+            (StatusCode::PRECONDITION_REQUIRED, blank(StatusCode::PRECONDITION_REQUIRED, error.to_string()))
+        }
+        AppError::Planned(_) | AppError::Stale { .. } | AppError::NotHeld(_) | AppError::NotGranted { .. } => {
             (StatusCode::CONFLICT, blank(StatusCode::CONFLICT, sentence(&error)))
         }
         AppError::OutcomeUnknown | AppError::Elsewhere(_) => {

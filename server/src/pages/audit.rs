@@ -115,6 +115,9 @@ fn row(e: &Recorded) -> AuditRow {
             ("tenant", _) => Some(tenant_path(&e.object_key)),
             ("account", Some(id)) => Some(user_path(&id.to_string())),
             ("token", _) => Some("/admin/tokens".to_owned()),
+            ("silence", _) => Some("/silences".to_owned()),
+            ("schedule" | "policy", _) => Some("/oncall/schedules".to_owned()),
+            ("receiver", _) => Some("/admin/receivers".to_owned()),
             ("organisation", _) => Some("/admin/settings".to_owned()),
             _ => None,
         },
@@ -155,7 +158,9 @@ pub(super) async fn newest(app: &App, object: &str) -> Result<Vec<EventRow>, App
     let entries = app.audit(&wanted, BESIDE).await?;
     let row = |entry: &Recorded| {
         let row = edit(entry);
-        let which = if entry.object == "token" { format!("{}: {}", entry.object_key, row.text) } else { row.text };
+        // One list is about several of them.
+        let several = matches!(entry.object.as_str(), "token" | "receiver");
+        let which = if several { format!("{}: {}", entry.object_key, row.text) } else { row.text };
         EventRow { text: which, ..row }
     };
     Ok(entries.iter().map(row).collect())

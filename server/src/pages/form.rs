@@ -5,8 +5,8 @@ use crate::app::caller::Who;
 use crate::app::{App, Problem};
 use crate::net::Peer;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
-use axum::http::header::{COOKIE, HOST, ORIGIN};
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -15,8 +15,10 @@ use headroom_domain::localtime::ZoneSlice;
 use headroom_domain::range::rfc3339;
 use headroom_frontend::model::Field;
 
-/// Longest text of one field.
-const MAX_FIELD: usize = 10_000;
+/// Longest text of one field: more than the longest runbook, so that one that is too long is refused and not cut.
+const MAX_FIELD: usize = 50_000;
+/// Most fields of one form.
+const MAX_FIELDS: usize = 500;
 
 /// A posted form.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +40,11 @@ impl Posted {
     /// All texts of a field that may be sent several times.
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.pairs.iter().filter(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v.as_str()).collect()
+    }
+
+    /// Every field with its text.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Whether a field was sent.
@@ -76,14 +83,16 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
             return Err((StatusCode::FORBIDDEN, "this form was sent from another site").into_response());
         }
         let proof = expected_proof(&request);
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(|e| (e.status(), "the form is too large").into_response())?;
-        let pairs = url::form_urlencoded::parse(&body)
-            .into_owned()
-            .take(500)
-            .map(|(k, v)| (k, v.chars().take(MAX_FIELD).filter(|c| *c != '\0').collect()))
-            .collect();
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let pairs = if kind.starts_with("multipart/form-data") {
+            parts(request, state).await?
+        } else {
+            let body = Bytes::from_request(request, state)
+                .await
+                .map_err(|e| (e.status(), "the form is too large").into_response())?;
+            let pairs = url::form_urlencoded::parse(&body).into_owned().take(MAX_FIELDS);
+            pairs.map(|(k, v)| (k, v.chars().take(MAX_FIELD).filter(|c| *c != '\0').collect())).collect()
+        };
         let posted = Self { pairs };
         // The proof of a page of ours: what its form carries and another site's cannot know.
         if proof.is_empty() || posted.raw("csrf") != proof {
@@ -93,6 +102,20 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
         }
         Ok(posted)
     }
+}
+
+/// A form with files. A file may be as long as a body may be; what is no text in it becomes marks that no field takes.
+async fn parts<S: Send + Sync>(request: Request, state: &S) -> Result<Vec<(String, String)>, Response> {
+    let mut form = Multipart::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+    let mut pairs = Vec::new();
+    while let Some(part) = form.next_field().await.map_err(IntoResponse::into_response)? {
+        let name = part.name().unwrap_or_default().to_owned();
+        let bytes = part.bytes().await.map_err(IntoResponse::into_response)?;
+        if pairs.len() < MAX_FIELDS {
+            pairs.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+    Ok(pairs)
 }
 
 /// What a form has to carry: the session's token, or before sign-in the one in the browser's cookie.

@@ -4,6 +4,7 @@
 
 mod account;
 mod act;
+mod alerts;
 mod answer;
 mod archive;
 mod audit;
@@ -15,13 +16,21 @@ mod jobs;
 mod me;
 mod oncall;
 mod overview;
+mod planner;
 mod pool;
 mod pool_form;
 mod pools;
+mod postmortem;
+mod receivers;
+mod rules;
+mod runbooks;
+mod schedules;
 mod search;
 mod shell;
 mod sign_in;
+mod silences;
 mod single_sign_on;
+mod slos;
 mod slot;
 mod table;
 mod tenant;
@@ -63,14 +72,44 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         }),
         Page::Overview => get(overview::get),
         Page::OnCall => get(oncall::get),
+        Page::Rules => get(rules::list),
+        Page::RuleNew => get(rules::new).post(rules::create),
+        Page::Rule => get(rules::get),
+        Page::RuleEdit => get(rules::get).post(rules::update),
+        Page::RuleDelete => post(rules::delete),
+        Page::Slos => get(slos::get),
+        Page::SloObjective => post(slos::objective),
+        Page::Runbooks => get(runbooks::list),
+        Page::RunbookNew => get(runbooks::new).post(runbooks::create),
+        Page::Runbook => get(runbooks::get),
+        Page::RunbookEdit => get(runbooks::edit).post(runbooks::update),
+        Page::RunbookTested => post(runbooks::tested),
         Page::Debug => get(debug::get),
         Page::DebugClaim => get(trace::claim),
+        Page::Silences => get(silences::list),
+        Page::SilenceNew => get(silences::list).post(silences::create),
+        Page::Silence => get(silences::edit).post(silences::update),
+        Page::SilenceEnd => get(silences::ask).post(silences::end),
+        Page::Schedules => get(schedules::list),
+        Page::ScheduleNew => get(schedules::new).post(schedules::create),
+        Page::Schedule => get(schedules::edit).post(schedules::update),
+        Page::ScheduleDelete => get(schedules::ask).post(schedules::delete),
+        Page::OverrideNew => post(schedules::stand_in),
+        Page::PolicyNew => get(schedules::new_policy).post(schedules::create_policy),
+        Page::Policy => get(schedules::edit_policy).post(schedules::update_policy),
+        Page::PolicyDelete => get(schedules::ask_policy).post(schedules::delete_policy),
         Page::Pools => get(pools::get),
         Page::PoolNew => get(pool_form::new).post(pool_form::create),
         Page::Pool => get(pool::get),
         Page::PoolEdit => get(pool_form::edit).post(pool_form::update),
         Page::PoolCapacity => post(pool_form::capacity),
         Page::PoolSlot => get(slot::get),
+        Page::Alerts => get(alerts::list),
+        Page::Alert => get(alerts::get),
+        Page::AlertAct => post(alerts::act),
+        Page::AlertsBulk => post(alerts::bulk),
+        Page::NotificationReplay => post(alerts::replay),
+        Page::AlertQuality => get(alerts::quality),
         Page::PoolAct => get(act::get).post(act::post),
         Page::PoolArchive => get(archive::pool).post(archive::archive_pool),
         Page::Tenants => get(tenants::get),
@@ -79,6 +118,15 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::TenantEdit => get(tenant_form::edit).post(tenant_form::update),
         Page::TenantQuota => post(tenant_form::quota),
         Page::TenantArchive => get(archive::tenant).post(archive::archive_tenant),
+        Page::Planner => get(planner::get),
+        Page::PlannerAct => post(planner::act),
+        Page::PlannerDraft => get(planner::review),
+        Page::PlannerPublish => post(planner::publish),
+        Page::PlannerEdit => get(planner::edit).post(planner::save),
+        Page::PlannerPolicy => get(planner::policy).post(planner::set_policy),
+        Page::Publications => get(planner::publications),
+        Page::PublicationRevert => post(planner::revert),
+        Page::PlannerImport => get(planner::import).post(planner::take),
         Page::Search => get(search::get),
         Page::SearchIndex => get(search::index),
         Page::Jobs => get(jobs::get),
@@ -100,6 +148,11 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::Roles => get(users::roles),
         Page::Tokens => get(tokens::list).post(tokens::create),
         Page::TokenRevoke => get(tokens::ask).post(tokens::revoke),
+        Page::Receivers => get(receivers::list),
+        Page::ReceiverNew => get(receivers::new).post(receivers::create),
+        Page::Receiver => get(receivers::edit).post(receivers::update),
+        Page::ReceiverAct => post(receivers::act),
+        Page::ReceiverDelete => get(receivers::ask).post(receivers::delete),
         Page::Settings => get(tokens::settings).post(tokens::set_settings),
         Page::Audit => get(audit::get),
         Page::Help => get(help::help),

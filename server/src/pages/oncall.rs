@@ -1,5 +1,6 @@
 //! `/oncall`: what is broken, how bad, what to do.
 
+use super::alerts::Tried;
 use super::answer::{failure, page};
 use super::shell::{Spec, shell};
 use super::slot::{Wanted, map};
@@ -35,21 +36,25 @@ const SHARED: f64 = 0.5;
 
 /// GET.
 pub(crate) async fn get(app: App, visit: Visit) -> Response {
-    match answer(&app, &visit).await {
+    match render(&app, &visit, StatusCode::OK, Tried::default()).await {
         Ok(response) => response,
         Err(error) => failure(&app, &visit, error).await,
     }
 }
 
-async fn answer(app: &App, visit: &Visit) -> Result<Response> {
-    let spec = Spec {
-        title: "On-call",
-        rail: Some(RailEntry::OnCall),
-        honoured: FilterSet { pool: true, tenant: true, ..FilterSet::NONE },
-        default_from: "now-1h",
-        view: &["map", "state", "by", "sel"],
-    };
-    let (shell, window) = shell(app, visit, spec).await?;
+/// What the board is.
+pub(super) const SPEC: Spec<'static> = Spec {
+    title: "On-call",
+    rail: Some(RailEntry::OnCall),
+    honoured: FilterSet { pool: true, tenant: true, ..FilterSet::NONE },
+    default_from: "now-1h",
+    view: &["map", "state", "by", "sel", "show"],
+};
+
+/// The board, also after something was tried on it.
+pub(super) async fn render(app: &App, visit: &Visit, status: StatusCode, tried: Tried) -> Result<Response> {
+    let (shell, window) = shell(app, visit, SPEC).await?;
+    let alerts = super::alerts::board(app, visit, &window, tried).await?;
     let board = app.on_call(&window).await?;
     let chosen = visit.get("map").and_then(|slug| board.pools.iter().find(|one| one.pool.fields.slug.as_str() == slug));
     // What is wrong first is looked at first.
@@ -73,8 +78,9 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
         slowest: slowest(&board),
         holders: holders(&board),
         bulkheads: bulkheads(&board, &shell),
+        alerts,
     };
-    Ok(page(&shell, StatusCode::OK, || pages::oncall(&shell, &model)))
+    Ok(page(&shell, status, || pages::oncall(&shell, &model)))
 }
 
 /// Whether what is not in the list is known not to be there.

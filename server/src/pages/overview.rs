@@ -5,11 +5,11 @@ use super::figure;
 use super::shell::{Spec, shell};
 use super::visit::Visit;
 use crate::allocator::PoolFigures;
-use crate::app::App;
 use crate::app::live::Watched;
 use crate::app::overview::Overview;
 use crate::app::trend::peak;
 use crate::app::window::Window;
+use crate::app::{App, Result};
 use crate::charts::{self, Variant};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -17,7 +17,8 @@ use headroom_domain::MINUTE_MS;
 use headroom_domain::occupancy::{Sums, slot_hours};
 use headroom_domain::pool::{OCCUPANCY_CRIT, OCCUPANCY_WARN};
 use headroom_frontend::model::{
-    FilterSet, Metric, Money, Named, NowBar, OverviewModel, PanelState, Peak, ShellModel, StatCard, TopTenant,
+    FilterSet, Metric, Money, Named, NowBar, OverviewModel, PanelState, Peak, ShellModel, StandingModel, StatCard,
+    TopTenant,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 
@@ -46,6 +47,10 @@ pub(crate) async fn get(app: App, visit: Visit) -> Response {
             Ok(tracked) => model.now = now_bar(&tracked),
             Err(error) => return failure(&app, &visit, error).await,
         }
+        match standing(&app, &window).await {
+            Ok(standing) => model.standing = Some(standing),
+            Err(error) => return failure(&app, &visit, error).await,
+        }
     }
     match visit.csv() {
         Some("heatmap") => figure::heat_csv(&shell, "heatmap", &model.heatmap),
@@ -53,6 +58,24 @@ pub(crate) async fn get(app: App, visit: Visit) -> Response {
         Some(_) => figure::chart_csv(&shell, "overview", &model.trend),
         None => page(&shell, StatusCode::OK, || pages::overview(&shell, &model)),
     }
+}
+
+/// How promises and alerts stand, of the pools and tenants that are looked at.
+async fn standing(app: &App, window: &Window) -> Result<StandingModel> {
+    let (pools, tenants) = (window.pool_keys(), window.tenant_keys());
+    let standing = app.standing(pools.as_deref()).await?;
+    let open = app.open_alerts(pools.as_deref(), tenants.as_deref()).await?;
+    let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+    Ok(StandingModel {
+        in_budget: count(standing.in_budget),
+        burning: count(standing.burning),
+        spent: count(standing.spent),
+        unknown: count(standing.unknown),
+        worst: standing.worst.iter().map(|promise| super::slos::row(promise, window)).collect(),
+        pages: open.pages,
+        unowned: open.unowned,
+        tickets: open.tickets,
+    })
 }
 
 fn model(visit: &Visit, shell: &ShellModel, window: &Window, o: &Overview) -> OverviewModel {
@@ -72,6 +95,7 @@ fn model(visit: &Visit, shell: &ShellModel, window: &Window, o: &Overview) -> Ov
         pools_in_scope: o.pools,
         cards: cards(shell, window, o, &total),
         now: None,
+        standing: None,
         trend,
         top_tenants: o
             .top

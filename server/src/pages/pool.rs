@@ -344,7 +344,7 @@ fn tenants_csv(shell: &ShellModel, slug: &str, rows: &[PoolTenantRow]) -> Respon
 }
 
 /// A reservation as a row of either list.
-pub(crate) fn reservation_row(slug: &str, name: &str, r: &headroom_store::reservation::Stored) -> ReservationRow {
+pub(crate) fn reservation_row(slug: &str, name: &str, r: &headroom_store::promise::Stored) -> ReservationRow {
     ReservationRow {
         subject: Named { slug: slug.to_owned(), name: name.to_owned() },
         baseline: r.reservation.baseline,

@@ -103,7 +103,7 @@ pub(crate) async fn capacity(app: App, InPath(slug): InPath, visit: Visit, poste
         let step = read_step(&posted, &window.zone, window.now_ms, &mut problems);
         match step {
             Some(step) if problems.is_empty() => {
-                app.set_capacity(&slug, &step).await?;
+                app.set_capacity(&slug, &step, posted.get("below_reserved") == "1").await?;
                 Ok(step)
             }
             _ => Err(AppError::Invalid(problems)),
@@ -150,6 +150,12 @@ pub(crate) fn split(error: AppError) -> (StatusCode, Vec<Problem>, Option<String
     match error {
         AppError::Invalid(problems) => (StatusCode::UNPROCESSABLE_ENTITY, problems, None),
         AppError::Conflict(text) => (StatusCode::CONFLICT, Vec::new(), Some(text)),
+        AppError::Planned(_) => (StatusCode::CONFLICT, Vec::new(), Some(format!("{error}. Nothing was changed."))),
+        AppError::Stale { now, .. } => {
+            let text =
+                format!("Somebody changed this meanwhile; it is at version {now} now. Open the page again to see how.");
+            (StatusCode::CONFLICT, Vec::new(), Some(text))
+        }
         AppError::OutOfRoom(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             Vec::new(),

@@ -9,17 +9,19 @@ use super::table::Asked;
 use super::tenants::row;
 use super::visit::{Named as Slug, Visit};
 use crate::app::App;
+use crate::app::metering::{MeterLine, Metering};
 use crate::app::tenants::TenantDetail;
 use crate::app::window::Window;
 use crate::charts::{self, Variant};
 use axum::http::StatusCode;
 use axum::response::Response;
+use headroom_domain::metering::Meter;
 use headroom_domain::occupancy::Sums;
 use headroom_domain::range::rfc3339;
 use headroom_domain::series::{Bucket, Series};
 use headroom_frontend::model::{
-    EventRow, FilterSet, MeterRow, MeterSums, Metric, Named, PanelState, QuotaRow, ShellModel, StatCard, TenantHistory,
-    TenantMetering, TenantModel, TenantShare, TenantTab,
+    EventRow, FilterSet, MeterDay, MeterRow, MeterSums, Metric, Named, PanelState, QuotaRow, ShellModel, StatCard,
+    TenantHistory, TenantMetering, TenantModel, TenantShare, TenantTab,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 
@@ -39,7 +41,7 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
         rail: Some(RailEntry::Tenants),
         honoured: FilterSet::TENANT,
         default_from: "now-30d",
-        view: &["tab", "q", "cur"],
+        view: &["tab", "q", "cur", "explain"],
     };
     let mut own = visit.clone();
     own.forget("tenant");
@@ -49,16 +51,16 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
         Some("metering") => {
             let (tab, all) = metering(app, &own, &shell, &window, slug).await?;
             if visit.csv().is_some() {
-                return Ok(meter_csv(&shell, slug, &all));
+                return Ok(meter_csv(&shell, slug, tab.currency.as_deref(), &all));
             }
-            TenantTab::Metering(tab)
+            TenantTab::Metering(Box::new(tab))
         }
         Some("history") => {
             let (tab, all) = history(app, &own, &shell, slug).await?;
             if visit.csv().is_some() {
                 return Ok(figure::events_csv(&shell, &format!("{slug}-history"), &all));
             }
-            TenantTab::History(tab)
+            TenantTab::History(Box::new(tab))
         }
         _ => {
             let tab = share(&own, &shell, &window, &detail);
@@ -69,11 +71,12 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
             }
         }
     };
-    let model = model(&shell, &detail, tab);
+    let faded = app.faded_use(&window, std::slice::from_ref(&detail.now.tenant)).await?;
+    let model = model(&shell, &detail, tab, faded.get(&detail.now.tenant.key).copied());
     Ok(page(&shell, StatusCode::OK, || pages::tenant(&shell, &model)))
 }
 
-fn model(shell: &ShellModel, d: &TenantDetail, tab: TenantTab) -> TenantModel {
+fn model(shell: &ShellModel, d: &TenantDetail, tab: TenantTab, faded: Option<f64>) -> TenantModel {
     let f = &d.now.tenant.fields;
     let quota: i64 = d.quotas.iter().map(|(.., q)| i64::from(q.slots)).sum();
     TenantModel {
@@ -84,19 +87,32 @@ fn model(shell: &ShellModel, d: &TenantDetail, tab: TenantTab) -> TenantModel {
         reserved: d.now.reserved,
         quota: (quota > 0).then_some(quota),
         fair_share: d.now.fair_share,
-        fair_share_rule: d.now.fair_share.map_or_else(
-            || "unknown: it used nothing in this window".into(),
-            |share| {
-                format!(
-                    "its weight {} among all tenants that used anything: {} slots of the capacity",
-                    f.weight,
-                    headroom_domain::format::count(share.round() as i64)
-                )
-            },
-        ),
+        fair_share_rule: fair_share_rule(d, faded),
         cards: cards(shell, d),
         tab,
         archived_ms: d.now.tenant.archived_ms,
+    }
+}
+
+/// How its fair share comes about, and what it used lately, in a sentence each.
+fn fair_share_rule(d: &TenantDetail, faded: Option<f64>) -> String {
+    use headroom_domain::format::{count, decimal};
+    let rule = match d.now.fair_share.zip(d.now.shared) {
+        Some((share, (weights, capacity))) => format!(
+            "weight {} of {} × {} slots of all pools on average = {} slots, shared among the tenants that used anything",
+            count(d.now.tenant.fields.weight.into()),
+            count(weights),
+            count(capacity.round() as i64),
+            count(share.round() as i64),
+        ),
+        None => "unknown, it used nothing in this window".to_owned(),
+    };
+    match faded {
+        Some(hours) => format!(
+            "{rule}. Recent use, fading by the half-life: {} slot-hours for each unit of weight",
+            decimal(hours, 0)
+        ),
+        None => rule,
     }
 }
 
@@ -229,13 +245,25 @@ fn own_slots(b: &Bucket) -> Bucket {
     Bucket { sums: Sums { observed_ms, max_occupied: 0, ..b.sums }, least: None, peak: None, ..*b }
 }
 
-fn meter(sums: &Sums) -> MeterSums {
+fn meter_sums(line: &MeterLine) -> MeterSums {
     MeterSums {
-        occupied_slot_ms: sums.occupied_slot_ms,
-        reserved_slot_ms: sums.reserved_slot_ms,
-        reserved_idle_slot_ms: sums.reserved_idle_slot_ms,
-        max_occupied: (sums.max_occupied > 0).then_some(sums.max_occupied),
-        rejections: (sums.claims > 0).then_some(sums.rejections),
+        max_occupied: (line.sums.max_occupied > 0).then_some(line.sums.max_occupied),
+        rejections: (line.sums.claims > 0).then_some(line.sums.rejections),
+        ..meter(&line.meter, line.amount_minor)
+    }
+}
+
+fn meter(meter: &Meter, amount_minor: Option<i64>) -> MeterSums {
+    MeterSums {
+        occupied_slot_ms: meter.used_slot_ms,
+        reserved_slot_ms: meter.reserved_slot_ms,
+        reserved_idle_slot_ms: meter.idle_slot_ms,
+        borrowed_slot_ms: meter.borrowed_slot_ms(),
+        lent_slot_ms: meter.lent_slot_ms,
+        billed_slot_ms: meter.billed_slot_ms(),
+        amount_minor,
+        max_occupied: None,
+        rejections: None,
     }
 }
 
@@ -247,17 +275,31 @@ async fn metering(
     slug: &str,
 ) -> crate::app::Result<(TenantMetering, Vec<MeterRow>)> {
     let asked = Asked::read(visit, &["day"], "day", true);
-    let days = app.metering(slug, window).await?;
-    let total: Sums = days.iter().map(|(.., sums)| *sums).collect::<Vec<_>>().iter().sum();
-    let rows: Vec<MeterRow> = days
-        .into_iter()
-        .filter(|(_, slug, name, _)| asked.matches(&[slug, name]))
-        .map(|(day_ms, slug, name, sums)| MeterRow { day_ms, pool: Named { slug, name }, sums: meter(&sums) })
+    let Metering { mut lines, currency } = app.metering(slug, window).await?;
+    let explained = match visit.get("explain").and_then(|asked| named_line(&lines, asked)) {
+        Some(line) => Some(explain(app, slug, line).await?),
+        None => None,
+    };
+    lines.retain(|line| asked.matches(&[&line.pool, &line.pool_name]));
+    let shown = Metering { lines, currency };
+    let (total, amount) = shown.total();
+    let rows: Vec<MeterRow> = shown
+        .lines
+        .iter()
+        .map(|line| MeterRow {
+            day_ms: line.from_ms,
+            rate_micros: line.unit_cost_micros,
+            record: line.record.clone(),
+            pool: Named { slug: line.pool.clone(), name: line.pool_name.clone() },
+            sums: meter_sums(line),
+        })
         .collect();
     let n = rows.len();
     let tab = TenantMetering {
         rows: rows[asked.page(n)].to_vec(),
-        total: meter(&total),
+        total: meter(&total, amount),
+        currency: shown.currency,
+        explained,
         table: asked.state(visit, shell, n),
         state: if n == 0 {
             PanelState::Empty { text: "Nothing was metered in this window.".into(), action: None }
@@ -268,15 +310,44 @@ async fn metering(
     Ok((tab, rows))
 }
 
-fn meter_csv(shell: &ShellModel, slug: &str, rows: &[MeterRow]) -> Response {
+/// The line that a link to its explanation names: `2026-11-20~ingress-eu`.
+fn named_line<'a>(lines: &'a [MeterLine], asked: &str) -> Option<&'a MeterLine> {
+    let (day, pool) = asked.split_once('~')?;
+    lines.iter().find(|line| line.pool == pool && rfc3339(line.from_ms).split('T').next() == Some(day))
+}
+
+async fn explain(app: &App, slug: &str, line: &MeterLine) -> crate::app::Result<MeterDay> {
+    let hours = app.metered_hours(slug, &line.pool, line.from_ms).await?;
+    let mut sum = Meter::default();
+    for hour in &hours {
+        sum.add(&hour.meter);
+    }
+    Ok(MeterDay {
+        day_ms: line.from_ms,
+        pool: Named { slug: line.pool.clone(), name: line.pool_name.clone() },
+        hours: hours.iter().map(|hour| (hour.from_ms, meter_sums(hour))).collect(),
+        total: meter(&sum, line.amount_minor),
+        rate_micros: line.unit_cost_micros,
+        record: line.record.clone(),
+    })
+}
+
+fn meter_csv(shell: &ShellModel, slug: &str, currency: Option<&str>, rows: &[MeterRow]) -> Response {
     let header = [
         "day_utc",
         "pool",
         "occupied_slot_ms",
         "reserved_slot_ms",
         "reserved_idle_slot_ms",
+        "borrowed_slot_ms",
+        "lent_slot_ms_estimated",
+        "billed_slot_ms",
+        "rate_micros_per_slot_hour",
+        "amount_minor",
+        "currency",
         "max_occupied",
         "rejections",
+        "record",
     ];
     let rows = rows.iter().map(|r| {
         vec![
@@ -285,8 +356,15 @@ fn meter_csv(shell: &ShellModel, slug: &str, rows: &[MeterRow]) -> Response {
             Cell::Int(Some(r.sums.occupied_slot_ms)),
             Cell::Int(Some(r.sums.reserved_slot_ms)),
             Cell::Int(Some(r.sums.reserved_idle_slot_ms)),
+            Cell::Int(Some(r.sums.borrowed_slot_ms)),
+            Cell::Int(Some(r.sums.lent_slot_ms)),
+            Cell::Int(Some(r.sums.billed_slot_ms)),
+            Cell::Int(r.rate_micros),
+            Cell::Int(r.sums.amount_minor),
+            Cell::Own(r.sums.amount_minor.and(currency).unwrap_or_default().to_owned()),
             Cell::Int(r.sums.max_occupied),
             Cell::Int(r.sums.rejections),
+            Cell::Own(r.record.clone()),
         ]
     });
     csv(shell, &format!("{slug}-metering"), &header, rows)

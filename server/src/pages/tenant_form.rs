@@ -130,6 +130,7 @@ fn filled(f: &TenantFields) -> TenantForm {
         tier: Field::of(&f.tier),
         cost_centre: Field::of(&f.cost_centre),
         owner: Field::of(&f.owner),
+        weight: Field::of(f.weight.to_string()),
     }
 }
 
@@ -145,12 +146,23 @@ fn read(posted: &Posted, before: Option<&TenantFields>, problems: &mut Vec<Probl
             }
         },
     };
+    let weight = match posted.get("weight").trim() {
+        // A form from before there was a weight leaves it as it was.
+        "" => before.map_or(1, |b| b.weight),
+        text => match text.parse() {
+            Ok(weight) => weight,
+            Err(_) => {
+                problems.push(Problem::new("weight", text, "a whole number, 1 to 10,000"));
+                return None;
+            }
+        },
+    };
     Some(TenantFields {
         slug,
         name,
         tier: posted.get("tier").to_owned(),
         priority: before.map_or(5, |b| b.priority),
-        weight: before.map_or(1, |b| b.weight),
+        weight,
         cost_centre: posted.get("cost_centre").to_owned(),
         owner: posted.get("owner").to_owned(),
         labels: before.map_or_else(BTreeMap::new, |b| b.labels.clone()),
@@ -174,6 +186,7 @@ async fn refused(app: &App, visit: &Visit, mode: FormMode, posted: &Posted, erro
         tier: field("tier"),
         cost_centre: field("cost_centre"),
         owner: field("owner"),
+        weight: field("weight"),
     };
     show(app, visit, status, mode, form, QuotaForm::default(), sentence).await
 }

@@ -5,7 +5,7 @@ use super::shell::{Spec, shell};
 use super::table::Asked;
 use super::visit::Visit;
 use crate::app::App;
-use crate::app::tenants::TenantNow;
+use crate::app::tenants::{TenantNow, fairness};
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::occupancy::slot_hours;
@@ -59,6 +59,7 @@ async fn answer(app: &App, visit: &Visit) -> crate::app::Result<Response> {
         total: total as i64,
         rows: rows[asked.page(total)].to_vec(),
         table: asked.state(visit, &shell, total),
+        fairness: window.tenants.is_none().then(|| fairness(&all)).flatten(),
         with_archived,
         state: match (total, any) {
             (0, false) => PanelState::Empty {

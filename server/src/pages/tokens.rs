@@ -205,6 +205,8 @@ pub(crate) async fn settings(app: App, visit: Visit) -> Response {
                 currency: Field::of(o.currency),
                 zone: Field::of(o.zone),
                 money: o.money_visible,
+                ack_needs_note: o.ack_needs_note,
+                half_life_hours: Field::of(o.half_life_hours.to_string()),
                 zones: offered(),
                 error: None,
                 changes: Vec::new(),
@@ -223,6 +225,9 @@ pub(crate) async fn set_settings(app: App, visit: Visit, posted: Posted) -> Resp
         zone: posted.get("zone").to_owned(),
         demo: false,
         money_visible: posted.get("money") == "on",
+        ack_needs_note: posted.get("ack_needs_note") == "on",
+        // What is no whole number is out of range, and answered as that.
+        half_life_hours: posted.get("half_life_hours").trim().parse().unwrap_or_default(),
     };
     match app.set_organisation(&wanted).await {
         Ok(()) => done("/admin/settings", "The settings were changed."),
@@ -232,6 +237,8 @@ pub(crate) async fn set_settings(app: App, visit: Visit, posted: Posted) -> Resp
                 currency: posted.field("currency", &problems),
                 zone: posted.field("zone", &problems),
                 money: wanted.money_visible,
+                ack_needs_note: wanted.ack_needs_note,
+                half_life_hours: posted.field("half_life_hours", &problems),
                 zones: offered(),
                 error: None,
                 changes: Vec::new(),

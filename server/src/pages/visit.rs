@@ -47,6 +47,12 @@ impl Visit {
         values
     }
 
+    /// Gives a parameter one value.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        self.forget(key);
+        self.pairs.push((key.to_owned(), value.to_owned()));
+    }
+
     /// Drops a parameter.
     pub(crate) fn forget(&mut self, key: &str) {
         self.pairs.retain(|(k, _)| k != key);

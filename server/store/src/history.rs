@@ -323,7 +323,7 @@ const fn upsert(step: Step) -> &'static str {
     }
 }
 
-#[derive(FromRow)]
+#[derive(Debug, FromRow)]
 struct PackedRow {
     pool_id: i32,
     tenant_id: i32,
@@ -717,6 +717,50 @@ pub async fn signal(
     Ok(out)
 }
 
+/// What is known of a minute of several series: sums by tenant, 0 = the pool.
+pub type MinuteSums = BTreeMap<Millis, BTreeMap<i32, Sums>>;
+
+/// Minutes of some pools over `[from, to)`, of all parts together, with all their tenants. Minutes of which nothing is known are
+/// left out.
+pub async fn minutes(
+    conn: &mut PgConnection,
+    pools: &[i32],
+    from: Millis,
+    to: Millis,
+) -> Result<BTreeMap<i32, MinuteSums>> {
+    let rows: Vec<PackedRow> = sqlx::query_as(
+        "SELECT pool_id, tenant_id, start_at, points FROM occ_1m WHERE pool_id = ANY($1) AND start_at >= $2 AND start_at < $3",
+    )
+    .bind(pools)
+    .bind(timestamp(floor(from, HOUR_MS)))
+    .bind(timestamp(to))
+    .fetch_all(conn)
+    .await?;
+    let mut minutes: BTreeMap<i32, MinuteSums> = BTreeMap::new();
+    for row in rows {
+        let of_pool = minutes.entry(row.pool_id).or_default();
+        let start = row.start_at.timestamp_millis();
+        for (at, sums) in row.unpack(BLOCK_MINUTES)?.iter().enumerate() {
+            let minute = start + at as i64 * Step::Minute.ms();
+            if (from..to).contains(&minute) && !sums.is_empty() {
+                of_pool.entry(minute).or_default().entry(row.tenant_id).or_default().add(sums);
+            }
+        }
+    }
+    Ok(minutes)
+}
+
+/// The first hour of which anything is known, by pool.
+pub async fn first_hours(conn: &mut PgConnection, pools: &[i32]) -> Result<BTreeMap<i32, Millis>> {
+    let rows: Vec<(i32, DateTime<Utc>)> = sqlx::query_as(
+        "SELECT pool_id, min(start_at) FROM occ_1m WHERE pool_id = ANY($1) AND tenant_id = 0 GROUP BY pool_id",
+    )
+    .bind(pools)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(pool, at)| (pool, at.timestamp_millis())).collect())
+}
+
 /// First and last instant of stored days of a pool (or of all, `None`), as UTC days.
 pub async fn extent(conn: &mut PgConnection, pool: Option<i32>) -> Result<Option<(Millis, Millis)>> {
     let (first, last): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) = sqlx::query_as(
@@ -842,4 +886,44 @@ pub async fn remove_part(conn: &mut PgConnection, part: i32) -> Result<()> {
         sqlx::query(statement).bind(part).execute(&mut *conn).await?;
     }
     Ok(())
+}
+
+/// Packed minutes of one pool as they are stored, of all its series: to be unpacked where it keeps nobody waiting.
+#[derive(Debug)]
+pub struct PackedMinutes {
+    rows: Vec<PackedRow>,
+}
+
+/// The minutes of one pool over `[from, to)`, in one statement.
+pub async fn packed_minutes(conn: &mut PgConnection, pool: i32, from: Millis, to: Millis) -> Result<PackedMinutes> {
+    let rows = sqlx::query_as(
+        "SELECT pool_id, tenant_id, start_at, points FROM occ_1m
+         WHERE pool_id = $1 AND start_at >= $2 AND start_at < $3
+           AND (part = 0 OR part IN (SELECT part FROM import WHERE state = 'done'))
+         ORDER BY tenant_id, start_at",
+    )
+    .bind(pool)
+    .bind(timestamp(floor(from, HOUR_MS)))
+    .bind(timestamp(to))
+    .fetch_all(conn)
+    .await?;
+    Ok(PackedMinutes { rows })
+}
+
+impl PackedMinutes {
+    /// Tenants of which there is anything, the pool's total included.
+    pub fn tenants(&self) -> Vec<i32> {
+        let mut tenants: Vec<i32> = self.rows.iter().map(|row| row.tenant_id).collect();
+        tenants.dedup();
+        tenants
+    }
+
+    /// Unpacks one tenant's minutes: each hour's start with its 60 minutes, an hour once for each part of history.
+    pub fn hours(&self, tenant: i32, mut each: impl FnMut(Millis, &[Sums])) -> Result<()> {
+        let first = self.rows.partition_point(|row| row.tenant_id < tenant);
+        for row in self.rows[first..].iter().take_while(|row| row.tenant_id == tenant) {
+            each(row.start_at.timestamp_millis(), &row.unpack(BLOCK_MINUTES)?);
+        }
+        Ok(())
+    }
 }

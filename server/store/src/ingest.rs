@@ -187,3 +187,17 @@ pub async fn take_pending(conn: &mut PgConnection, batches: i64, rows: i64) -> R
 pub async fn pending(conn: &mut PgConnection) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT count(*) FROM occ_pending").fetch_one(conn).await?)
 }
+
+/// Sources that sent anything in the last ten minutes: name, and the median time from a batch's newest sample to its arrival,
+/// milliseconds; negative where samples come from ahead of our clock.
+pub async fn skews(conn: &mut PgConnection) -> Result<Vec<(String, i64)>> {
+    Ok(sqlx::query_as(
+        "SELECT s.name,
+                (percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM r.received_at - r.ts_max)) * 1000)::bigint
+         FROM occ_raw r JOIN ingest_source s USING (source_id)
+         WHERE r.day >= (hr_now() AT TIME ZONE 'UTC')::date - 1 AND r.received_at > hr_now() - interval '10 min' AND r.n > 0
+         GROUP BY s.name",
+    )
+    .fetch_all(conn)
+    .await?)
+}

@@ -57,6 +57,82 @@ pub struct ClaimMinute {
     pub epoch: i64,
     /// Milliseconds.
     pub sketch: Sketch,
+    /// What was counted.
+    pub counts: MinuteCounts,
+}
+
+/// What the owner of a pool counted in a minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MinuteCounts {
+    /// Claims that did not wait and were granted.
+    pub answers: u64,
+    /// Of these, answered in 50 ms or later.
+    pub slow: u64,
+    /// Claims that failed for no want of room: the allocator was overloaded, or work behind the pool keeps failing.
+    pub failed: u64,
+    /// Claims that were served or gave up waiting.
+    pub served: u64,
+    /// Of these, those that waited for longer than the pool lets them.
+    pub waited_long: u64,
+    /// Leases that ran out.
+    pub expired: u64,
+    /// Leases that were over and were ended, because they ran out or their holder was dead.
+    pub reclaimed: u64,
+    /// Of these, 30 s after they were over or later.
+    pub late: u64,
+}
+
+impl MinuteCounts {
+    fn to_row(self) -> Vec<i64> {
+        let small = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        [self.answers, self.slow, self.failed, self.served, self.waited_long, self.expired, self.reclaimed, self.late]
+            .map(small)
+            .to_vec()
+    }
+
+    /// Adds those of another part of the minute.
+    pub fn add(&mut self, other: &Self) {
+        *self = Self::from_row(
+            &self.to_row().iter().zip(other.to_row()).map(|(a, b)| a.saturating_add(b)).collect::<Vec<_>>(),
+        );
+    }
+
+    fn from_row(row: &[i64]) -> Self {
+        let at = |place: usize| row.get(place).copied().unwrap_or_default().max(0) as u64;
+        Self {
+            answers: at(0),
+            slow: at(1),
+            failed: at(2),
+            served: at(3),
+            waited_long: at(4),
+            expired: at(5),
+            reclaimed: at(6),
+            late: at(7),
+        }
+    }
+}
+
+/// What was counted of pools in minutes of `[from, to)`, by pool and start of the minute.
+pub async fn counts(
+    conn: &mut PgConnection,
+    pools: &[i32],
+    from: Millis,
+    to: Millis,
+) -> Result<BTreeMap<(i32, Millis), MinuteCounts>> {
+    let rows: Vec<(i32, DateTime<Utc>, Vec<i64>)> = sqlx::query_as(
+        "SELECT pool_id, minute, counts FROM claim_minute
+         WHERE pool_id = ANY($1) AND minute >= $2 AND minute < $3 AND counts <> '{}'",
+    )
+    .bind(pools)
+    .bind(timestamp(from))
+    .bind(timestamp(to))
+    .fetch_all(conn)
+    .await?;
+    let mut counts: BTreeMap<(i32, Millis), MinuteCounts> = BTreeMap::new();
+    for (pool, minute, row) in rows {
+        counts.entry((pool, minute.timestamp_millis())).or_default().add(&MinuteCounts::from_row(&row));
+    }
+    Ok(counts)
 }
 
 /// Adds minutes. One that is there is there.
@@ -65,10 +141,16 @@ pub async fn add_minutes(conn: &mut PgConnection, minutes: &[ClaimMinute]) -> Re
     let (pools, epochs) = (of(|one| one.pool.into()), of(|one| one.epoch));
     let starts: Vec<DateTime<Utc>> = minutes.iter().map(|one| timestamp(one.minute)).collect();
     let sketches: Vec<Vec<u8>> = minutes.iter().map(|one| one.sketch.to_bytes()).collect();
+    // An array of arrays must be rectangular and loses its rows in `unnest`: each goes as text.
+    let text = |one: &ClaimMinute| {
+        format!("{{{}}}", one.counts.to_row().iter().map(i64::to_string).collect::<Vec<_>>().join(","))
+    };
+    let counts: Vec<String> = minutes.iter().map(text).collect();
     sqlx::query(
-        "INSERT INTO claim_minute (pool_id, minute, epoch, sketch)
-         SELECT w.pool_id::int, w.minute, w.epoch, w.sketch
-         FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bytea[]) AS w (pool_id, minute, epoch, sketch)
+        "INSERT INTO claim_minute (pool_id, minute, epoch, sketch, counts)
+         SELECT w.pool_id::int, w.minute, w.epoch, w.sketch, w.counts::bigint[]
+         FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bytea[], $5::text[])
+              AS w (pool_id, minute, epoch, sketch, counts)
          JOIN pool p ON p.pool_id = w.pool_id
          ON CONFLICT DO NOTHING",
     )
@@ -76,6 +158,7 @@ pub async fn add_minutes(conn: &mut PgConnection, minutes: &[ClaimMinute]) -> Re
     .bind(starts)
     .bind(epochs)
     .bind(sketches)
+    .bind(counts)
     .execute(conn)
     .await?;
     Ok(())

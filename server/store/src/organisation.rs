@@ -17,23 +17,38 @@ pub struct Organisation {
     pub demo: bool,
     /// Whether money is shown to those whose role allows it.
     pub money_visible: bool,
+    /// Whether an acknowledgement must say something.
+    pub ack_needs_note: bool,
+    /// Hours in which a tenant's use counts half when tenants are compared by what they used lately, 24 to 8,760.
+    pub half_life_hours: i32,
 }
 
 /// Reads the settings.
 pub async fn get(conn: &mut PgConnection) -> Result<Organisation> {
-    Ok(sqlx::query_as("SELECT name, currency, zone, demo, money_visible FROM organisation").fetch_one(conn).await?)
+    let query = "SELECT name, currency, zone, demo, money_visible, ack_needs_note, half_life_hours FROM organisation";
+    Ok(sqlx::query_as(query).fetch_one(conn).await?)
+}
+
+/// Whether an acknowledgement must say something.
+pub async fn ack_needs_note(conn: &mut PgConnection) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT ack_needs_note FROM organisation").fetch_one(conn).await?)
 }
 
 /// Replaces the settings.
 pub async fn set(conn: &mut PgConnection, o: &Organisation) -> Result<()> {
-    sqlx::query("UPDATE organisation SET name = $1, currency = $2, zone = $3, demo = $4, money_visible = $5")
-        .bind(&o.name)
-        .bind(&o.currency)
-        .bind(&o.zone)
-        .bind(o.demo)
-        .bind(o.money_visible)
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "UPDATE organisation
+         SET name = $1, currency = $2, zone = $3, demo = $4, money_visible = $5, ack_needs_note = $6, half_life_hours = $7",
+    )
+    .bind(&o.name)
+    .bind(&o.currency)
+    .bind(&o.zone)
+    .bind(o.demo)
+    .bind(o.money_visible)
+    .bind(o.ack_needs_note)
+    .bind(o.half_life_hours)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

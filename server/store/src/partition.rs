@@ -22,11 +22,14 @@ pub enum Cut {
     SlotEvents,
     /// Ways of claims, by day.
     ClaimTraces,
+    /// Counts of indicators since their birth, by day.
+    Counts,
 }
 
 impl Cut {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Raw, Self::Minutes, Self::FiveMinutes, Self::SlotEvents, Self::ClaimTraces];
+    pub const ALL: [Self; 6] =
+        [Self::Raw, Self::Minutes, Self::FiveMinutes, Self::SlotEvents, Self::ClaimTraces, Self::Counts];
 
     /// The partitioned table.
     pub const fn table(self) -> &'static str {
@@ -36,12 +39,13 @@ impl Cut {
             Self::FiveMinutes => "occ_5m_live",
             Self::SlotEvents => "slot_event",
             Self::ClaimTraces => "claim_trace",
+            Self::Counts => "sli_minute",
         }
     }
 
     fn start_of(self, day: NaiveDate) -> NaiveDate {
         match self {
-            Self::Raw | Self::SlotEvents | Self::ClaimTraces => day,
+            Self::Raw | Self::SlotEvents | Self::ClaimTraces | Self::Counts => day,
             Self::Minutes => day - Days::new(u64::from(day.weekday().num_days_from_monday())),
             Self::FiveMinutes => day.with_day(1).unwrap_or(day),
         }
@@ -49,7 +53,7 @@ impl Cut {
 
     fn next(self, start: NaiveDate) -> NaiveDate {
         match self {
-            Self::Raw | Self::SlotEvents | Self::ClaimTraces => start + Days::new(1),
+            Self::Raw | Self::SlotEvents | Self::ClaimTraces | Self::Counts => start + Days::new(1),
             Self::Minutes => start + Days::new(7),
             Self::FiveMinutes => start + Months::new(1),
         }
@@ -97,7 +101,7 @@ fn name(cut: Cut, start: NaiveDate) -> String {
 fn bound(cut: Cut, day: NaiveDate) -> String {
     match cut {
         Cut::Raw => day.to_string(),
-        Cut::Minutes | Cut::FiveMinutes | Cut::SlotEvents | Cut::ClaimTraces => {
+        Cut::Minutes | Cut::FiveMinutes | Cut::SlotEvents | Cut::ClaimTraces | Cut::Counts => {
             day.and_time(chrono::NaiveTime::MIN).and_utc().to_rfc3339()
         }
     }
@@ -163,7 +167,7 @@ pub async fn holders(conn: &mut PgConnection, cut: Cut, partition: &Partition) -
             "SELECT n.at, p.retention_days FROM pool p JOIN pool_newest n USING (pool_id)
              WHERE EXISTS (SELECT FROM occ_1m_live h WHERE h.pool_id = p.pool_id AND h.tenant_id = 0 AND h.start_at >= $1 AND h.start_at < $2)"
         }
-        Cut::Raw | Cut::FiveMinutes | Cut::SlotEvents | Cut::ClaimTraces => {
+        Cut::Raw | Cut::FiveMinutes | Cut::SlotEvents | Cut::ClaimTraces | Cut::Counts => {
             "SELECT n.at, p.retention_days FROM pool p JOIN pool_newest n USING (pool_id)
              WHERE EXISTS (SELECT FROM occ_5m_live h WHERE h.pool_id = p.pool_id AND h.tenant_id = 0 AND h.start_at >= $1 AND h.start_at < $2)"
         }

@@ -384,6 +384,11 @@ pub async fn shortest_feed(conn: &mut PgConnection) -> Result<Option<i32>> {
     Ok(sqlx::query_scalar("SELECT min(feed_period_ms) FROM pool WHERE archived_at IS NULL").fetch_one(conn).await?)
 }
 
+/// The longest period in which a pool expects samples; `None` if none expects any.
+pub async fn longest_feed(conn: &mut PgConnection) -> Result<Option<i32>> {
+    Ok(sqlx::query_scalar("SELECT max(feed_period_ms) FROM pool WHERE archived_at IS NULL").fetch_one(conn).await?)
+}
+
 /// How many pools there are, archived ones left out.
 pub async fn count(conn: &mut PgConnection) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT count(*) FROM pool WHERE archived_at IS NULL").fetch_one(conn).await?)

@@ -99,6 +99,17 @@ pub async fn some(conn: &mut PgConnection, pool: i32, slots: &[u32]) -> Result<V
     rows.into_iter().map(Stored::try_from).collect()
 }
 
+/// How many slots of a pool its tenants hold.
+pub async fn held_by_tenant(conn: &mut PgConnection, pool: i32) -> Result<Vec<(i32, i64)>> {
+    Ok(sqlx::query_as(
+        "SELECT tenant_id, count(*) FROM slot WHERE slot_id BETWEEN $1 AND $2 AND tenant_id IS NOT NULL GROUP BY tenant_id",
+    )
+    .bind(key(pool, 0))
+    .bind(key(pool + 1, 0) - 1)
+    .fetch_all(conn)
+    .await?)
+}
+
 /// One slot.
 pub async fn one(conn: &mut PgConnection, pool: i32, slot: u32) -> Result<Option<Stored>> {
     let row: Option<SlotRow> = sqlx::query_as(

@@ -4,10 +4,13 @@
 //! A measurement compares within one run: the machine may be slow or busy, the ratio of two things done in turn on it
 //! still says which is faster. A goal that is missed is printed and fails nothing.
 
+pub mod alerts;
 pub mod allocator;
 pub mod figures;
 pub mod history;
 pub mod place;
+pub mod planner;
+mod processor;
 pub mod prometheus;
 pub mod rows;
 pub mod session;

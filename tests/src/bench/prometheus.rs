@@ -73,6 +73,8 @@ fn unpack(into: &Path) -> Result<()> {
 pub struct Loader {
     programs: Programs,
     folder: TempDir,
+    /// Rules, and how often they are judged.
+    rules: Option<(String, Duration)>,
     text: Option<BufWriter<File>>,
     block: Millis,
     /// Seconds spent in its own importer.
@@ -83,7 +85,12 @@ impl Loader {
     /// An empty one.
     pub fn new(programs: Programs) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("headroom-prometheus-").tempdir()?;
-        Ok(Self { programs, folder, text: None, block: Millis::MIN, seconds: 0.0 })
+        Ok(Self { programs, folder, rules: None, text: None, block: Millis::MIN, seconds: 0.0 })
+    }
+
+    /// The same, of one that judges rules.
+    pub fn evaluating(programs: Programs, rules: String, every: Duration) -> Result<Self> {
+        Ok(Self { rules: Some((rules, every)), ..Self::new(programs)? })
     }
 
     fn text_file(&self) -> PathBuf {
@@ -124,9 +131,14 @@ impl Loader {
     /// Takes in the rest and starts it.
     pub async fn start(mut self) -> Result<Prometheus> {
         self.import()?;
-        let Self { programs, folder, .. } = self;
+        let Self { programs, folder, rules, .. } = self;
         let settings = folder.path().join("prometheus.yml");
-        fs::write(&settings, "global: {}\n")?;
+        let mut text = "global: {}\n".to_owned();
+        if let Some((rules, every)) = rules {
+            fs::write(folder.path().join("rules.yml"), rules)?;
+            text = format!("global: {{evaluation_interval: {}s}}\nrule_files: [rules.yml]\n", every.as_secs());
+        }
+        fs::write(&settings, text)?;
         // It cannot choose a free port itself and tell; nobody else takes this one in the moment between.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut server = Command::new(&programs.server);

@@ -3,6 +3,7 @@
 mod axe;
 mod driver;
 mod emulate;
+mod trace;
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::workspace::target;
 pub use axe::Violation;
 use driver::Driver;
 pub use emulate::{Scheme, Vision};
+pub use trace::Trace;
 
 /// How long a page may take to load, and its islands to wake up, on a loaded machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -125,6 +127,14 @@ impl Browser {
             .filter(|entry| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING")))
             .map(|entry| format!("{}: {}", text(entry, "level"), text(entry, "message")))
             .collect())
+    }
+
+    /// Begins to record what the browser does.
+    pub async fn trace(&self, categories: &[&str]) -> Result<Trace> {
+        let capabilities = self.client.capabilities().context("the browser says what it is")?;
+        let options = capabilities.get("goog:chromeOptions").context("it is Chromium")?;
+        let address = options["debuggerAddress"].as_str().context("it names its address")?;
+        Trace::start(address, categories).await
     }
 
     /// Answers what a page would have to ask for, for example `clipboard-read`: `granted` or `denied`.

@@ -7,11 +7,11 @@ use crate::ingest::aggregate::{Known, Promises};
 use crate::ingest::coverage::Coverage;
 use crate::ingest::report::Wrong;
 use headroom_domain::pool::MAX_SIGNALS;
-use headroom_domain::reservation::Reservation;
+use headroom_domain::reservation::Promise;
 use headroom_domain::slug::{Slug, nearest};
 use headroom_domain::{EARLIEST_MS, LATEST_MS, Millis};
 use headroom_store::import::Noun;
-use headroom_store::{import, pool, reservation, signal};
+use headroom_store::{import, pool, promise, signal};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use std::collections::{BTreeMap, HashMap};
@@ -240,8 +240,8 @@ fn suggestion(what: &'static str, option: &str, name: &[u8], near: Option<&str>)
 async fn load_pools(conn: &mut PgConnection) -> Result<(Vec<PoolState>, HashMap<Box<[u8]>, Option<u32>>)> {
     let stored = pool::list(&mut *conn, false).await?;
     let mut capacity = pool::capacity(&mut *conn, None).await?;
-    let mut reservations: BTreeMap<i32, Vec<Reservation>> = BTreeMap::new();
-    for stored in reservation::during(&mut *conn, None, None, EARLIEST_MS, LATEST_MS).await? {
+    let mut reservations: BTreeMap<i32, Vec<Promise>> = BTreeMap::new();
+    for stored in promise::during(&mut *conn, None, None, EARLIEST_MS, LATEST_MS).await? {
         reservations.entry(stored.reservation.pool).or_default().push(stored.reservation);
     }
     let mut signals: BTreeMap<i32, HashMap<String, i16>> = BTreeMap::new();

@@ -8,12 +8,13 @@ use headroom_domain::lease::{EventKind, number};
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::Options;
 use super::drive::{self, drive};
 use super::fleet::{HELD, POOLS, SLOTS, hold, holder, pool};
 use super::ours::{Place, stop, wire};
 use super::wire::Wire;
-use super::{Options, processor};
 use crate::bench::figures::{Goal, Report, short};
+use crate::bench::processor;
 use crate::client::Client;
 
 /// Every holder beats this often.

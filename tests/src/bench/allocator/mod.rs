@@ -16,7 +16,6 @@ mod drive;
 mod etcd;
 mod fleet;
 mod ours;
-mod processor;
 mod reclaim;
 mod redis;
 mod wire;

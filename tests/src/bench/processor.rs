@@ -17,13 +17,13 @@ fn read(stat: &str) -> Option<(u32, f64)> {
 }
 
 /// Seconds that a process has used.
-pub(super) fn of(pid: u32) -> Result<f64> {
+pub(crate) fn of(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the process is gone")?;
     Ok(read(&stat).context("a process without figures")?.1)
 }
 
 /// Seconds that a process and those it started have used, as far as they still run.
-pub(super) fn of_all(pid: u32) -> Result<f64> {
+pub(crate) fn of_all(pid: u32) -> Result<f64> {
     let mut seconds = of(pid)?;
     for entry in fs::read_dir("/proc")?.flatten() {
         // It may have ended meanwhile.

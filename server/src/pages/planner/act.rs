@@ -1,0 +1,260 @@
+//! Edits of a draft that are one button or one drop: move, cancel, skip, leave out, undo.
+
+use super::review::again;
+use super::{PATH, id_of, is_told, show, told};
+use crate::app::{App, AppError, Problem, Result};
+use crate::pages::answer::{done, failure};
+use crate::pages::form::Posted;
+use crate::pages::visit::{Named as InPath, Visit};
+use crate::zones;
+use axum::response::Response;
+use chrono::{NaiveDate, TimeDelta};
+use headroom_domain::Millis;
+use headroom_domain::plan::terms::Terms;
+use headroom_domain::plan::text;
+use headroom_domain::plan::wall::Wall;
+use headroom_store::draft::Draft;
+use uuid::Uuid;
+
+/// Where somebody goes back to: a page of the planner, with the draft that was edited.
+pub(super) fn back(posted: &Posted, draft: Option<Uuid>) -> String {
+    let wanted = posted.get("back");
+    let is_own = wanted == PATH || wanted.starts_with("/planner?") || wanted.starts_with("/planner/drafts/");
+    let pool = posted.get("pool");
+    let wanted = if is_own { wanted } else { PATH };
+    let (path, query) = wanted.split_once('?').unwrap_or((wanted, ""));
+    if path != PATH {
+        return path.to_owned();
+    }
+    let mut pairs: Vec<(String, String)> =
+        url::form_urlencoded::parse(query.as_bytes()).into_owned().filter(|(name, _)| name != "draft").collect();
+    if !pairs.iter().any(|(name, _)| name == "pool") && !pool.is_empty() {
+        pairs.insert(0, ("pool".to_owned(), pool.to_owned()));
+    }
+    if let Some(draft) = draft {
+        pairs.push(("draft".to_owned(), draft.to_string()));
+    }
+    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    headroom_frontend::url::with_query(path, &pairs)
+}
+
+/// A visit of the page somebody came from.
+fn visit_of(visit: &Visit, address: &str) -> Visit {
+    let mut other = visit.clone();
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    path.clone_into(&mut other.path);
+    address.clone_into(&mut other.address);
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        other.set(&name, &value);
+    }
+    other
+}
+
+/// The draft that is edited and the version that was seen of it: the one that was sent, else one's own, else a new one.
+pub(super) async fn draft_for(app: &App, posted: &Posted) -> Result<(Draft, Option<i32>)> {
+    if let Some(id) = id_of(posted.get("draft")) {
+        let seen = posted.get("version").parse().ok();
+        return Ok((app.draft(id).await?.0, seen));
+    }
+    let pool = posted.get("pool");
+    if let Some(own) = app.own_draft(pool).await? {
+        return Ok((own, None));
+    }
+    Ok((app.create_draft(pool, &draft_name(app, posted)).await?, None))
+}
+
+fn draft_name(app: &App, posted: &Posted) -> String {
+    let name: String = posted.get("draft_name").chars().filter(|c| !c.is_control()).take(80).collect();
+    if name.is_empty() { format!("Draft of {}", app.caller().actor.name) } else { name }
+}
+
+/// A reservation as a draft has it, else as it is published.
+pub(super) async fn terms_in(app: &App, draft: Option<&Draft>, id: Uuid) -> Result<Terms> {
+    let change = draft.and_then(|draft| draft.changes.get(&id));
+    if let Some(terms) = change.and_then(|change| change.after.as_ref().or(change.before.as_ref())) {
+        return Ok(terms.clone());
+    }
+    Ok(app.reservation(id).await?.1.stored.terms)
+}
+
+fn reservation(posted: &Posted) -> Result<Uuid> {
+    let text = posted.get("reservation");
+    id_of(text).ok_or_else(|| AppError::invalid("reservation", text, "the id of a reservation"))
+}
+
+fn instant(posted: &Posted, field: &'static str) -> Result<Option<Millis>> {
+    let text = posted.get(field);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let at = text.parse().ok().filter(|at| (headroom_domain::EARLIEST_MS..headroom_domain::LATEST_MS).contains(at));
+    at.map(Some).ok_or_else(|| AppError::invalid(field, text, "milliseconds since 1970 of a time from 1970 to 2199"))
+}
+
+/// Terms with one occurrence dropped elsewhere: all of them move by as much, on the wall clock of their zone.
+fn moved(posted: &Posted, terms: &Terms) -> Result<Terms> {
+    let needed = |field| instant(posted, field)?.ok_or_else(|| AppError::invalid(field, "", "a time"));
+    let (was, now) = (needed("was_start")?, needed("start")?);
+    let (was_end, now_end) = (instant(posted, "was_end")?, instant(posted, "end")?);
+    let ends = [Some(was), Some(now), was_end, now_end];
+    let (first, last) = (ends.iter().flatten().min().copied(), ends.iter().flatten().max().copied());
+    let zone = first.zip(last).and_then(|(first, last)| zones::slice(&terms.zone, first, last));
+    let zone = zone.ok_or_else(|| AppError::invalid("zone", &terms.zone, "an IANA time zone"))?;
+    let shifted = |wall: &Wall, from: Millis, to: Millis| {
+        if from == to {
+            return *wall;
+        }
+        let by: TimeDelta = zone.local(to) - zone.local(from);
+        let local = wall.local + by;
+        // A single one lands exactly where it was dropped, also where clocks show a time twice.
+        if terms.repeat.is_none() { Wall::at(to, &zone) } else { Wall::new(local) }
+    };
+    let mut after = terms.clone();
+    after.start = shifted(&terms.start, was, now);
+    after.end = match (&terms.end, was_end, now_end) {
+        (Some(end), Some(from), Some(to)) => Some(shifted(end, from, to)),
+        (end, ..) => *end,
+    };
+    // Temporary changes go with what they change.
+    if was != now && was_end.zip(now_end).is_some_and(|(from, to)| to - from == now - was) {
+        for other in &mut after.overrides {
+            let by = zone.local(now) - zone.local(was);
+            (other.start.local, other.end.local) = (other.start.local + by, other.end.local + by);
+        }
+    }
+    let slots = posted.get("slots");
+    if !slots.is_empty() {
+        after.slots = slots.parse().map_err(|_| AppError::invalid("slots", slots, "a whole number"))?;
+        // Limits that were written for more slots follow down, a ceiling follows up.
+        after.ceiling = after.ceiling.map(|ceiling| ceiling.max(after.slots));
+        after.lending_limit = after.lending_limit.map(|limit| limit.min(after.slots));
+    }
+    Ok(after)
+}
+
+/// Terms without one occurrence, or with it again.
+fn skipped(posted: &Posted, terms: &Terms, is_skipped: bool) -> Result<Terms> {
+    let text = posted.get("day");
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d")
+        .map_err(|_| AppError::invalid("day", text, "a day such as 2026-11-28"))?;
+    let mut after = terms.clone();
+    after.except.retain(|other| *other != day);
+    if is_skipped {
+        after.except.push(day);
+        after.except.sort_unstable();
+    }
+    Ok(after)
+}
+
+/// Terms as a form or a fix sends them.
+pub(super) fn written(posted: &Posted) -> Result<Terms> {
+    text::read(|field| posted.has(field.as_str()).then(|| posted.get(field.as_str()).to_owned())).map_err(|faults| {
+        AppError::Invalid(
+            faults.iter().map(|fault| Problem::new(fault.field, &fault.found, fault.expected.clone())).collect(),
+        )
+    })
+}
+
+/// Does it. Returns the draft it went into, and what is said.
+async fn run(app: &App, posted: &Posted) -> Result<(Option<Uuid>, String)> {
+    let what = posted.get("do");
+    if what == "draft" {
+        let draft = app.create_draft(posted.get("pool"), &draft_name(app, posted)).await?;
+        return Ok((Some(draft.id), format!("Draft “{}” was begun.", draft.name)));
+    }
+    let (draft, seen) = draft_for(app, posted).await?;
+    let edit = async |id: Uuid, after: Option<Terms>| app.edit_draft(draft.id, seen, Some(id), after).await;
+    let said = match what {
+        "undo" => {
+            app.undo_draft(draft.id, seen).await?;
+            "Undone.".to_owned()
+        }
+        "redo" => {
+            app.redo_draft(draft.id, seen).await?;
+            "Done again.".to_owned()
+        }
+        "discard" => {
+            app.discard_draft(draft.id).await?;
+            return Ok((None, format!("Draft “{}” was discarded.", draft.name)));
+        }
+        "move" => {
+            let id = reservation(posted)?;
+            let after = moved(posted, &terms_in(app, Some(&draft), id).await?)?;
+            let name = after.name.clone();
+            edit(id, Some(after)).await?;
+            format!("{name} is changed in the draft.")
+        }
+        "fix" => {
+            let after = written(posted)?;
+            let name = after.name.clone();
+            edit(reservation(posted)?, Some(after)).await?;
+            format!("{name} is changed in the draft.")
+        }
+        "cancel" => {
+            let id = reservation(posted)?;
+            let name = terms_in(app, Some(&draft), id).await?.name;
+            edit(id, None).await?;
+            format!("{name} is cancelled in the draft.")
+        }
+        "skip" | "unskip" => {
+            let id = reservation(posted)?;
+            let after = skipped(posted, &terms_in(app, Some(&draft), id).await?, what == "skip")?;
+            let name = after.name.clone();
+            edit(id, Some(after)).await?;
+            let done = if what == "skip" { "is skipped" } else { "takes place again" };
+            format!("{name} on {} {done} in the draft.", posted.get("day"))
+        }
+        "drop" => {
+            app.drop_change(draft.id, seen, reservation(posted)?).await?;
+            "The change was left out.".to_owned()
+        }
+        other => {
+            return Err(AppError::invalid(
+                "do",
+                other,
+                "move, fix, cancel, skip, unskip, drop, undo, redo, discard or draft",
+            ));
+        }
+    };
+    Ok((Some(draft.id), said))
+}
+
+/// POST `/planner/act`.
+pub(crate) async fn act(app: App, visit: Visit, posted: Posted) -> Response {
+    match run(&app, &posted).await {
+        // The page of a draft that is gone leads nowhere.
+        Ok((None, said)) => {
+            let pool = posted.get("pool");
+            done(&headroom_frontend::url::with_query(PATH, &[("pool", pool)]), &said)
+        }
+        Ok((draft, said)) => done(&back(&posted, draft), &said),
+        Err(error) if is_told(&error) => {
+            let (status, sentence) = told(error);
+            let sentence = format!("{sentence} The draft is as it was.").replace(". .", ".");
+            let to = back(&posted, id_of(posted.get("draft")));
+            let there = visit_of(&visit, &to);
+            let shown = match to.strip_prefix("/planner/drafts/").and_then(id_of) {
+                Some(id) => again(&app, &there, id, status, &posted, Some(sentence)).await,
+                None => show(&app, &there, status, Some(sentence)).await,
+            };
+            match shown {
+                Ok(response) => response,
+                Err(error) => failure(&app, &visit, error).await,
+            }
+        }
+        Err(error) => failure(&app, &visit, error).await,
+    }
+}
+
+/// POST `/planner/publications/{publication}/revert`: makes the inverse draft, which goes through review like any other.
+pub(crate) async fn revert(app: App, InPath(id): InPath, visit: Visit, _: Posted) -> Response {
+    let missing = || AppError::NotFound { what: "publication", slug: id.clone(), suggestion: None };
+    let outcome = async { app.revert(id_of(&id).ok_or_else(missing)?).await };
+    match outcome.await {
+        Ok(draft) => done(
+            &format!("/planner/drafts/{}", draft.id),
+            "This draft takes the publication back; look at it and publish it.",
+        ),
+        Err(error) => failure(&app, &visit, error).await,
+    }
+}

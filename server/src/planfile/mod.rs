@@ -1,0 +1,5 @@
+//! Reservations as files: a spreadsheet, a declarative file for review in version control, and a calendar.
+
+pub mod calendar;
+pub mod declared;
+pub mod table;
