@@ -146,6 +146,7 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
     let (allocator, committers) = Allocator::start(&db, peer_url, &cancel);
     let app = App::new(db.clone()).reaching(options.outward).allocating(allocator);
     let outward = app.outward.clone();
+    let jobs_app = app.clone();
     let tokens = TokenLookup::start(db.clone());
     let metrics = telemetry::counters();
     tokio::spawn(telemetry::upkeep(metrics.clone(), cancel.clone()));
@@ -153,18 +154,21 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
     let around = Surroundings { tls: options.tls.is_some(), proxies: options.proxies };
     let (with_jobs, tls) = (!options.no_jobs, options.tls);
     let app = service(state, around).into_make_service_with_connect_info::<SocketAddr>();
-    let (stop, jobs_db) = (cancel.clone(), db.clone());
+    let stop = cancel.clone();
+    let mailer = outward.mail.clone().filter(|_| with_jobs);
     let teller = with_jobs.then(|| notify::worker::Worker::new(db.clone(), outward));
+    let letters_db = db.clone();
     let task = tokio::spawn(async move {
         let jobs = tokio::spawn({
             let stop = stop.clone();
             async move {
                 if with_jobs {
-                    jobs::run_all(jobs_db, samples, stop).await;
+                    jobs::run_all(jobs_app, samples, stop).await;
                 }
             }
         });
         let telling = teller.map(|worker| tokio::spawn(worker.run(stop.clone())));
+        let writing = mailer.map(|mailer| tokio::spawn(notify::letters::run(letters_db, mailer, stop.clone())));
         let ended = stop.clone().cancelled_owned();
         if let Err(error) = connections::serve(listener, tls, app, ended).await {
             tracing::error!(%error, "the listener failed");
@@ -173,6 +177,9 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
         let _ = jobs.await;
         if let Some(telling) = telling {
             let _ = telling.await;
+        }
+        if let Some(writing) = writing {
+            let _ = writing.await;
         }
         let _ = committers.await;
     });

@@ -1,11 +1,16 @@
 //! Claims of slots through the real server: what is granted, refused, kept and lost, and how wrong requests are told so.
 
 use anyhow::{Context, Result, ensure};
+use headroom_server::app::caller::Caller;
+use headroom_server::app::follow::Topics;
+use headroom_server::app::{App, AppError};
+use headroom_server::db::Db;
 use headroom_tests::client::{Answer, Client};
 use headroom_tests::database::Database;
 use headroom_tests::people;
 use headroom_tests::service::Service;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A server with a tracked pool of four slots and two tenants.
@@ -350,6 +355,27 @@ async fn several_operations_go_in_one_call() -> Result<()> {
     let beats = json!({ "beats": [{ "holder": "worker-1", "generation": 1 }] });
     let beats = world.client.post("/api/v1/pools/lanes/heartbeats", &beats).await?.expect(200)?.json()?;
     assert_eq!(beats["accepted"], 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_changes_as_somebody_begins_to_follow_is_told() -> Result<()> {
+    let world = World::create(json!({})).await?;
+    world.claim(json!({ "tenant": "acme", "holder": "gone" })).await?;
+    let db = Db::connect(&world.database.url().parse()?);
+    let app = App::new(db.clone()).acting(Arc::new(Caller::machine("test")));
+    let failed = |error: AppError| anyhow::anyhow!("{error}");
+    let mut follower = app.follow(Topics::parse("slots"), &["lanes".to_owned()], None).await.map_err(failed)?;
+    // Whoever reads all slots now has them as they were; no event tells of a lease that runs out.
+    let mut conn = world.database.connect().await?;
+    sqlx::query("UPDATE slot SET expires_at = hr_now() - interval '1 minute' WHERE claim IS NOT NULL")
+        .execute(&mut conn)
+        .await?;
+    let told = tokio::time::timeout(Duration::from_secs(30), follower.next()).await.context("nothing was told")?;
+    let (_, message) = told.map_err(failed)?.context("the stream ended")?;
+    let message = serde_json::to_value(&message)?;
+    assert_eq!((&message["pool"], &message["changes"]), (&json!("lanes"), &json!([[1, "l"]])));
+    db.close().await;
     Ok(())
 }
 

@@ -638,7 +638,9 @@ async fn a_preview_replays_the_last_weeks_with_and_without_the_draft() -> Result
 /// A server whose jobs do not run, and the use cases on behalf of its jobs.
 async fn run_jobs(database: &Database) -> Result<Value> {
     let db = headroom_server::db::Db::connect(&database.url().parse()?);
-    let outcome = headroom_server::jobs::plans::run(&db).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let outcome = headroom_server::jobs::plans::run(&headroom_server::app::App::new(db.clone()))
+        .await
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
     db.close().await;
     Ok(outcome.detail)
 }

@@ -1014,6 +1014,7 @@ fn all_pages() -> Vec<(&'static str, String)> {
                         theme: Theme::System,
                         density: Density::Cosy,
                         shortcuts: true,
+                        letters: Some(true),
                         zones: vec!["UTC".into()],
                     },
                 )
@@ -1035,6 +1036,7 @@ fn all_pages() -> Vec<(&'static str, String)> {
                         theme: Theme::System,
                         density: Density::Cosy,
                         shortcuts: true,
+                        letters: Some(true),
                         zones: vec!["UTC".into()],
                     },
                 )

@@ -269,7 +269,7 @@ pub(super) fn review() -> ReviewModel {
             text: "Less than 10 % of the capacity is left on 5 days.".into(),
             accepted: false,
         }],
-        notified: vec!["owners of ml-batch".into(), "the on-call channel of stream-01".into()],
+        notified: "Mia Vogt (ml-batch), by mail".into(),
         merge: None,
         token: "t".into(),
         reason: Field::default(),

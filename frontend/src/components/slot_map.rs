@@ -213,7 +213,6 @@ fn stage(shell: &ShellModel, map: &SlotMapModel, states: &[SlotState], coarse: &
             role="img"
             aria-label=label
             data-slots-stage=map.pool.slug.clone()
-            data-version=map.version
             data-states=map.states.clone()
             data-spotlight=map.spotlight.map(SlotState::slug)
             data-choose=choose

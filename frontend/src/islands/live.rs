@@ -210,15 +210,26 @@ mod stream {
             "want" => {
                 let Some((tab, want)) = rest.split_once('\n') else { return };
                 let Ok(tab) = tab.parse::<u32>() else { return };
+                let is_new = with(|state| state.election.leads && state.wants.iter().all(|other| other.tab != tab));
+                let is_new = is_new.unwrap_or(false);
                 with(|state| {
                     state.wants.retain(|other| other.tab != tab && now - other.said_ms < WANT_LASTS_MS);
                     state.wants.push(Want { tab, topics: want.to_owned(), said_ms: now });
                 });
-                reopen_if_needed();
+                // A stream that is opened anew tells all tabs to read again; who joins one that runs is told by itself.
+                if is_new && !reopen_if_needed() {
+                    post(&format!("joined\n{tab}"));
+                }
             }
             "who" => {
                 let text = with(|state| format!("want\n{}\n{}", state.election.id, state.own));
                 post(&text.unwrap_or_default());
+            }
+            "joined" => {
+                let is_own = with(|state| rest.parse() == Ok(state.election.id)).unwrap_or(false);
+                if is_own {
+                    dispatch("reset", &JsValue::NULL);
+                }
             }
             "beat" => {
                 let Ok(other) = rest.parse::<u32>() else { return };
@@ -239,8 +250,8 @@ mod stream {
         }
     }
 
-    /// Opens the stream if this tab leads and what the tabs want is not what the stream carries.
-    fn reopen_if_needed() {
+    /// Opens the stream if this tab leads and what the tabs want is not what the stream carries. Returns whether it did.
+    fn reopen_if_needed() -> bool {
         let address = with(|state| {
             if !state.election.leads {
                 return None;
@@ -251,9 +262,9 @@ mod stream {
             (address != state.address).then_some(address)
         })
         .flatten();
-        if let Some(address) = address {
-            open(address);
-        }
+        let Some(address) = address else { return false };
+        open(address);
+        true
     }
 
     fn open(address: String) {
@@ -317,7 +328,7 @@ mod stream {
             with(|state| state.attempt = attempt + 1);
             let pause = live::back_off_ms(attempt, js_sys::Math::random());
             let pause = std::time::Duration::from_millis(pause.unsigned_abs().into());
-            set_timeout(reopen_if_needed, pause);
+            set_timeout(|| _ = reopen_if_needed(), pause);
         }
     }
 
@@ -466,7 +477,7 @@ mod figures {
 /// Asking for the page again: what the stream does not carry.
 #[cfg(feature = "hydrate")]
 mod refresh {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::collections::BTreeSet;
 
     use leptos::prelude::{document, set_interval, window};
@@ -481,6 +492,7 @@ mod refresh {
     thread_local! {
         /// What the server listed when it was last asked, shown or not: what is not in it is new.
         static LISTED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+        static WAS_OPENED: Cell<bool> = const { Cell::new(false) };
     }
 
     pub(super) fn start() {
@@ -495,6 +507,12 @@ mod refresh {
         );
         // Something happened to an alert: it is not waited for, also where nobody looks, for the title and notifications tell.
         super::stream::subscribe("alerts", |_| ask());
+        // A stream that is opened again tells nothing of what happened meanwhile. The page is as new as the first one.
+        super::stream::subscribe("reset", |_| {
+            if WAS_OPENED.replace(true) {
+                ask();
+            }
+        });
     }
 
     fn ask() {

@@ -482,7 +482,13 @@ mod act {
         };
         add("tenant", tenant);
         if let Some(held) = held {
-            let wall = |at: i64| line.zone.local(at).format("%Y-%m-%d %H:%M").to_string();
+            // Printed whole and cut: chrono's own formatting would be a tenth of this island.
+            let wall = |at: i64| {
+                let mut text = format!("{:?}", line.zone.local(at));
+                text.truncate("2026-11-28T09:00".len());
+                text.replace_range(10..11, " ");
+                text
+            };
             add("start", &wall(held.from_ms));
             if let Some(to) = held.to_ms {
                 add("end", &wall(to));

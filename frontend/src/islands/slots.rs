@@ -56,7 +56,10 @@ mod canvas {
         paint: CanvasRenderingContext2d,
         cursor: HtmlElement,
         pool: String,
-        version: f64,
+        /// Counts questions for all states.
+        asks: u32,
+        /// What was told since the last question, until its answer comes.
+        meanwhile: Option<Vec<(usize, SlotState)>>,
         states: Vec<SlotState>,
         /// The group of each slot; empty without groups.
         groups: Vec<u8>,
@@ -127,7 +130,8 @@ mod canvas {
         let attribute = |name: &str| stage.get_attribute(name).unwrap_or_default();
         let mut map = Map {
             pool: attribute("data-slots-stage"),
-            version: attribute("data-version").parse().unwrap_or(0.0),
+            asks: 0,
+            meanwhile: None,
             spotlight: SlotState::parse(&attribute("data-spotlight")),
             groups: slotmap::read_groups(&attribute("data-groups")),
             names: attribute("data-group-names").lines().map(str::to_owned).collect(),
@@ -416,20 +420,16 @@ mod canvas {
             read_again(shared);
             return;
         }
-        let version = dom::number(message, "version").unwrap_or(0.0);
-        let known = shared.borrow().version;
-        // The same version may tell of a change that was committed late; a state that is told twice is the same state.
-        if version < known {
-            return;
-        }
-        let changes = js_sys::Array::from(&dom::member(message, "changes"));
         let mut map = shared.borrow_mut();
-        map.version = version;
-        for change in changes.iter() {
+        for change in js_sys::Array::from(&dom::member(message, "changes")).iter() {
             let change = js_sys::Array::from(&change);
             let (slot, state) = (change.get(0).as_f64(), change.get(1).as_string());
             if let (Some(slot), Some(state)) = (slot, state.and_then(|state| state.chars().next())) {
-                map.set(slot as usize, SlotState::from_char(state));
+                let told = (slot as usize, SlotState::from_char(state));
+                map.set(told.0, told.1);
+                if let Some(meanwhile) = &mut map.meanwhile {
+                    meanwhile.push(told);
+                }
             }
         }
         map.write_counts();
@@ -457,14 +457,24 @@ mod canvas {
         );
     }
 
+    /// Asks for all states. What the stream tells until the answer comes is kept, and holds on top of it: the answer may be from
+    /// before. Were it from after, the stream tells so again with its next look.
     fn read_again(shared: &Shared) {
-        let address = format!("/api/v1{}/slots", crate::url::pool_path(&shared.borrow().pool));
+        let (address, ask) = {
+            let mut map = shared.borrow_mut();
+            map.meanwhile = Some(Vec::new());
+            map.asks += 1;
+            (format!("/api/v1{}/slots", crate::url::pool_path(&map.pool)), map.asks)
+        };
         let shared = Rc::clone(shared);
         dom::fetch_text(&address, move |text| {
             let Ok(answer) = js_sys::JSON::parse(&text) else { return };
             let mut states = slotmap::read(&dom::text(&answer, "states"));
             let mut map = shared.borrow_mut();
-            map.version = dom::number(&answer, "version").unwrap_or(0.0);
+            // Another question was asked since, and the changes since then are kept for its answer.
+            if map.asks != ask {
+                return;
+            }
             // Whether its work is slow is known to the page only.
             for (state, known) in states.iter_mut().zip(&map.states) {
                 if (*known, *state) == (SlotState::Hot, SlotState::Occupied) {
@@ -472,8 +482,13 @@ mod canvas {
                 }
             }
             map.states = states;
-            map.write_counts();
             map.fit();
+            for (slot, state) in map.meanwhile.take().unwrap_or_default() {
+                map.set(slot, state);
+            }
+            map.write_counts();
+            drop(map);
+            later(&shared);
         });
     }
 

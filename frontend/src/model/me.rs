@@ -17,6 +17,8 @@ pub struct MeModel {
     pub density: Density,
     /// Single-key shortcuts.
     pub shortcuts: bool,
+    /// Whether the account wants letters about plans: field `letters` (`on`, `off`), kept with the account. `None` without one.
+    pub letters: Option<bool>,
     /// Zones offered while typing.
     pub zones: Vec<String>,
 }

@@ -402,7 +402,7 @@ pub struct ReviewModel {
     /// What has to be confirmed.
     pub warnings: Vec<WarningRow>,
     /// Who is told.
-    pub notified: Vec<String>,
+    pub notified: String,
     /// What was published meanwhile and touches the same.
     pub merge: Option<MergeModel>,
     /// Stands for what was previewed.

@@ -31,8 +31,6 @@ impl PoolMode {
 pub struct SlotMapModel {
     /// Whose slots.
     pub pool: Named,
-    /// Number of the state shown; the stream's deltas carry the number that follows.
-    pub version: i64,
     /// One character per slot from slot 1 on, see [`SlotState::from_char`].
     pub states: String,
     /// Slots that are neither free nor occupied, by number; at most 200.

@@ -261,12 +261,24 @@ fn preferences(shell: &ShellModel, model: &MeModel) -> AnyView {
             radio("theme", theme.slug(), label, model.theme == theme)
         })
         .collect_view();
+    let letters = model.letters.map(|wanted| {
+        view! {
+            <fieldset class="hr-card hr-form__group">
+                <legend class="hr-form__legend">"Letters about plans"</legend>
+                <div class="hr-radios">
+                    {radio("letters", "on", "By e-mail: reservations that change or end soon, drafts that wait for you", wanted)}
+                    {radio("letters", "off", "None", !wanted)}
+                </div>
+                <p class="hr-field__help">"Kept with your account, not in this browser."</p>
+            </fieldset>
+        }
+    });
     view! {
         <form class="hr-form" method="post" action="/me" aria-labelledby="preferences-title">
             {csrf(shell)}
             <div>
                 <h2 id="preferences-title">"Preferences"</h2>
-                <p class="hr-muted">"Kept in this browser only."</p>
+                <p class="hr-muted">"Kept in this browser, unless it says otherwise."</p>
             </div>
             <div class="hr-card hr-form__group">{input(shell, TZ, &model.tz, Some("zones"))}</div>
             <fieldset class="hr-card hr-form__group">
@@ -288,6 +300,7 @@ fn preferences(shell: &ShellModel, model: &MeModel) -> AnyView {
                 </div>
                 <p class="hr-field__help"><a href="/help/shortcuts">"List of shortcuts"</a></p>
             </fieldset>
+            {letters}
             <div class="hr-form__foot"><button class="hr-btn hr-btn--primary" type="submit">"Save preferences"</button></div>
             {datalist("zones", &model.zones)}
         </form>

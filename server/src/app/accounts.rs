@@ -11,7 +11,7 @@ use headroom_domain::slug::check_name;
 use headroom_store::account::{self, Account, AccountFields};
 use headroom_store::audit::{self, Actor, Entry};
 use headroom_store::session::{self, Open, Which};
-use headroom_store::{sign_in, tenant};
+use headroom_store::{letter, sign_in, tenant};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -303,6 +303,18 @@ impl App {
         }
         tx.commit().await?;
         Ok((ended, epoch))
+    }
+
+    /// Whether the caller wants letters about plans; `None` for callers without an account.
+    pub async fn wants_letters(&self) -> Result<Option<bool>> {
+        let Some(own) = self.caller.account() else { return Ok(None) };
+        Ok(Some(letter::are_wanted(&mut *self.db.pages.acquire().await?, own.key).await?))
+    }
+
+    /// Says whether the caller wants letters about plans.
+    pub async fn want_letters(&self, wanted: bool) -> Result<()> {
+        let key = self.require_account()?.key;
+        Ok(letter::set_wanted(&mut *self.db.pages.acquire().await?, key, wanted).await?)
     }
 
     /// One's own second factor: its secret if one was begun, and whether it is in use.

@@ -301,7 +301,7 @@ impl App {
         // Whoever begins now has read what there is; whoever comes back has all up to what it names.
         let has = if last.is_some() { Vec::new() } else { slot_event::numbers(&mut conn, settled).await? };
         let begins = Instant::now();
-        Ok(Follower {
+        let mut follower = Follower {
             app: self.clone(),
             topics,
             pools: followed,
@@ -320,7 +320,12 @@ impl App {
             noticed: BTreeMap::new(),
             log: Vec::new(),
             alerts,
-        })
+        };
+        // Before the answer begins: who reads all slots when the stream is open has everything up to here, and is told the rest.
+        if follower.topics.slots {
+            follower.slots(&mut conn).await?;
+        }
+        Ok(follower)
     }
 }
 

@@ -162,6 +162,7 @@ pub fn routes() -> Vec<ApiRoute> {
         route("GET", "/api/v1/pools/{pool}/drafts", Needs(Plan), get(plans::drafts)),
         route("POST", "/api/v1/pools/{pool}/drafts", Needs(Plan), post(plans::create_draft)),
         route("GET", "/api/v1/drafts/{draft}", Needs(Plan), get(plans::draft)),
+        route("PATCH", "/api/v1/drafts/{draft}", Needs(Plan), patch(plans::rename_draft)),
         route("DELETE", "/api/v1/drafts/{draft}", Needs(Plan), delete(plans::discard_draft)),
         route("POST", "/api/v1/drafts/{draft}/edits", Needs(Plan), post(plans::edit)),
         route("POST", "/api/v1/drafts/{draft}/undo", Needs(Plan), post(plans::undo)),

@@ -102,6 +102,7 @@ use utoipa::{Modify, OpenApi};
         plans::drafts,
         plans::create_draft,
         plans::draft,
+        plans::rename_draft,
         plans::discard_draft,
         plans::edit,
         plans::undo,

@@ -475,7 +475,7 @@ async fn whole_draft(app: &App, id: Uuid, status: StatusCode) -> Result<Response
     Ok(with_etag(out.version, status, Json(out)))
 }
 
-/// A draft to begin.
+/// A draft to begin, or its new name.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DraftIn {
@@ -509,6 +509,16 @@ pub async fn create_draft(app: App, Path(pool): Path<String>, Json(body): Json<D
     params(("draft" = Uuid, Path, description = "id of the draft")),
     responses((status = 200, body = DraftOut), (status = 404, body = ProblemBody)))]
 pub async fn draft(app: App, Path(id): Path<Uuid>) -> Result<Response, ApiError> {
+    whole_draft(&app, id, StatusCode::OK).await
+}
+
+/// Gives a draft another name; what it does, and its version, stay.
+#[utoipa::path(patch, path = "/api/v1/drafts/{draft}", tag = "plans", request_body = DraftIn,
+    params(("draft" = Uuid, Path, description = "id of the draft")),
+    responses((status = 200, body = DraftOut), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody),
+        (status = 422, body = ProblemBody)))]
+pub async fn rename_draft(app: App, Path(id): Path<Uuid>, Json(body): Json<DraftIn>) -> Result<Response, ApiError> {
+    app.rename_draft(id, &body.name).await?;
     whole_draft(&app, id, StatusCode::OK).await
 }
 

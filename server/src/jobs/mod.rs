@@ -4,7 +4,7 @@
 //! and runs on one server at a time: its lease is a row on the database's clock. Runs leave a row
 //! that the Jobs page shows; a run that found nothing to do leaves only its newest.
 //!
-//! To add a job: a file here with an async function `(&Db) -> Result<Outcome>`, a line in
+//! To add a job: a file here with an async function `(&Db) -> Result<Outcome>` (or of an `&App`, if it needs more), a line in
 //! [`JOBS`], its name and period in `app::jobs`.
 
 pub mod alerts;
@@ -15,10 +15,9 @@ pub mod plans;
 pub mod rollup;
 pub mod sessions;
 
-use crate::app::AppError;
 use crate::app::jobs::{ALERTS, ESCALATION, FEED, FINDINGS, PARTITIONS, PLANS, ROLLUP, SESSIONS, Scheduled};
+use crate::app::{App, AppError};
 use crate::clock;
-use crate::db::Db;
 use futures::future::BoxFuture;
 use headroom_store::job;
 use serde_json::{Value, json};
@@ -42,7 +41,7 @@ pub struct Job {
     /// Name, purpose, period.
     pub schedule: Scheduled,
     /// One run.
-    pub run: for<'a> fn(&'a Db) -> BoxFuture<'a, Result<Outcome, AppError>>,
+    pub run: for<'a> fn(&'a App) -> BoxFuture<'a, Result<Outcome, AppError>>,
 }
 
 impl std::fmt::Debug for Job {
@@ -53,28 +52,28 @@ impl std::fmt::Debug for Job {
 
 /// Every job there is.
 pub const JOBS: [Job; 8] = [
-    Job { schedule: ROLLUP, run: |db| Box::pin(rollup::outcome(db)) },
-    Job { schedule: FEED, run: |db| Box::pin(feed::outcome(db)) },
-    Job { schedule: FINDINGS, run: |db| Box::pin(findings::run(db)) },
-    Job { schedule: ALERTS, run: |db| Box::pin(alerts::judge(db)) },
-    Job { schedule: ESCALATION, run: |db| Box::pin(alerts::escalate(db)) },
-    Job { schedule: PLANS, run: |db| Box::pin(plans::run(db)) },
-    Job { schedule: PARTITIONS, run: |db| Box::pin(partitions::run(db)) },
-    Job { schedule: SESSIONS, run: |db| Box::pin(sessions::run(db)) },
+    Job { schedule: ROLLUP, run: |app| Box::pin(rollup::outcome(&app.db)) },
+    Job { schedule: FEED, run: |app| Box::pin(feed::outcome(&app.db)) },
+    Job { schedule: FINDINGS, run: |app| Box::pin(findings::run(&app.db)) },
+    Job { schedule: ALERTS, run: |app| Box::pin(alerts::judge(&app.db)) },
+    Job { schedule: ESCALATION, run: |app| Box::pin(alerts::escalate(&app.db)) },
+    Job { schedule: PLANS, run: |app| Box::pin(plans::run(app)) },
+    Job { schedule: PARTITIONS, run: |app| Box::pin(partitions::run(&app.db)) },
+    Job { schedule: SESSIONS, run: |app| Box::pin(sessions::run(&app.db)) },
 ];
 
 /// After the first samples the rollup waits this long for more: pages are at most this much later than the samples.
 const GATHER: Duration = Duration::from_secs(1);
 
 /// Runs all jobs until cancelled. `samples` wakes the rollup early.
-pub async fn run_all(db: Db, samples: Arc<Notify>, cancel: CancellationToken) {
+pub async fn run_all(app: App, samples: Arc<Notify>, cancel: CancellationToken) {
     let owner = clock::uuid();
     let mut tasks = tokio::task::JoinSet::new();
     for job in JOBS {
-        let (db, samples, cancel) = (db.clone(), samples.clone(), cancel.clone());
+        let (app, samples, cancel) = (app.clone(), samples.clone(), cancel.clone());
         tasks.spawn(async move {
             while !cancel.is_cancelled() {
-                if let Err(error) = run_once(&db, &job, owner).await {
+                if let Err(error) = run_once(&app, &job, owner).await {
                     tracing::warn!(job = job.schedule.name, %error, "job failed, it runs again at its next turn");
                 }
                 // Only the rollup is woken early: the others have nothing to do with samples.
@@ -92,7 +91,7 @@ pub async fn run_all(db: Db, samples: Arc<Notify>, cancel: CancellationToken) {
                     () = cancel.cancelled() => {}
                 }
             }
-            if let Ok(mut conn) = db.jobs.acquire().await {
+            if let Ok(mut conn) = app.db.jobs.acquire().await {
                 // A lease that is not given back runs out by itself.
                 let _ = job::release(&mut conn, job.schedule.name, owner).await;
             }
@@ -103,20 +102,20 @@ pub async fn run_all(db: Db, samples: Arc<Notify>, cancel: CancellationToken) {
 
 /// One turn of a job, if its lease can be had.
 #[tracing::instrument(name = "job", skip_all, fields(job = job.schedule.name))]
-pub async fn run_once(db: &Db, job: &Job, owner: Uuid) -> Result<(), AppError> {
+pub async fn run_once(app: &App, job: &Job, owner: Uuid) -> Result<(), AppError> {
     let ttl_ms = job.schedule.period_ms + job.schedule.margin_ms;
     let (epoch, started_ms) = {
-        let mut conn = db.jobs.acquire().await?;
+        let mut conn = app.db.jobs.acquire().await?;
         let Some(epoch) = job::lease(&mut conn, job.schedule.name, owner, ttl_ms).await? else { return Ok(()) };
         (epoch, headroom_store::now(&mut conn).await?)
     };
-    let result = (job.run)(db).await;
+    let result = (job.run)(app).await;
     let (outcome, detail) = match &result {
         Ok(outcome) if !outcome.acted => ("nothing", outcome.detail.clone()),
         Ok(outcome) => ("done", outcome.detail.clone()),
         Err(error) => ("failed", json!({ "error": error.to_string() })),
     };
-    let mut tx = db.jobs.begin().await?;
+    let mut tx = app.db.jobs.begin().await?;
     let run = job::Run {
         job: job.schedule.name.into(),
         started_ms,

@@ -6,7 +6,7 @@ use crate::db::Db;
 use headroom_domain::retention::may_drop;
 use headroom_domain::{DAY_MS, Millis};
 use headroom_store::partition::{self, Cut};
-use headroom_store::{catalog, feed, finding, job, live, notification, order, owner, sli, slot};
+use headroom_store::{catalog, feed, finding, job, letter, live, notification, order, owner, sli, slot};
 use serde_json::json;
 
 /// Partitions exist this far ahead, so that a job that is late by days does no harm.
@@ -32,6 +32,8 @@ const COUNTS_BY_HOUR_KEPT_MS: Millis = 62 * DAY_MS;
 const FINDINGS_KEPT_MS: Millis = 30 * DAY_MS;
 /// Messages to receivers are kept this long; those that were given up stay until somebody sends them again.
 const NOTIFICATIONS_KEPT_MS: Millis = 90 * DAY_MS;
+/// Letters are kept this long after they were sent or given up.
+const LETTERS_KEPT_MS: Millis = 30 * DAY_MS;
 /// Keys of claims are remembered this long.
 const KEYS_KEPT_MS: Millis = DAY_MS;
 
@@ -77,6 +79,7 @@ pub async fn run(db: &Db) -> Result<Outcome, AppError> {
     sli::forget(&mut *db.jobs.acquire().await?, now - COUNTS_BY_HOUR_KEPT_MS).await?;
     finding::forget(&mut *db.jobs.acquire().await?, now - FINDINGS_KEPT_MS).await?;
     notification::forget(&mut *db.jobs.acquire().await?, now - NOTIFICATIONS_KEPT_MS).await?;
+    letter::forget(&mut *db.jobs.acquire().await?, now - LETTERS_KEPT_MS).await?;
     catalog::forget_changes(&mut *db.jobs.acquire().await?).await?;
     Ok(Outcome {
         acted: made > 0 || !dropped.is_empty() || forgotten > 0,

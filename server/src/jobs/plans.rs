@@ -3,13 +3,12 @@
 use super::Outcome;
 use crate::app::caller::Caller;
 use crate::app::{App, AppError};
-use crate::db::Db;
 use serde_json::json;
 use std::sync::Arc;
 
 /// One run.
-pub async fn run(db: &Db) -> Result<Outcome, AppError> {
-    let app = App::new(db.clone()).acting(Arc::new(Caller::machine("job")));
+pub async fn run(app: &App) -> Result<Outcome, AppError> {
+    let app = app.clone().acting(Arc::new(Caller::machine("job")));
     let (worked_out, released) = (app.work_out_plans().await?, app.release_unused().await?);
     let (drained, reminded) = (app.end_drains().await?, app.remind_of_ends().await?);
     let acted = worked_out + released + drained + reminded > 0;

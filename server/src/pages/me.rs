@@ -46,12 +46,17 @@ pub(super) async fn show(
         Ok(account) => account,
         Err(error) => return failure(app, visit, error).await,
     };
+    let letters = match app.wants_letters().await {
+        Ok(letters) => letters,
+        Err(error) => return failure(app, visit, error).await,
+    };
     let stored = visit.cookie("hr_tz").filter(|tz| zones::is_known(tz)).unwrap_or_else(|| shell.zone.name().to_owned());
     let model = MeModel {
         tz: refused.unwrap_or_else(|| Field::of(stored)),
         theme: visit.theme(),
         density: visit.density(),
         shortcuts: shell.shortcuts,
+        letters,
         account,
         zones: zones::OFFERED.iter().map(|z| (*z).to_owned()).collect(),
     };
@@ -79,6 +84,11 @@ pub(crate) async fn post(app: App, visit: Visit, Extension(browser): Extension<S
     }
     if matches!(posted.get("shortcuts"), "on" | "off") {
         cookies.push(("hr_keys", posted.get("shortcuts").to_owned()));
+    }
+    if matches!(posted.get("letters"), "on" | "off")
+        && let Err(error) = app.want_letters(posted.get("letters") == "on").await
+    {
+        return failure(&app, &visit, error).await;
     }
     let back = Some(posted.get("back")).filter(|back| is_local(back));
     let mut response = match back {

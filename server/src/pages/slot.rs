@@ -140,7 +140,6 @@ pub(super) async fn map(app: &App, now: &SlotsNow, wanted: Wanted) -> Result<Slo
         group_of,
         chosen,
         pool: named(&now.watched),
-        version: now.version,
         states: now.slots.iter().map(|slot| now.letter(slot)).collect(),
         anomalies: all.iter().take(ANOMALIES).map(|slot| row(now, slot)).collect(),
         anomalies_total: all.len() as i64,

@@ -185,12 +185,28 @@ pub async fn create(conn: &mut PgConnection, new: &New<'_>) -> Result<()> {
     .bind(new.reverts)
     .execute(conn)
     .await
-    .map_err(|error| match StoreError::constraint(&error) {
+    .map_err(meaning)?;
+    Ok(())
+}
+
+/// What a refusal of the database means.
+fn meaning(error: sqlx::Error) -> StoreError {
+    match StoreError::constraint(&error) {
         Some("draft_name_form") => {
             StoreError::Invalid { field: "name", problem: "expected 1 to 120 characters".into() }
         }
         _ => error.into(),
-    })?;
+    }
+}
+
+/// Gives a draft another name. It stays at its version: what it does is the same.
+pub async fn rename(conn: &mut PgConnection, id: Uuid, name: &str) -> Result<()> {
+    sqlx::query("UPDATE draft SET name = $2 WHERE draft_id = $1")
+        .bind(id)
+        .bind(name)
+        .execute(conn)
+        .await
+        .map_err(meaning)?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub mod history;
 pub mod import;
 pub mod ingest;
 pub mod job;
+pub mod letter;
 pub mod live;
 pub mod notification;
 pub mod oncall;

@@ -181,6 +181,16 @@ fn drafts(shell: &ShellModel, model: &PlannerModel, pool: &str, back: &str) -> A
             </form>
         }
     });
+    let rename = model.draft.as_ref().filter(|draft| model.may_plan && draft.may_edit).map(|draft| {
+        view! {
+            <form method="post" action=ACT>
+                {edit_fields(shell, pool, Some(draft), back)}
+                <label class="hr-plan-newname" for="draft-rename">"Name of this draft"</label>
+                <input class="hr-input" id="draft-rename" name="draft_name" maxlength="80" required=true value=draft.name.clone()/>
+                <button type="submit" name="do" value="rename">{icon(shell, "pencil")}"Rename this draft"</button>
+            </form>
+        }
+    });
     view! {
         <span class="hr-plan-tools__end">
             {own}
@@ -188,6 +198,7 @@ fn drafts(shell: &ShellModel, model: &PlannerModel, pool: &str, back: &str) -> A
                 <summary>"Plan"{icon(shell, "chevron-down")}</summary>
                 <div class="hr-pop__panel hr-menu">
                     {others}
+                    {rename}
                     {start}
                     <a href=past>{icon(shell, "history")}"Publications"</a>
                     {policy}

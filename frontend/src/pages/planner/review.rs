@@ -312,8 +312,8 @@ fn conflicts(shell: &ShellModel, model: &ReviewModel, is_full: bool) -> Option<A
 }
 
 fn notified(model: &ReviewModel) -> Option<AnyView> {
-    let who = model.notified.join(", ");
-    (!who.is_empty()).then(|| view! { <p class="hr-plan-told"><strong>"Who is told: "</strong>{who}</p> }.into_any())
+    let who = model.notified.clone();
+    (!who.is_empty()).then(|| view! { <p class="hr-plan-told"><strong>"Who is told: "</strong>{who}"."</p> }.into_any())
 }
 
 fn warnings(model: &ReviewModel) -> Option<AnyView> {

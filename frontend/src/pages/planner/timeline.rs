@@ -163,9 +163,9 @@ fn row(shell: &ShellModel, track: &Track, edit: Option<&str>) -> AnyView {
     let bars = track.bars.iter().map(|bar| bar_of(shell, track, bar, edit)).collect_view();
     let href = tenant_path(&track.tenant.slug);
     view! {
-        <div class="hr-plan-row" role="group" aria-label=track.tenant.name.clone() data-tenant=track.tenant.slug.clone()>
+        <div class="hr-plan-row" role="group" aria-label=track.tenant.name.clone() data-tenant=track.tenant.slug.clone() style=format!("--n:{}", track.lanes.max(1))>
             <span class="hr-plan-name"><a href=href title=track.tenant.name.clone()>{track.tenant.name.clone()}</a></span>
-            <span class="hr-plan-track" data-plan-track="" style=format!("--n:{}", track.lanes.max(1))>{bars}</span>
+            <span class="hr-plan-track" data-plan-track="">{bars}</span>
         </div>
     }
     .into_any()

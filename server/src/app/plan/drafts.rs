@@ -208,6 +208,23 @@ impl App {
         Ok(draft)
     }
 
+    /// Gives a draft another name.
+    ///
+    /// # Errors
+    /// If the name is not 1 to 120 characters, or the draft is over.
+    pub async fn rename_draft(&self, id: Uuid, name: &str) -> Result<Draft> {
+        let mut tx = self.db.pages.begin().await?;
+        let (draft, pool) = self.open_draft(&mut tx, id, None).await?;
+        let name = name.trim();
+        if name != draft.name {
+            draft::rename(&mut tx, id, name).await?;
+            self.record_draft(&mut tx, "rename-draft", &pool, &draft, name).await?;
+        }
+        let draft = draft::get(&mut tx, id).await?.ok_or_else(|| no_draft(id))?;
+        tx.commit().await?;
+        Ok(draft)
+    }
+
     /// Ends a draft that nobody wants.
     pub async fn discard_draft(&self, id: Uuid) -> Result<()> {
         let mut tx = self.db.pages.begin().await?;
@@ -229,6 +246,7 @@ impl App {
         }
         draft::decide(&mut tx, id, &Decision { state: State::Proposed, reason: Some(why), decided: None }).await?;
         self.record_draft(&mut tx, "propose-draft", &pool, &draft, why).await?;
+        self.write_of_proposal(&mut tx, &pool, &draft, why).await?;
         let draft = draft::get(&mut tx, id).await?.ok_or_else(|| no_draft(id))?;
         tx.commit().await?;
         Ok(draft)
@@ -251,6 +269,7 @@ impl App {
         let decided = Some((actor.name.as_str(), actor.id, why));
         draft::decide(&mut tx, id, &Decision { state, reason: None, decided }).await?;
         self.record_draft(&mut tx, if approves { "approve-draft" } else { "reject-draft" }, &pool, &draft, why).await?;
+        self.write_of_decision(&mut tx, &pool, &draft, approves, why).await?;
         let draft = draft::get(&mut tx, id).await?.ok_or_else(|| no_draft(id))?;
         tx.commit().await?;
         Ok(draft)

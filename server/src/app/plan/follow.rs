@@ -91,7 +91,7 @@ impl App {
         Ok(drained)
     }
 
-    /// Writes onto pools' timelines which reservations end in 30, 14 and 7 days. Returns how many.
+    /// Writes onto pools' timelines, and to their people, which reservations end in 30, 14 and 7 days. Returns how many.
     pub(crate) async fn remind_of_ends(&self) -> Result<usize> {
         let mut tx = self.db.jobs.begin().await?;
         let now = headroom_store::now(&mut tx).await?;
@@ -117,6 +117,7 @@ impl App {
             };
             change::record(&mut tx, &[(clock::uuid(), event)]).await?;
         }
+        self.write_of_ends(&mut tx, &ending).await?;
         tx.commit().await?;
         Ok(ending.len())
     }

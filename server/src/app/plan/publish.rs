@@ -3,6 +3,7 @@
 use super::super::{App, AppError, Problem, Result};
 use super::check::{Conflict, Findings, Inputs, check};
 use super::effect::{self, Effect};
+use super::letters::Told;
 use super::work_out::{cut, work_out_further, write};
 use super::{MOST_RESERVATIONS, no_draft, reason};
 use crate::clock;
@@ -68,6 +69,8 @@ pub struct Preview {
     pub needs_approval: Vec<String>,
     /// What it would have done in the last weeks; nothing if it changes nothing.
     pub effect: Option<Effect>,
+    /// Who is told by mail when it is published.
+    pub told: Told,
     /// It can be published as it is, apart from warnings that have to be accepted.
     pub is_publishable: bool,
 }
@@ -94,6 +97,9 @@ impl App {
         let plan = plan::get(&mut tx, pool.key).await?;
         let prepared = prepare(&mut tx, &draft, &pool, plan, choices).await?;
         let sides = effect::sides(&mut tx, &prepared.inputs, &prepared.findings.changes).await?;
+        let changes: Vec<(Uuid, Change)> =
+            prepared.findings.changes.iter().map(|checked| (checked.id, checked.change.clone())).collect();
+        let told = self.told_of(&mut tx, &changes).await?;
         tx.commit().await?;
         let effect = match weeks {
             0 => None,
@@ -107,11 +113,12 @@ impl App {
             now_ms: prepared.inputs.now,
             plan_version: prepared.inputs.plan.version,
             token: prepared.token,
-            changes: prepared.findings.changes.iter().map(|checked| (checked.id, checked.change.clone())).collect(),
+            changes,
             merges: prepared.merges,
             conflicts: prepared.findings.conflicts,
             needs_approval: prepared.findings.needs_approval,
             effect,
+            told,
             draft,
             pool,
         })
@@ -254,6 +261,7 @@ impl App {
             order::give(conn, pool.key, &order, &actor.name).await?;
         }
         self.tell(conn, pool, &publication, stored).await?;
+        self.write_of_publication(conn, pool, &publication).await?;
         Ok(publication)
     }
 

@@ -173,6 +173,10 @@ async fn run(app: &App, posted: &Posted) -> Result<(Option<Uuid>, String)> {
             app.redo_draft(draft.id, seen).await?;
             "Done again.".to_owned()
         }
+        "rename" => {
+            let name = app.rename_draft(draft.id, posted.get("draft_name")).await?.name;
+            format!("The draft is called “{name}” now.")
+        }
         "discard" => {
             app.discard_draft(draft.id).await?;
             return Ok((None, format!("Draft “{}” was discarded.", draft.name)));

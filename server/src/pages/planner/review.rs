@@ -338,6 +338,30 @@ pub(super) fn effect(
     Some(model)
 }
 
+/// Who is told, in words.
+fn notified(preview: &Preview) -> String {
+    const MOST: usize = 8;
+    if preview.changes.is_empty() {
+        return String::new();
+    }
+    let told = &preview.told;
+    match (told.has_mail, told.people.len()) {
+        (false, _) => {
+            "nobody by mail, this server sends none; it stands in the audit trail and on the pool's timeline".to_owned()
+        }
+        (true, 0) => "nobody by mail: no one else signs in for these tenants and wants letters".to_owned(),
+        (true, count) => {
+            let one = |(name, tenants): &(String, Vec<String>)| format!("{name} ({})", tenants.join(", "));
+            let mut text = told.people.iter().take(MOST).map(one).collect::<Vec<_>>().join(", ");
+            if count > MOST {
+                text.push_str(&format!(" and {} more", count - MOST));
+            }
+            text.push_str(", by mail");
+            text
+        }
+    }
+}
+
 /// What is reviewed.
 pub(super) fn model(
     app: &App,
@@ -383,7 +407,7 @@ pub(super) fn model(
                 accepted: false,
             })
             .collect(),
-        notified: Vec::new(),
+        notified: notified(preview),
         merge: merge_model(preview, choices, |at| words::moment(&zone, at, preview.now_ms)),
         token: preview.token.clone(),
         reason: Shown::of(&preview.draft.reason),
