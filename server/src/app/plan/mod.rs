@@ -11,6 +11,7 @@ pub mod files;
 mod follow;
 pub mod policy;
 pub mod publish;
+pub mod sheet;
 pub mod work_out;
 
 use super::{App, AppError, Result};
