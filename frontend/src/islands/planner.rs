@@ -30,7 +30,6 @@ mod act {
     use headroom_domain::localtime::{Transition, ZoneSlice};
     use leptos::prelude::{document, set_timeout, window};
     use wasm_bindgen::JsCast;
-    use wasm_bindgen::prelude::*;
     use web_sys::{
         Document, Element, FormData, HtmlElement, HtmlFormElement, HtmlInputElement, KeyboardEvent, MouseEvent,
         RequestInit,
