@@ -472,7 +472,8 @@ pub(super) async fn act(app: App, visit: Visit, posted: Posted) -> Response {
         }
         Err(error) if is_told(&error) => {
             let (status, sentence) = told(error);
-            let sentence = Some(format!("{sentence} The draft is as it was.").replace(". .", "."));
+            let stop = if sentence.ends_with('.') { "" } else { "." };
+            let sentence = Some(format!("{sentence}{stop} The draft is as it was."));
             let bulk = what.starts_with("bulk").then(|| filled(&posted));
             (status, id_of(posted.get("draft")), Refused { sentence, bulk, ..Refused::default() })
         }
