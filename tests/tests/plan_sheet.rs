@@ -320,7 +320,7 @@ impl World {
             ("rows", &self.peak),
             ("text", text),
         ] {
-            body.push_str(&format!("--part\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
+            body += &["--part\r\ncontent-disposition: form-data; name=\"", name, "\"\r\n\r\n", value, "\r\n"].concat();
         }
         body.push_str("--part--\r\n");
         let headers = [("content-type", "multipart/form-data; boundary=part"), ("origin", self.service.url())];
