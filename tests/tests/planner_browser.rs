@@ -476,3 +476,216 @@ async fn without_scripts_a_draft_is_written_and_published() -> Result<()> {
     ensure!(past.contains("month&#x27;s end") || past.contains("month's end"), "with its reason");
     plan.end().await
 }
+
+/// A table of three rows in the order `search`, `month-end`, `night`.
+const TABLE: &str = "/planner?pool=lanes&from=2026-03-25&view=table";
+const ENTER: &str = "\u{e007}";
+const ESCAPE: &str = "\u{e00c}";
+
+impl Plan {
+    /// Puts the focus on a cell, as a click does.
+    async fn click_cell(&self, name: &str, field: &str) -> Result<()> {
+        let script = "document.querySelector(`[data-name=\"${arguments[0]}\"] [data-cell=${arguments[1]}]`).click()";
+        self.browser.evaluate_with::<()>(script, vec![json!(name), json!(field)]).await
+    }
+
+    /// Which cell has the focus: `night slots`.
+    async fn at_cell(&self) -> Result<String> {
+        let script = "const at = document.activeElement.closest('[data-plan-sheet] td, [data-plan-sheet] th');
+                      return at ? `${at.parentElement.dataset.name} ${at.dataset.cell ?? at.dataset.label ?? 'pick'}` : 'elsewhere'";
+        self.browser.evaluate(script).await
+    }
+
+    /// Waits until a cell says something, as it is written.
+    async fn wait_for_cell(&self, name: &str, field: &str, condition: &str) -> Result<()> {
+        let element = format!("document.querySelector('[data-name=\"{name}\"] [data-cell={field}]')");
+        let found = format!("(() => {{ const cell = {element}; return cell && ({condition}) }})()");
+        if self.browser.wait_for(&found, "a cell").await.is_err() {
+            let html: Option<String> = self.browser.evaluate(&format!("return {element}?.outerHTML")).await?;
+            anyhow::bail!("{name} {field}: not {condition}: {}", html.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    async fn paste(&self, text: &str) -> Result<()> {
+        let script = "const data = new DataTransfer(); data.setData('text/plain', arguments[0]);
+                      const event = new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true });
+                      document.activeElement.dispatchEvent(event)";
+        self.browser.evaluate_with::<()>(script, vec![json!(text)]).await
+    }
+}
+
+#[tokio::test]
+async fn the_table_is_edited_by_keys_pasted_into_and_changed_by_rows() -> Result<()> {
+    let plan = Plan::start().await?;
+    plan.publish(terms("month-end", "billing", 250, "2026-03-27T00:00", "2026-03-30T00:00")).await?;
+    plan.open(TABLE).await?;
+    // One stop of Tab, and arrows from there on.
+    let mut stops = Vec::new();
+    for _ in 0..80 {
+        plan.chord("Tab", "Tab", 0).await?;
+        let at = plan.at_cell().await?;
+        if at != "elsewhere" {
+            stops.push(at);
+        } else if !stops.is_empty() {
+            break;
+        }
+    }
+    ensure!(stops == ["search name"], "Tab stops once in the grid: {stops:?}");
+    plan.chord("Tab", "Tab", SHIFT).await?;
+    for (key, expected) in [
+        ("ArrowLeft", "search pick"),
+        ("ArrowRight", "search name"),
+        ("ArrowRight", "search tenant"),
+        ("ArrowDown", "month-end tenant"),
+        ("End", "month-end pick"),
+        ("Home", "month-end pick"),
+        ("ArrowUp", "search pick"),
+        ("ArrowUp", "search pick"),
+        ("PageDown", "night pick"),
+    ] {
+        plan.chord(key, key, 0).await?;
+        ensure!(plan.at_cell().await? == expected, "{key} leads to {}, not {expected}", plan.at_cell().await?);
+    }
+
+    // Typed one after the other without waiting: each is a step, and none is lost.
+    plan.click_cell("night", "slots").await?;
+    plan.press("440").await?;
+    plan.chord("Tab", "Tab", 0).await?;
+    plan.press("burst").await?;
+    plan.chord("Tab", "Tab", 0).await?;
+    plan.press("2026-03-27 06:00").await?;
+    plan.chord("Tab", "Tab", 0).await?;
+    ensure!(plan.at_cell().await? == "night end", "Tab goes on");
+    plan.wait_for_cell("night", "start", "cell.dataset.value === '2026-03-27 06:00' && !cell.dataset.pending").await?;
+    plan.wait_for_cell("night", "slots", "cell.dataset.value === '440' && !cell.querySelector('[data-typed]')").await?;
+    plan.wait_for_cell("night", "kind", "cell.dataset.value === 'burst'").await?;
+    ensure!(plan.at_cell().await? == "night end", "the focus is where it was, not at {}", plan.at_cell().await?);
+    let steps: usize = plan.client.get("/api/v1/pools/lanes/drafts").await?.json()?[0]["version"]
+        .as_u64()
+        .unwrap_or_default() as usize;
+    ensure!(steps >= 3, "three steps, not {steps}");
+
+    // Enter goes down; Escape puts back; F2 edits what is there.
+    plan.click_cell("search", "slots").await?;
+    plan.chord("F2", "F2", 0).await?;
+    plan.press("9").await?;
+    plan.press(ESCAPE).await?;
+    plan.wait_for_cell("search", "slots", "cell.dataset.value === '400' && !cell.querySelector('input, [data-typed]')")
+        .await?;
+    plan.press("390").await?;
+    plan.press(ENTER).await?;
+    ensure!(plan.at_cell().await? == "month-end slots", "Enter goes down, not to {}", plan.at_cell().await?);
+    plan.hears("search, slots: 390 in the draft").await?;
+
+    // What is refused stays with its error while other cells are edited.
+    plan.click_cell("search", "end").await?;
+    plan.press("2026-03-20 00:00").await?;
+    plan.press(ENTER).await?;
+    plan.hears("It is not saved").await?;
+    let is_marked = "cell.getAttribute('aria-invalid') === 'true' && cell.textContent.includes('2026-03-20 00:00') &&
+        document.getElementById(cell.getAttribute('aria-describedby'))?.textContent.includes('expected')";
+    plan.wait_for_cell("search", "end", is_marked).await?;
+    ensure!(plan.at_cell().await? == "month-end end", "the focus went on");
+    plan.click_cell("month-end", "slots").await?;
+    plan.press("240").await?;
+    plan.press(ENTER).await?;
+    plan.wait_for_cell("month-end", "slots", "cell.dataset.value === '240'").await?;
+    plan.wait_for_cell("search", "end", is_marked).await?;
+    for scheme in [Scheme::Light, Scheme::Dark] {
+        plan.browser.scheme(scheme).await?;
+        let faults = plan.browser.axe().await?;
+        ensure!(faults.is_empty(), "the table with an error: {}", faults[0]);
+    }
+    plan.browser.scheme(Scheme::Light).await?;
+    plan.browser.screenshot("planner-sheet-error").await?;
+    plan.click_cell("search", "end").await?;
+    plan.press(ENTER).await?;
+    let typed: String = plan.browser.evaluate("return document.activeElement.value").await?;
+    ensure!(typed == "2026-03-20 00:00", "what was typed is opened again: {typed:?}");
+    plan.press(ESCAPE).await?;
+    plan.press(ESCAPE).await?;
+    plan.hears("Put back: 2026-03-31 00:00").await?;
+
+    // Three rows of three cells as one step; one of them is wrong.
+    let before = plan.drafted().await?;
+    plan.click_cell("search", "slots").await?;
+    plan.paste("380\tburst\t2026-03-26 01:00\n4OO\tburst\t2026-03-27 02:00\n430\tguaranteed\t2026-03-27 03:00\n")
+        .await?;
+    plan.hears("8 cells are in the draft. 1 cell was not taken and is marked").await?;
+    plan.wait_for_cell("month-end", "slots", "cell.dataset.value === '240' && cell.textContent.includes('4OO')")
+        .await?;
+    plan.wait_for_cell("month-end", "start", "cell.dataset.value === '2026-03-27 02:00'").await?;
+    plan.wait_for_cell("night", "slots", "cell.dataset.value === '430'").await?;
+    ensure!(plan.at_cell().await? == "search slots" && plan.drafted().await? >= before, "the focus is where it was");
+    plan.chord("z", "KeyZ", CONTROL).await?;
+    plan.hears("Undone").await?;
+    plan.wait_for_cell("search", "slots", "cell.dataset.value === '390'").await?;
+    plan.wait_for_cell("night", "slots", "cell.dataset.value === '440'").await?;
+    let copied: String = plan
+        .browser
+        .evaluate(
+            "const data = new DataTransfer();
+             const event = new ClipboardEvent('copy', { clipboardData: data, bubbles: true, cancelable: true });
+             document.activeElement.dispatchEvent(event); return data.getData('text/plain')",
+        )
+        .await?;
+    ensure!(copied == "390", "the cell is copied as it is written: {copied:?}");
+
+    // Two rows a day later.
+    plan.click_cell("search", "name").await?;
+    for name in ["search", "night"] {
+        plan.click_cell(name, "name").await?;
+        plan.chord(" ", "Space", SHIFT).await?;
+    }
+    plan.hears("2 selected").await?;
+    plan.sees("2 selected").await?;
+    ensure!(plan.browser.axe().await?.is_empty(), "the table with selected rows is clean");
+    plan.browser.evaluate::<()>("document.querySelector('#bulk-by').focus()").await?;
+    plan.press("1").await?;
+    plan.press(ENTER).await?;
+    plan.hears("2 reservations are changed in the draft").await?;
+    plan.wait_for_cell("search", "start", "cell.dataset.value === '2026-03-27 00:00'").await?;
+    plan.wait_for_cell("night", "end", "cell.dataset.value === '2026-03-29 00:00'").await?;
+    plan.sees("2 selected").await?;
+    plan.browser.screenshot("planner-sheet-selected").await?;
+    for _ in 0..20 {
+        if plan.drafted().await? == 0 {
+            break;
+        }
+        plan.chord("z", "KeyZ", CONTROL).await?;
+        plan.hears("Undone").await?;
+    }
+    ensure!(plan.drafted().await? == 0, "undo brings all of it back");
+    plan.wait_for_cell("night", "slots", "cell.dataset.value === '450'").await?;
+    plan.browser.window(390, 844).await?;
+    plan.open(TABLE).await?;
+    let grids: usize = plan.browser.evaluate("return document.querySelectorAll('[role=grid]').length").await?;
+    ensure!(grids == 0 && plan.browser.axe().await?.is_empty(), "cards are no grid, and clean");
+    plan.browser.screenshot("planner-sheet-390").await?;
+    plan.end().await
+}
+
+#[tokio::test]
+async fn without_scripts_many_rows_are_changed_by_the_bar() -> Result<()> {
+    let plan = Plan::start().await?;
+    let html = plan.client.page(TABLE).await?.expect(200)?.body;
+    ensure!(!html.contains("role=\"grid\""), "without scripts it is a table");
+    let picks: Vec<String> = html
+        .split("<input type=\"checkbox\" name=\"pick\" value=\"")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
+        .collect();
+    ensure!(picks.len() == 2, "each row has its box: {picks:?}");
+    let bar = html.split_once("id=\"plan-bulk\"").context("the bar is there")?.1;
+    let bar = format!("<form {bar}");
+    let fields = forms::fields(&bar, "/planner/act")?;
+    let mut others = vec![("by", "2"), ("unit", "days"), ("do", "bulk")];
+    others.extend(picks.iter().map(|pick| ("pick", pick.as_str())));
+    let to = plan.client.form("/planner/act", &forms::with(&fields, &others)).await?.expect(303)?;
+    let told = to.set_cookie("hr_flash").context("it is told")?;
+    ensure!(told.contains("2%20reservations"), "how many is told: {told}");
+    let page = plan.client.page(to.header("location")).await?.expect(200)?.body;
+    ensure!(page.contains("2026-03-29 00:00") && page.contains("2 changes"), "the page shows them moved");
+    plan.end().await
+}

@@ -6,7 +6,7 @@ use crate::MAX_SLOTS;
 use crate::pool::words;
 use crate::reservation::ReservationKind;
 use crate::slug::Slug;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -237,6 +237,23 @@ impl Terms {
         self.end.is_none() || self.repeat.as_ref().is_some_and(|r| r.until.is_none() && !r.rule.contains("COUNT="))
     }
 
+    /// Promises other slots. Limits that were written for more of them follow down, a ceiling follows up.
+    pub fn set_slots(&mut self, slots: i64) {
+        self.slots = slots;
+        self.ceiling = self.ceiling.map(|ceiling| ceiling.max(slots));
+        self.lending_limit = self.lending_limit.map(|limit| limit.min(slots));
+    }
+
+    /// Moves the whole of it on the wall clock, with its temporary changes. A time beyond the calendar stays.
+    pub fn shift(&mut self, by: TimeDelta) {
+        let shifted = |wall: Wall| wall.local.checked_add_signed(by).map_or(wall, Wall::new);
+        self.start = shifted(self.start);
+        self.end = self.end.map(shifted);
+        for other in &mut self.overrides {
+            (other.start, other.end) = (shifted(other.start), shifted(other.end));
+        }
+    }
+
     /// What is wrong with it, as far as no clock, zone or other reservation is asked.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -360,6 +377,24 @@ pub(crate) mod tests {
         ] {
             assert_eq!(text.parse::<Repeat>(), Err(REPEAT_FORM), "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_written_for_some_slots_and_times_goes_with_them() {
+        let mut some = Terms { ceiling: Some(120), lending_limit: Some(90), ..terms() };
+        some.set_slots(80);
+        assert_eq!((some.ceiling, some.lending_limit), (Some(120), Some(80)));
+        some.set_slots(200);
+        assert_eq!((some.slots, some.ceiling, some.lending_limit), (200, Some(200), Some(80)));
+        some.overrides = vec!["2026-11-29T00:00/2026-11-29T06:00=3".parse().unwrap()];
+        some.shift(TimeDelta::days(-1));
+        assert_eq!(
+            (some.start.to_string().as_str(), some.end.unwrap().to_string().as_str()),
+            ("2026-11-27T00:00", "2026-11-29T12:00")
+        );
+        assert_eq!(some.overrides[0].to_string(), "2026-11-28T00:00/2026-11-28T06:00=3");
+        some.shift(TimeDelta::MAX);
+        assert_eq!(some.start.to_string(), "2026-11-27T00:00");
     }
 
     #[test]

@@ -161,7 +161,32 @@ fn row(name: &str, tenant: &str, slots: &str, mark: PlanMark) -> PlanRow {
         mark,
         problem: (mark == PlanMark::Conflict).then(|| "over capacity by 50".into()),
         edit_href: Some("/planner-edit.html".into()),
+        cells: cells(name, tenant, slots, mark),
     }
+}
+
+fn cells(name: &str, tenant: &str, slots: &str, mark: PlanMark) -> Vec<PlanCell> {
+    let fault = || PlanCellFault {
+        typed: "2026-11-27 12:00".into(),
+        text: "Found \u{201c}2026-11-27T12:00\u{201d}, expected a time after the start.".into(),
+    };
+    [
+        ("name", name),
+        ("tenant", tenant),
+        ("slots", slots),
+        ("kind", "guaranteed"),
+        ("start", "2026-11-28 00:00"),
+        ("end", "2026-11-30 12:00"),
+        ("repeat", ""),
+        ("zone", "Europe/Berlin"),
+    ]
+    .into_iter()
+    .map(|(field, text)| PlanCell {
+        field,
+        text: text.into(),
+        fault: (field == "end" && mark == PlanMark::Draft).then(fault),
+    })
+    .collect()
 }
 
 pub(super) fn model(view: PlanView) -> PlannerModel {
@@ -187,6 +212,7 @@ pub(super) fn model(view: PlanView) -> PlannerModel {
         rows_left: 0,
         review: Some(review()),
         refused: None,
+        sheet: (view == PlanView::Table).then(SheetModel::default),
         ical_href: "/x".into(),
         csv_href: "/x".into(),
     }

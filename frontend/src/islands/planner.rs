@@ -20,6 +20,9 @@ pub fn PlannerActs(
 }
 
 #[cfg(feature = "hydrate")]
+mod grid;
+
+#[cfg(feature = "hydrate")]
 mod act {
     use std::cell::{Cell, RefCell};
     use std::time::Duration;
@@ -27,12 +30,12 @@ mod act {
     use headroom_domain::localtime::{Transition, ZoneSlice};
     use leptos::prelude::{document, set_timeout, window};
     use wasm_bindgen::JsCast;
-    use wasm_bindgen::prelude::*;
     use web_sys::{
         Document, Element, FormData, HtmlElement, HtmlFormElement, HtmlInputElement, KeyboardEvent, MouseEvent,
-        RequestInit, UrlSearchParams,
+        RequestInit,
     };
 
+    use super::grid;
     use crate::islands::dom;
     use crate::plan_steps::{Grip, Held, Steps, excess, later, moved, nearest, pairs, pulled, said, times};
     use crate::url::encode;
@@ -198,7 +201,7 @@ mod act {
     }
 
     /// Says something; it is cleared later unless something else was said.
-    fn say(text: &str) {
+    pub(super) fn say(text: &str) {
         let Some(region) = document().get_element_by_id("live-polite") else { return };
         region.set_text_content(Some(text));
         let text = text.to_owned();
@@ -214,6 +217,7 @@ mod act {
 
     pub(super) fn start(enabled: bool) {
         roving(None);
+        grid::start();
         dom::listen(&document(), "pointerdown", pressed);
         dom::listen(&document(), "pointermove", pulled_on);
         dom::listen(&document(), "pointerup", |event: MouseEvent| dropped(&event));
@@ -225,7 +229,7 @@ mod act {
             }
         });
         dom::listen(&document(), "keydown", move |event: KeyboardEvent| {
-            if key(&event, enabled) {
+            if grid::key(&event) || key(&event, enabled) {
                 event.prevent_default();
                 event.stop_propagation();
             }
@@ -684,17 +688,19 @@ mod act {
     }
 
     /// What every edit sends along.
-    fn base() -> Vec<(String, String)> {
+    pub(super) fn base() -> Vec<(String, String)> {
         let form = document().query_selector("[data-plan-base]").ok().flatten();
         form.and_then(|form| form.dyn_into::<HtmlFormElement>().ok()).map(|form| fields_of(&form)).unwrap_or_default()
     }
 
     /// Who has the focus after the page's parts were put in place.
-    enum Focus {
+    pub(super) enum Focus {
         /// The bar of a reservation, the one that starts then if it has several; and what is done first.
         Bar(String, i64, Option<Box<dyn FnOnce()>>),
         /// The button of that key.
         Key(Option<String>),
+        /// Who had it before.
+        Stay,
     }
 
     impl Focus {
@@ -720,6 +726,7 @@ mod act {
                     });
                     own.or_else(|| document().query_selector("[data-bar][tabindex=\"0\"]").ok().flatten())
                 }
+                Self::Stay => None,
             };
             if let Some(element) = found.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
                 let _ = element.focus();
@@ -731,26 +738,28 @@ mod act {
         document().query_selector("[data-plan-page]").ok().flatten()
     }
 
-    fn send(fields: &[(String, String)], mut focus: Focus, text: String) {
+    /// Whether an edit is under way.
+    pub(super) fn is_sending() -> bool {
+        IS_SENDING.get()
+    }
+
+    pub(super) fn send(fields: &[(String, String)], mut focus: Focus, text: String) {
         if IS_SENDING.replace(true) {
             focus.begin();
             say("The last edit is still being saved; this one was not sent.");
             return;
         }
-        let Ok(body) = UrlSearchParams::new() else { return };
+        // In parts, as forms with files are sent: what is pasted may be long.
+        let Ok(body) = FormData::new() else { return };
         for (name, value) in fields {
-            body.append(name, value);
+            let _ = body.append_with_str(name, value);
         }
         if let Some(page) = page() {
             let _ = page.set_attribute("data-busy", "");
         }
         let init = RequestInit::new();
         init.set_method("POST");
-        init.set_body(&JsValue::from_str(&String::from(body.to_string())));
-        if let Ok(headers) = web_sys::Headers::new() {
-            let _ = headers.set("content-type", "application/x-www-form-urlencoded");
-            init.set_headers(&headers);
-        }
+        init.set_body(&body);
         let answer = window().fetch_with_str_and_init("/planner/act", &init);
         wasm_bindgen_futures::spawn_local(async move {
             let outcome = read(answer).await;
@@ -759,10 +768,15 @@ mod act {
                 let _ = page.remove_attribute("data-busy");
             }
             focus.begin();
-            match outcome {
+            let why = match outcome {
                 Some((status, address, html)) => put(&html, status, &address, &focus, &text),
-                None => say("Not sent: the server is not reached. Nothing was changed."),
+                None => Some("Not sent: the server is not reached. Nothing was changed.".to_owned()),
+            };
+            if let Some(why) = &why {
+                say(why);
             }
+            grid::answered(why.as_deref());
+            grid::pump();
         });
     }
 
@@ -780,15 +794,16 @@ mod act {
         (!text.is_empty()).then_some(text)
     }
 
-    /// Puts what the server made of it in place: also what it refused, for then the page shows how things stand.
-    fn put(html: &str, status: u16, address: &str, focus: &Focus, text: &str) {
-        let Some(fresh) = dom::parse(html) else { return };
+    /// Puts what the server made of it in place: also what it refused, for then the page shows how things stand. Returns why, if it
+    /// sent no page to show.
+    fn put(html: &str, status: u16, address: &str, focus: &Focus, text: &str) -> Option<String> {
+        let fresh = dom::parse(html)?;
         let refused = words(&fresh, "[data-plan-refused]");
         if fresh.query_selector("[data-plan-page]").ok().flatten().is_none() {
             let why = words(&fresh, "main .hr-notice, main h1").unwrap_or_default();
-            say(&format!("Refused ({status}): {why} Nothing was changed."));
-            return;
+            return Some(format!("Refused ({status}): {why} Nothing was changed."));
         }
+        let kept = grid::keep();
         let scrolled = document().query_selector("[data-plan-scroll]").ok().flatten().map(|place| place.scroll_left());
         let reason =
             || document().get_element_by_id("reason").and_then(|field| field.dyn_into::<HtmlInputElement>().ok());
@@ -813,7 +828,9 @@ mod act {
             dom::set_address(&address[place..]);
         }
         roving(None);
-        focus.give();
+        if !grid::restore(kept) {
+            focus.give();
+        }
         say(&refused.unwrap_or_else(|| {
             words(&fresh, "main [role=\"status\"]").map_or_else(
                 || text.to_owned(),
@@ -822,5 +839,6 @@ mod act {
                 },
             )
         }));
+        None
     }
 }

@@ -123,6 +123,8 @@ pub struct PlannerModel {
     pub review: Option<ReviewModel>,
     /// Why the last edit was refused.
     pub refused: Option<String>,
+    /// What the table is edited with; `None` if it is for reading.
+    pub sheet: Option<SheetModel>,
     /// Where the promises are taken away as a calendar; empty if there is none.
     pub ical_href: String,
     /// The promises as a file; empty if there is none.
@@ -384,6 +386,58 @@ pub struct PlanRow {
     pub problem: Option<String>,
     /// Where it is edited; `None` if it cannot be.
     pub edit_href: Option<String>,
+    /// Its cells that are edited in place, in the order of the columns; none if it cannot be.
+    pub cells: Vec<PlanCell>,
+}
+
+/// A cell of the table that is edited in place.
+#[derive(Debug, Clone)]
+pub struct PlanCell {
+    /// The field, as forms name it.
+    pub field: &'static str,
+    /// What it says, as it is written.
+    pub text: String,
+    /// What was written instead and could not be taken.
+    pub fault: Option<PlanCellFault>,
+}
+
+/// What was written into a cell and could not be taken.
+#[derive(Debug, Clone)]
+pub struct PlanCellFault {
+    /// What was written.
+    pub typed: String,
+    /// What is wrong with it.
+    pub text: String,
+}
+
+/// What the table is edited with.
+#[derive(Debug, Clone, Default)]
+pub struct SheetModel {
+    /// The bar that changes the selected rows.
+    pub form: BulkForm,
+    /// Tenants offered while typing.
+    pub tenants: Vec<String>,
+    /// Zones offered while typing.
+    pub zones: Vec<String>,
+    /// What was refused is told at its cells, and need not be told above the plan.
+    pub says_it_all: bool,
+}
+
+/// What a change of many rows was filled with.
+#[derive(Debug, Clone, Default)]
+pub struct BulkForm {
+    /// Reservations that are selected.
+    pub picked: Vec<String>,
+    /// `450`, `+50`, `-10%`
+    pub slots: String,
+    /// By how much they are moved.
+    pub by: String,
+    /// `hours`, else days.
+    pub unit: String,
+    /// Their new kind.
+    pub kind: String,
+    /// Their new zone.
+    pub zone: String,
 }
 
 /// What a draft does, and what it takes to publish it.

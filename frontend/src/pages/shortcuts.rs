@@ -69,6 +69,18 @@ const PLAN: &[(&[&str], &str)] = &[
     (&["t"], "open the same plan as a table"),
 ];
 
+const SHEET: &[(&[&str], &str)] = &[
+    (&["←", "→", "↑", "↓"], "the next cell; Home, End, PgUp and PgDn go further"),
+    (&["Enter"], "edit the cell, and save it into the draft; F2 or typing edits too"),
+    (&["Tab"], "save it and go to the next cell; with Shift the one before"),
+    (&["Esc"], "put the cell back"),
+    (&["Shift", "Space"], "select the row"),
+    (&["Ctrl", "A"], "select all rows that are shown (⌘ on a Mac)"),
+    (&["Ctrl", "C"], "copy the cell"),
+    (&["Ctrl", "V"], "paste cells of a spreadsheet, right and down from here"),
+    (&["Ctrl", "Z"], "undo; with Shift redo"),
+];
+
 /// `/help/shortcuts`
 pub fn shortcuts(shell: &ShellModel) -> AnyView {
     let state = if shell.shortcuts { "Single keys are on." } else { "Single keys are off." };
@@ -81,6 +93,7 @@ pub fn shortcuts(shell: &ShellModel) -> AnyView {
         {group("chart", "On a focused chart", CHART)}
         {group("slots", "On a focused slot map", SLOTS)}
         {group("plan", "On the planner's timeline", PLAN)}
+        {group("sheet", "In the planner's table", SHEET)}
     };
     document(shell, frame, content.into_any())
 }

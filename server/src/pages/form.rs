@@ -17,8 +17,8 @@ use headroom_frontend::model::Field;
 
 /// Longest text of one field: more than the longest runbook, so that one that is too long is refused and not cut.
 const MAX_FIELD: usize = 50_000;
-/// Most fields of one form.
-const MAX_FIELDS: usize = 500;
+/// Most fields of one form: the planner's table has a box for each of 500 rows.
+const MAX_FIELDS: usize = 600;
 
 /// A posted form.
 #[derive(Debug, Clone, Default)]

@@ -78,7 +78,7 @@ const DRAIN: Ask = Ask::new("drain_until", "Drain until", "A time such as 2026-1
 const NOTE: Ask = Ask::new("note", "Note", "For those who read it later, at most 500 characters.").optional();
 
 /// Rules that are offered while typing.
-const RULES: [&str; 6] = [
+pub(super) const RULES: [&str; 6] = [
     "FREQ=DAILY",
     "FREQ=WEEKLY",
     "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR",

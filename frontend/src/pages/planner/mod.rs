@@ -1,5 +1,6 @@
 //! The planner: a pool's promises over time, and the draft that changes them.
 
+mod bulk;
 mod form;
 mod import;
 mod page;

@@ -28,7 +28,9 @@ pub fn planner(shell: &ShellModel, model: &PlannerModel) -> AnyView {
         ..Frame::plain("Reservations planner")
     };
     let refused = model.refused.as_ref().map(|text| {
-        view! { <div data-plan-refused="" role="alert">{strip(shell, Tone::Critical, text.clone().into_any())}</div> }
+        // What is told at a cell moves nothing above it, and is said aloud.
+        let class = model.sheet.as_ref().is_some_and(|sheet| sheet.says_it_all).then_some("hr-vh");
+        view! { <div class=class data-plan-refused="" role="alert">{strip(shell, Tone::Critical, text.clone().into_any())}</div> }
     });
     // What a script's edits send along.
     let base = model.may_plan.then(|| {
@@ -45,7 +47,7 @@ pub fn planner(shell: &ShellModel, model: &PlannerModel) -> AnyView {
             {timeline(shell, model)}
         }
         .into_any(),
-        PlanView::Table => rows::table(shell, model),
+        PlanView::Table => rows::table(shell, model, &here(shell, model)),
     };
     let review = match &model.review {
         Some(review) => Some(review::side(shell, review)),

@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::mark;
 use super::timeline::new_href;
+use super::{bulk, mark};
 use crate::components::icon::state_icon;
 use crate::components::state::empty;
-use crate::model::{Link, PlanRow, PlannerModel, ShellModel};
+use crate::model::{Link, PlanRow, PlannerModel, SheetModel, ShellModel};
 use crate::url::tenant_path;
 
 fn nothing(shell: &ShellModel, model: &PlannerModel) -> AnyView {
@@ -42,57 +42,128 @@ fn edit(row: &PlanRow) -> Option<AnyView> {
     })
 }
 
-/// Every field of every reservation.
-pub(super) fn table(shell: &ShellModel, model: &PlannerModel) -> AnyView {
+/// A cell with what it shows. One that is edited in place also has what it says as it is written, and what was written instead and
+/// could not be taken.
+fn cell(shell: &ShellModel, row: &PlanRow, place: usize, label: &'static str, shown: AnyView) -> AnyView {
+    let edited = row.cells.get(place);
+    let field = edited.map(|cell| cell.field);
+    let text = edited.map(|cell| cell.text.clone());
+    let fault = edited.and_then(|cell| cell.fault.as_ref());
+    let id = fault.map(|_| format!("fault-{}-{}", row.reservation, field.unwrap_or_default()));
+    let invalid = fault.map(|_| "true");
+    let mark = fault.map(|fault| {
+        view! {
+            <span data-typed="">{fault.typed.clone()}</span>
+            <small class="hr-field__error" id=id.clone()>{state_icon(shell, "state-crit")}{fault.text.clone()}</small>
+        }
+    });
+    let inner = view! { <span class="hr-plan-shown">{shown}</span>{mark} };
+    let class = match label {
+        "Slots" => "hr-num",
+        "From" | "To" => "hr-nowrap",
+        _ => "",
+    };
+    if label == "Name" {
+        return view! {
+            <th scope="row" class="hr-table__name" data-label=label data-cell=field data-value=text aria-invalid=invalid aria-describedby=id>
+                {inner}
+            </th>
+        }
+        .into_any();
+    }
+    view! {
+        <td class=class data-label=label data-cell=field data-value=text aria-invalid=invalid aria-describedby=id>{inner}</td>
+    }
+    .into_any()
+}
+
+/// The box that selects a row.
+fn pick(row: &PlanRow, sheet: &SheetModel) -> AnyView {
+    let name = format!("Select {}", row.name);
+    let is_picked = sheet.form.picked.contains(&row.reservation);
+    view! {
+        <td class="hr-plan-pick">
+            <label>
+                <input type="checkbox" name="pick" value=row.reservation.clone() form=bulk::FORM checked=is_picked aria-label=name/>
+                <span class="hr-only-small" aria-hidden="true">"Select"</span>
+            </label>
+        </td>
+    }
+    .into_any()
+}
+
+fn table_row(shell: &ShellModel, row: &PlanRow, sheet: Option<&SheetModel>) -> AnyView {
+    let more = row
+        .more
+        .iter()
+        .map(|(label, value)| view! { <span class="hr-dot">{format!("{label} {value}")}</span> })
+        .collect_view();
+    let repeat = if row.repeat.is_empty() { "once".to_owned() } else { row.repeat.clone() };
+    let name = view! { {row.name.clone()}<small>{row.state.clone()}</small> };
+    // A link in a cell that is edited would be followed by whoever wants to edit it.
+    let tenant = row.tenant.name.clone();
+    let tenant = if row.cells.is_empty() {
+        view! { <a href=tenant_path(&row.tenant.slug)>{tenant}</a> }.into_any()
+    } else {
+        tenant.into_any()
+    };
+    view! {
+        <tr data-row=row.reservation.clone() data-name=row.name.clone()>
+            {sheet.map(|sheet| pick(row, sheet))}
+            {cell(shell, row, 0, "Name", name.into_any())}
+            {cell(shell, row, 1, "Tenant", tenant)}
+            {cell(shell, row, 2, "Slots", slots(row))}
+            {cell(shell, row, 3, "Kind", row.kind.clone().into_any())}
+            {cell(shell, row, 4, "From", row.start.clone().into_any())}
+            {cell(shell, row, 5, "To", row.end.clone().into_any())}
+            {cell(shell, row, 6, "Repeats", repeat.into_any())}
+            {cell(shell, row, 7, "Zone", row.zone.clone().into_any())}
+            <td data-label="Length">{row.length.clone()}</td>
+            <td data-label="More"><span class="hr-plan-more">{more}</span></td>
+            <td class="hr-wide-cell"><span class="hr-plan-state">{mark(shell, row.mark)}{problem(shell, row)}{edit(row)}</span></td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// Every field of every reservation; for those who may plan a sheet that is edited in place, with a bar for many rows.
+pub(super) fn table(shell: &ShellModel, model: &PlannerModel, here: &str) -> AnyView {
     if model.rows.is_empty() {
         return view! { <div class="hr-card">{nothing(shell, model)}</div> }.into_any();
     }
-    let rows = model
-        .rows
-        .iter()
-        .map(|row| {
-            let more = row
-                .more
-                .iter()
-                .map(|(label, value)| view! { <span class="hr-dot">{format!("{label} {value}")}</span> })
-                .collect_view();
-            let repeat = if row.repeat.is_empty() { "once".to_owned() } else { row.repeat.clone() };
-            view! {
-                <tr>
-                    <th scope="row" class="hr-table__name">
-                        {row.name.clone()}
-                        <small>{row.state.clone()}</small>
-                    </th>
-                    <td data-label="Tenant"><a href=tenant_path(&row.tenant.slug)>{row.tenant.name.clone()}</a></td>
-                    <td class="hr-num" data-label="Slots"><span>{slots(row)}</span></td>
-                    <td data-label="Kind">{row.kind.clone()}</td>
-                    <td data-label="From" class="hr-nowrap">{row.start.clone()}</td>
-                    <td data-label="To" class="hr-nowrap">{row.end.clone()}</td>
-                    <td data-label="Length">{row.length.clone()}</td>
-                    <td data-label="Repeats">{repeat}</td>
-                    <td data-label="Zone">{row.zone.clone()}</td>
-                    <td data-label="More"><span class="hr-plan-more">{more}</span></td>
-                    <td class="hr-wide-cell"><span class="hr-plan-state">{mark(shell, row.mark)}{problem(shell, row)}{edit(row)}</span></td>
-                </tr>
-            }
-        })
-        .collect_view();
+    let sheet = model.sheet.as_ref();
+    let rows = model.rows.iter().map(|row| table_row(shell, row, sheet)).collect_view();
+    let picks = sheet.map(|_| {
+        view! {
+            <th scope="col" class="hr-plan-pick"><span class="hr-vh">"Select"</span></th>
+        }
+    });
+    let hint = sheet.map(|_| {
+        view! {
+            <p class="hr-plan-hint hr-needs-js" id="sheet-keys">
+                <kbd>"Enter"</kbd>" edit · "<kbd>"Tab"</kbd>" next · "<kbd>"Esc"</kbd>" put back · "
+                <kbd>"Shift"</kbd><kbd>"Space"</kbd>" select · paste from a spreadsheet · "
+                <a href="/help/shortcuts">"all keys"</a>
+            </p>
+        }
+    });
     view! {
-        <section class="hr-card hr-card--flush" aria-labelledby="plan-rows-title">
-            <div class="hr-card__head"><h2 id="plan-rows-title">"Reservations"</h2></div>
-            <div class="hr-scroll hr-plan-wide">
-                <table class="hr-table hr-table--cards hr-plan-table">
+        <section class="hr-card hr-card--flush hr-plan-sheet" aria-labelledby="plan-rows-title">
+            <div class="hr-card__head"><h2 id="plan-rows-title">"Reservations"</h2>{hint}</div>
+            <div class="hr-scroll hr-plan-wide" data-plan-scroll="">
+                <table class="hr-table hr-table--cards hr-plan-table" data-plan-sheet=sheet.map(|_| "") aria-labelledby="plan-rows-title">
                     <thead>
                         <tr>
+                            {picks}
                             <th scope="col">"Name"</th>
                             <th scope="col">"Tenant"</th>
                             <th scope="col" class="hr-num">"Slots"</th>
                             <th scope="col">"Kind"</th>
                             <th scope="col">"From"</th>
                             <th scope="col">"To"</th>
-                            <th scope="col">"Length"</th>
                             <th scope="col">"Repeats"</th>
                             <th scope="col">"Zone"</th>
+                            <th scope="col">"Length"</th>
                             <th scope="col">"More"</th>
                             <th scope="col">"State"</th>
                         </tr>
@@ -101,6 +172,7 @@ pub(super) fn table(shell: &ShellModel, model: &PlannerModel) -> AnyView {
                 </table>
             </div>
             {left(model)}
+            {sheet.map(|sheet| bulk::bar(shell, model, sheet, here))}
         </section>
     }
     .into_any()

@@ -12,6 +12,7 @@ mod follow;
 pub mod letters;
 pub mod policy;
 pub mod publish;
+pub mod sheet;
 pub mod work_out;
 
 use super::{App, AppError, Result};

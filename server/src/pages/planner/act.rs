@@ -1,7 +1,7 @@
 //! Edits of a draft that are one button or one drop: move, cancel, skip, leave out, undo.
 
 use super::review::again;
-use super::{PATH, id_of, is_told, show, told};
+use super::{PATH, Refused, grid, id_of, is_told, show, told};
 use crate::app::{App, AppError, Problem, Result};
 use crate::pages::answer::{done, failure};
 use crate::pages::form::Posted;
@@ -39,7 +39,7 @@ pub(super) fn back(posted: &Posted, draft: Option<Uuid>) -> String {
 }
 
 /// A visit of the page somebody came from.
-fn visit_of(visit: &Visit, address: &str) -> Visit {
+pub(super) fn visit_of(visit: &Visit, address: &str) -> Visit {
     let mut other = visit.clone();
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
     path.clone_into(&mut other.path);
@@ -50,17 +50,26 @@ fn visit_of(visit: &Visit, address: &str) -> Visit {
     other
 }
 
-/// The draft that is edited and the version that was seen of it: the one that was sent, else one's own, else a new one.
-pub(super) async fn draft_for(app: &App, posted: &Posted) -> Result<(Draft, Option<i32>)> {
+/// The draft that is edited and the version that was seen of it: the one that was sent, else one's own.
+pub(super) async fn existing_draft(app: &App, posted: &Posted) -> Result<Option<(Draft, Option<i32>)>> {
     if let Some(id) = id_of(posted.get("draft")) {
         let seen = posted.get("version").parse().ok();
-        return Ok((app.draft(id).await?.0, seen));
+        return Ok(Some((app.draft(id).await?.0, seen)));
     }
-    let pool = posted.get("pool");
-    if let Some(own) = app.own_draft(pool).await? {
-        return Ok((own, None));
+    Ok(app.own_draft(posted.get("pool")).await?.map(|own| (own, None)))
+}
+
+/// A new draft.
+pub(super) async fn create_draft(app: &App, posted: &Posted) -> Result<Draft> {
+    app.create_draft(posted.get("pool"), &draft_name(app, posted)).await
+}
+
+/// The draft that is edited, else a new one.
+pub(super) async fn draft_for(app: &App, posted: &Posted) -> Result<(Draft, Option<i32>)> {
+    match existing_draft(app, posted).await? {
+        Some(known) => Ok(known),
+        None => Ok((create_draft(app, posted).await?, None)),
     }
-    Ok((app.create_draft(pool, &draft_name(app, posted)).await?, None))
 }
 
 fn draft_name(app: &App, posted: &Posted) -> String {
@@ -124,10 +133,7 @@ fn moved(posted: &Posted, terms: &Terms) -> Result<Terms> {
     }
     let slots = posted.get("slots");
     if !slots.is_empty() {
-        after.slots = slots.parse().map_err(|_| AppError::invalid("slots", slots, "a whole number"))?;
-        // Limits that were written for more slots follow down, a ceiling follows up.
-        after.ceiling = after.ceiling.map(|ceiling| ceiling.max(after.slots));
-        after.lending_limit = after.lending_limit.map(|limit| limit.min(after.slots));
+        after.set_slots(slots.parse().map_err(|_| AppError::invalid("slots", slots, "a whole number"))?);
     }
     Ok(after)
 }
@@ -159,7 +165,7 @@ pub(super) fn written(posted: &Posted) -> Result<Terms> {
 async fn run(app: &App, posted: &Posted) -> Result<(Option<Uuid>, String)> {
     let what = posted.get("do");
     if what == "draft" {
-        let draft = app.create_draft(posted.get("pool"), &draft_name(app, posted)).await?;
+        let draft = create_draft(app, posted).await?;
         return Ok((Some(draft.id), format!("Draft “{}” was begun.", draft.name)));
     }
     let (draft, seen) = draft_for(app, posted).await?;
@@ -216,7 +222,7 @@ async fn run(app: &App, posted: &Posted) -> Result<(Option<Uuid>, String)> {
             return Err(AppError::invalid(
                 "do",
                 other,
-                "move, fix, cancel, skip, unskip, drop, undo, redo, discard or draft",
+                "move, fix, cancel, skip, unskip, drop, undo, redo, discard, draft, cell, paste, bulk or bulk-cancel",
             ));
         }
     };
@@ -225,6 +231,9 @@ async fn run(app: &App, posted: &Posted) -> Result<(Option<Uuid>, String)> {
 
 /// POST `/planner/act`.
 pub(crate) async fn act(app: App, visit: Visit, posted: Posted) -> Response {
+    if grid::is_of_table(posted.get("do")) {
+        return grid::act(app, visit, posted).await;
+    }
     match run(&app, &posted).await {
         // The page of a draft that is gone leads nowhere.
         Ok((None, said)) => {
@@ -239,7 +248,7 @@ pub(crate) async fn act(app: App, visit: Visit, posted: Posted) -> Response {
             let there = visit_of(&visit, &to);
             let shown = match to.strip_prefix("/planner/drafts/").and_then(id_of) {
                 Some(id) => again(&app, &there, id, status, &posted, Some(sentence)).await,
-                None => show(&app, &there, status, Some(sentence)).await,
+                None => show(&app, &there, status, Refused::of(sentence)).await,
             };
             match shown {
                 Ok(response) => response,

@@ -51,7 +51,7 @@ fn form(field: impl Fn(Known) -> Field) -> TermsForm {
 }
 
 /// A field as the form writes it.
-fn text(field: Known, terms: &Terms) -> String {
+pub(super) fn text(field: Known, terms: &Terms) -> String {
     match field {
         Known::Start => words::wall(&terms.start),
         Known::End => terms.end.as_ref().map(words::wall).unwrap_or_default(),

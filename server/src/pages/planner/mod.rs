@@ -7,6 +7,7 @@
 
 mod act;
 mod form;
+mod grid;
 mod import;
 mod items;
 mod policy;
@@ -33,11 +34,13 @@ use crate::zones;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{NaiveDate, TimeDelta};
+use grid::CellFault;
 use headroom_domain::access::Action;
 use headroom_domain::localtime::ZoneSlice;
 use headroom_domain::{DAY_MS, Millis};
 use headroom_frontend::model::{
-    DraftHead, FilterSet, Link, Named, PlanView as View, PlanZoom, PlannerModel, ShellModel, StripModel, TimelineModel,
+    BulkForm, DraftHead, FilterSet, Link, Named, PlanView as View, PlanZoom, PlannerModel, SheetModel, ShellModel,
+    StripModel, TimelineModel,
 };
 use headroom_frontend::url::with_query;
 use headroom_frontend::{pages, routes::RailEntry};
@@ -170,7 +173,23 @@ async fn zone_of(app: &App, shell: &ShellModel, is_asked: bool, pool: &str) -> R
     Ok(if zones::is_known(&own) { own } else { shell.zone.name().to_owned() })
 }
 
-async fn show(app: &App, visit: &Visit, status: StatusCode, refused: Option<String>) -> Result<Response> {
+/// What a page says about an edit that was refused, and shows again of it.
+#[derive(Default)]
+struct Refused {
+    sentence: Option<String>,
+    /// Cells of the table that were not taken.
+    faults: Vec<CellFault>,
+    /// The bar below the table, as it was filled.
+    bulk: Option<BulkForm>,
+}
+
+impl Refused {
+    fn of(sentence: String) -> Self {
+        Self { sentence: Some(sentence), ..Self::default() }
+    }
+}
+
+async fn show(app: &App, visit: &Visit, status: StatusCode, refused: Refused) -> Result<Response> {
     let (mut shell, now, zone_asked) = frame(app, visit, "Planner").await?;
     let Some(pool) = pool_of(visit, &shell) else {
         let model = nothing(may_plan(app));
@@ -204,9 +223,23 @@ async fn show(app: &App, visit: &Visit, status: StatusCode, refused: Option<Stri
     let rows = items.iter().take(MOST_ROWS).filter_map(|item| {
         let id = item.id.to_string();
         let href = may_plan.then(|| base("/planner/edit", &[("reservation", id.as_str())]));
-        row(&range, &view, item, href)
+        let mut row = row(&range, &view, item, href)?;
+        if may_plan
+            && is_table
+            && let Some(terms) = item.after
+        {
+            row.cells = grid::cells(item.id, terms, &refused.faults);
+        }
+        Some(row)
     });
     let rows: Vec<_> = rows.collect();
+    let marked = rows.iter().flat_map(|row| &row.cells).filter(|cell| cell.fault.is_some()).count();
+    let sheet = (may_plan && is_table).then(|| SheetModel {
+        form: refused.bulk.unwrap_or_default(),
+        tenants: view.tenants.values().map(|(slug, _)| slug.clone()).collect(),
+        zones: zones::OFFERED.iter().map(|zone| (*zone).to_owned()).collect(),
+        says_it_all: !refused.faults.is_empty() && marked == refused.faults.len(),
+    });
     let timeline = if is_table {
         TimelineModel { from_ms: range.from, to_ms: range.to, ..TimelineModel::default() }
     } else {
@@ -246,7 +279,8 @@ async fn show(app: &App, visit: &Visit, status: StatusCode, refused: Option<Stri
         rows_left: items.len().saturating_sub(MOST_ROWS) as i64,
         rows,
         review,
-        refused,
+        refused: refused.sentence,
+        sheet,
         ical_href: format!("/api/v1/pools/{pool}/plan.ics"),
         csv_href: format!("/api/v1/pools/{pool}/plan.csv"),
     };
@@ -273,6 +307,7 @@ fn nothing(may_plan: bool) -> PlannerModel {
         rows_left: 0,
         review: None,
         refused: None,
+        sheet: None,
         ical_href: String::new(),
         csv_href: String::new(),
     }
@@ -296,7 +331,7 @@ async fn other_drafts(app: &App, pool: &str, shown: Option<&Draft>) -> Result<Ve
 
 /// GET `/planner`.
 pub(crate) async fn get(app: App, visit: Visit) -> Response {
-    match show(&app, &visit, StatusCode::OK, None).await {
+    match show(&app, &visit, StatusCode::OK, Refused::default()).await {
         Ok(response) => response,
         Err(error) => failure(&app, &visit, error).await,
     }

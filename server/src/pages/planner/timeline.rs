@@ -434,6 +434,7 @@ pub(super) fn row(range: &Range, view: &PlanView, item: &Item<'_>, edit_href: Op
         mark: item.mark,
         problem,
         edit_href,
+        cells: Vec::new(),
     })
 }
 
