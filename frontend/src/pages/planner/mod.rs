@@ -2,6 +2,8 @@
 
 mod form;
 mod import;
+mod import_check;
+mod import_steps;
 mod page;
 mod policy;
 mod publications;
@@ -12,6 +14,7 @@ mod timeline;
 
 pub use form::reservation_form;
 pub use import::plan_import;
+pub use import_steps::import_step;
 pub use page::planner;
 pub use policy::plan_policy;
 pub use publications::publications;
