@@ -46,7 +46,6 @@ use crate::app::App;
 use crate::auth::gate::{Door, Gate, gate};
 use crate::state::AppState;
 pub(crate) use answer::{Told, refused, tell};
-pub(crate) use upload::takes_long;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -55,6 +54,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Redirect, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use headroom_frontend::routes::{Page, Policy, ROUTES};
+pub(crate) use upload::takes_long;
 pub(crate) use visit::Visit;
 
 /// All page routes, each behind its gate.

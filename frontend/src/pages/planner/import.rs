@@ -89,7 +89,7 @@ fn held_row(shell: &ShellModel, row: &HeldImport) -> AnyView {
         let href = step_href(shell, &row.id, "");
         view! { <a class="hr-btn hr-btn--small" href=href aria-label=said>"Go on"</a> }.into_any()
     };
-    let away = format!("Throw {} away", row.file);
+    let away = format!("Throw away {}", row.file);
     view! {
         <li class="hr-import-held">
             <div><strong class="hr-import-file">{row.file.clone()}</strong><span class="hr-muted">{row.says.clone()}</span></div>

@@ -201,7 +201,8 @@ fn which(found: &ImportCheck) -> Option<AnyView> {
     if found.bad == 0 {
         return None;
     }
-    let part = format!("Take the {} that are ready, keep the rest as a file", rows(found.ready));
+    let are = if found.ready == 1 { "is" } else { "are" };
+    let part = format!("Take the {} that {are} ready, keep the rest as a file", rows(found.ready));
     Some(
         view! {
             <fieldset class="hr-import-which">

@@ -77,7 +77,8 @@ impl Checked {
     pub fn refusal(&self) -> Option<String> {
         let (bad, rows) = (self.check.table.bad_rows(), &self.check.table.rows);
         if self.repairs.all_or_nothing && bad > 0 {
-            let have = if bad == 1 { "1 row has a fault".to_owned() } else { format!("{} rows have faults", many(bad)) };
+            let have =
+                if bad == 1 { "1 row has a fault".to_owned() } else { format!("{} rows have faults", many(bad)) };
             return Some(format!(
                 "{have}, and all or nothing was chosen: correct or skip them, or take the rows that are ready"
             ));
@@ -91,7 +92,8 @@ impl Checked {
             return Some("every row says what holds already: there is nothing to put into a draft".to_owned());
         }
         if changes + there > MOST_CHANGES {
-            let has = if there == 0 { String::new() } else { format!(", and {} are in the draft already", many(there)) };
+            let has =
+                if there == 0 { String::new() } else { format!(", and {} are in the draft already", many(there)) };
             let (changes, most) = (many(changes), many(MOST_CHANGES));
             return Some(format!("the rows make {changes} changes{has}; a draft takes {most}: split the file"));
         }
