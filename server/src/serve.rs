@@ -36,7 +36,7 @@ use tower_sessions::cookie::SameSite;
 /// A request is answered within this, whatever the database does.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
 /// A large file over a slow line takes longer: a megabyte in five seconds is enough.
-const UPLOAD_DEADLINE: Duration = Duration::from_secs(120);
+const UPLOAD_DEADLINE: Duration = Duration::from_mins(2);
 /// Most bytes of a body that is not an ingest batch.
 pub const MAX_BODY: usize = 2 * 1024 * 1024;
 /// Longest path and query that is looked at.

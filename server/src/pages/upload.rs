@@ -3,7 +3,7 @@
 use super::form::{Posted, expected_proof, is_from_here};
 use crate::planfile::table::MOST_BYTES;
 use crate::serve::MAX_BODY;
-use axum::body::{Bytes, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -71,7 +71,9 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
         let body = body.map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, "the form is too large").into_response())?;
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().take(MOST_FIELDS).collect();
         let sent = pairs.iter().find(|(name, _)| name == "csrf").map_or("", |(_, value)| value.as_str());
-        proven(&proof, sent)?;
+        if let Some(refused) = unproven(&proof, sent) {
+            return Err(refused);
+        }
         let pasted = pairs.iter().find(|(name, _)| name == "text").map(|(_, text)| text.clone().into_bytes());
         let file = pasted.filter(|text| !text.is_empty()).map(|text| (String::new(), text));
         let pairs = pairs.into_iter().filter(|(name, _)| name != "text").collect();
@@ -79,13 +81,13 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
     }
 }
 
-/// The proof of a page of ours.
-fn proven(proof: &str, sent: &str) -> Result<(), Response> {
+/// The refusal of a form without the proof of a page of ours.
+fn unproven(proof: &str, sent: &str) -> Option<Response> {
     if !proof.is_empty() && sent == proof {
-        return Ok(());
+        return None;
     }
     let text = "this form is older than the sign-in, or was not sent from a page of this server; load its page again";
-    Err((StatusCode::FORBIDDEN, text).into_response())
+    Some((StatusCode::FORBIDDEN, text).into_response())
 }
 
 /// Reads a form part by part. Its proof comes before its files: nothing of a form without it is kept.
@@ -96,7 +98,9 @@ async fn parts(mut form: Multipart, proof: &str) -> Result<Upload, Response> {
         let name = part.name().unwrap_or_default().to_owned();
         if name == "file" || name == "text" {
             let sent = pairs.iter().find(|(name, _)| name == "csrf").map_or("", |(_, value)| value.as_str());
-            proven(proof, sent)?;
+            if let Some(refused) = unproven(proof, sent) {
+                return Err(refused);
+            }
             let called = part.file_name().unwrap_or_default().to_owned();
             let (content, bytes) = whole(part, MOST_BYTES).await?;
             if bytes > MOST_BYTES as u64 {
@@ -114,15 +118,16 @@ async fn parts(mut form: Multipart, proof: &str) -> Result<Upload, Response> {
         }
     }
     let sent = pairs.iter().find(|(name, _)| name == "csrf").map_or("", |(_, value)| value.as_str());
-    proven(proof, sent)?;
+    if let Some(refused) = unproven(proof, sent) {
+        return Err(refused);
+    }
     Ok(Upload { posted: Posted::of(pairs), file: file.or(pasted), too_many })
 }
 
 /// A part to its end: its content, nothing if it is longer than it may be, and how long it is.
 async fn whole(mut part: Field<'_>, most: usize) -> Result<(Vec<u8>, u64), Response> {
     let (mut content, mut bytes) = (Vec::new(), 0_u64);
-    let chunk = |chunk: Result<Option<Bytes>, MultipartError>| chunk.map_err(MultipartError::into_response);
-    while let Some(more) = chunk(part.chunk().await)? {
+    while let Some(more) = part.chunk().await.map_err(MultipartError::into_response)? {
         bytes += more.len() as u64;
         if bytes > most as u64 {
             content = Vec::new();

@@ -207,6 +207,10 @@ pub(crate) async fn rejected(app: App, InPath(id): InPath, visit: Visit) -> Resp
     }
 }
 
+fn numbers(text: &str) -> Vec<usize> {
+    text.split(',').filter_map(|number| number.trim().parse().ok()).collect()
+}
+
 /// What a form repairs. A suggestion that nobody touched is no repair where somebody only wants to go on.
 fn repairing(posted: &Posted, is_going_on: bool, suggests: impl Fn(&str, &str) -> Option<String>) -> Repairing {
     let mut asked = Repairing { all_or_nothing: posted.get("all") == "all", ..Repairing::default() };
@@ -217,13 +221,12 @@ fn repairing(posted: &Posted, is_going_on: bool, suggests: impl Fn(&str, &str) -
             if !is_untouched {
                 asked.replaced.push((field.to_owned(), value.to_owned(), by.to_owned()));
             }
-        } else if let Some((row, place)) = name.strip_prefix("cell.").and_then(|rest| rest.split_once('.')) {
-            if let (Ok(row), Ok(place)) = (row.parse(), place.parse()) {
-                asked.cells.push((row, place, text.to_owned()));
-            }
+        } else if let Some((row, place)) = name.strip_prefix("cell.").and_then(|rest| rest.split_once('.'))
+            && let (Ok(row), Ok(place)) = (row.parse(), place.parse())
+        {
+            asked.cells.push((row, place, text.to_owned()));
         }
     }
-    let numbers = |text: &str| text.split(',').filter_map(|number| number.trim().parse().ok()).collect::<Vec<usize>>();
     asked.asked = numbers(posted.get("asked"));
     asked.skipped = posted.all("skip").into_iter().flat_map(numbers).collect();
     asked
