@@ -124,6 +124,10 @@ pub enum Page {
     PublicationRevert,
     /// Reservations from a file.
     PlannerImport,
+    /// The steps from a file that was uploaded to a draft.
+    PlannerImportStep,
+    /// Rows of a file that are not taken, as a file.
+    PlannerImportRows,
     /// List of tenants.
     Tenants,
     /// Form for a new tenant.
@@ -437,6 +441,8 @@ pub const ROUTES: &[PageRoute] = &[
         PLANNER,
         &["/planner/import?pool={pool}"],
     ),
+    form(Page::PlannerImportStep, "/planner/import/{import}", "Steps of an import", PLAN, PLANNER, &[]),
+    get(Page::PlannerImportRows, "/planner/import/{import}/errors.csv", "Rows that are not taken", PLAN, PLANNER, &[]),
     get(Page::Tenants, "/tenants", "Tenants", SEE, TENANTS, &["/tenants"]),
     form(Page::TenantNew, "/tenants/new", "New tenant", PLAN, TENANTS, &["/tenants/new"]),
     get(

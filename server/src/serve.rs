@@ -30,12 +30,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::limit::RequestBodyLimitLayer;
-use tower_http::timeout::TimeoutLayer;
 use tower_sessions::SessionManagerLayer;
 use tower_sessions::cookie::SameSite;
 
 /// A request is answered within this, whatever the database does.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
+/// A large file over a slow line takes longer: a megabyte in five seconds is enough.
+const UPLOAD_DEADLINE: Duration = Duration::from_mins(2);
 /// Most bytes of a body that is not an ingest batch.
 pub const MAX_BODY: usize = 2 * 1024 * 1024;
 /// Longest path and query that is looked at.
@@ -64,7 +65,7 @@ fn router(state: AppState, entries: &[(ApiRoute, Arc<Entry>)]) -> Router {
         .route("/assets/{*path}", get(assets::serve))
         .fallback_service(pages::not_found(&state))
         .layer(RequestBodyLimitLayer::new(http::ingest::MAX_BODY_BYTES))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, DEADLINE))
+        .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(bounded_address))
         // Outside the layers that refuse by themselves, so that their answers are pages and problems too.
@@ -198,6 +199,13 @@ impl Server {
         let _ = tokio::time::timeout(Duration::from_secs(10), self.task).await;
         self.db.close().await;
     }
+}
+
+/// A bound on the time, whatever the database does.
+async fn in_time(request: Request, next: Next) -> Response {
+    let deadline = if pages::takes_long(request.method(), request.uri()) { UPLOAD_DEADLINE } else { DEADLINE };
+    let answer = tokio::time::timeout(deadline, next.run(request)).await;
+    answer.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
 }
 
 /// A bound on the address, before anything looks at it.

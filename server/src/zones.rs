@@ -3,10 +3,20 @@
 use chrono::{DateTime, Offset, TimeZone, Utc};
 use chrono_tz::{OffsetName, Tz};
 use headroom_domain::localtime::{Transition, ZoneSlice};
-use headroom_domain::{DAY_MS, Millis};
+use headroom_domain::{DAY_MS, EARLIEST_MS, LATEST_MS, Millis};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// How far beyond a range its slice reaches: forms and comparisons look a year back and ahead.
 const MARGIN_MS: Millis = 400 * DAY_MS;
+
+/// What the product knows of time, with the margins of its slices.
+const KNOWN: (Millis, Millis) = (EARLIEST_MS - 2 * MARGIN_MS, LATEST_MS + 2 * MARGIN_MS);
+/// Zones whose changes are remembered; others are worked out each time. A zone has about 500, so this is a few megabytes.
+const MOST_REMEMBERED: usize = 64;
+
+/// All changes of a zone within [`KNOWN`], by zone. A slice looks at each day of its range, and a large table asks for thousands.
+static REMEMBERED: LazyLock<Mutex<HashMap<Tz, Arc<[Transition]>>>> = LazyLock::new(Mutex::default);
 
 /// Zones offered while typing; any IANA name is accepted.
 pub const OFFERED: [&str; 28] = [
@@ -48,13 +58,42 @@ pub fn is_known(name: &str) -> bool {
 /// The zone's offsets from a year before `from` to a year after `to`. `None` for an unknown name.
 pub fn slice(name: &str, from: Millis, to: Millis) -> Option<ZoneSlice> {
     let zone: Tz = name.parse().ok()?;
-    let mut at = from.saturating_sub(MARGIN_MS);
-    let end = to.saturating_add(MARGIN_MS);
-    let mut transitions = vec![transition(zone, at)];
+    let (from, to) = (from.saturating_sub(MARGIN_MS), to.saturating_add(MARGIN_MS));
+    let transitions = match all(zone).filter(|_| from >= KNOWN.0 && to <= KNOWN.1) {
+        Some(all) => {
+            let later = all.partition_point(|t| t.utc_ms <= from);
+            let first = Transition { utc_ms: from, ..all[later.saturating_sub(1)].clone() };
+            std::iter::once(first).chain(all[later..].iter().take_while(|t| t.utc_ms <= to).cloned()).collect()
+        }
+        None => walked(zone, from, to),
+    };
+    Some(ZoneSlice::new(name, transitions))
+}
+
+/// All changes of a zone, if there is room to remember them.
+fn all(zone: Tz) -> Option<Arc<[Transition]>> {
+    // Whoever panicked with the lock left whole entries behind.
+    let mut remembered = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = remembered.get(&zone) {
+        return Some(Arc::clone(found));
+    }
+    if remembered.len() >= MOST_REMEMBERED {
+        return None;
+    }
+    let all: Arc<[Transition]> = walked(zone, KNOWN.0, KNOWN.1).into();
+    remembered.insert(zone, Arc::clone(&all));
+    Some(all)
+}
+
+/// The offset at an instant, and its changes up to another.
+fn walked(zone: Tz, from: Millis, end: Millis) -> Vec<Transition> {
+    let mut at = from;
+    let mut before = transition(zone, at);
+    let mut transitions = vec![before.clone()];
     // Offsets change at most a few times a year; a day's stride with bisection finds each change.
     while at < end {
         let next = at + DAY_MS;
-        let (before, after) = (transition(zone, at), transition(zone, next));
+        let after = transition(zone, next);
         if (before.offset_s, &before.abbr) != (after.offset_s, &after.abbr) {
             let (mut low, mut high) = (at, next);
             while high - low > 1000 {
@@ -68,9 +107,9 @@ pub fn slice(name: &str, from: Millis, to: Millis) -> Option<ZoneSlice> {
             }
             transitions.push(transition(zone, high / 1000 * 1000));
         }
-        at = next;
+        (at, before) = (next, after);
     }
-    Some(ZoneSlice::new(name, transitions))
+    transitions
 }
 
 fn transition(zone: Tz, utc_ms: Millis) -> Transition {
@@ -98,6 +137,21 @@ mod tests {
         let at: Vec<Millis> = zone.transitions().iter().map(|t| t.utc_ms).collect();
         assert!(at.contains(&1_774_746_000_000), "29 March 2026, 01:00 UTC is a change");
         assert!(at.contains(&1_792_890_000_000), "25 October 2026, 01:00 UTC is a change");
+    }
+
+    #[test]
+    fn what_is_remembered_is_what_is_worked_out() {
+        for name in ["Europe/Berlin", "Africa/Cairo", "America/St_Johns", "Asia/Kolkata", "UTC"] {
+            let zone: Tz = name.parse().expect("known");
+            for from in [0, 500_000_000_000, 1_774_425_600_000, 4_000_000_000_000] {
+                let to = from + 900 * DAY_MS;
+                let slice = slice(name, from, to).expect("known");
+                let plain = ZoneSlice::new(name, walked(zone, from - MARGIN_MS, to + MARGIN_MS));
+                let hours = (from - MARGIN_MS..to + MARGIN_MS).step_by(3_600_000);
+                let differs = hours.into_iter().find(|at| slice.offset_at(*at) != plain.offset_at(*at));
+                assert_eq!(differs, None, "{name} from {from}");
+            }
+        }
     }
 
     #[test]

@@ -174,6 +174,30 @@ impl Client {
         self.send(Method::POST, path, &headers, Some(body.into_bytes())).await
     }
 
+    /// Sends a form with a file as a browser does from a page of the service.
+    pub async fn upload(&self, path: &str, fields: &[(&str, &str)], file: (&str, &[u8])) -> Result<Answer> {
+        const BOUNDARY: &str = "----HeadroomTests7MA4YWxkTrZu0gW";
+        let mut body = Vec::with_capacity(file.1.len() + 1024);
+        for (name, value) in [("csrf", self.csrf.as_str())].iter().chain(fields) {
+            let part = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend_from_slice(part.as_bytes());
+        }
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\nContent-Type: text/csv\r\n\r\n",
+            file.0
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(file.1);
+        body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let headers = [
+            ("content-type", kind.as_str()),
+            ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
+            ("origin", self.base.as_str()),
+        ];
+        self.send(Method::POST, path, &headers, Some(body)).await
+    }
+
     /// Sends anything.
     pub async fn send(
         &self,

@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod mailbox;
 pub mod night;
 pub mod people;
+pub mod plan_table;
 pub mod provider;
 pub mod samples;
 pub mod schemathesis;

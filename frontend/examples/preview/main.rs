@@ -944,11 +944,19 @@ fn all_pages() -> Vec<(&'static str, String)> {
         ),
         (
             "planner-import",
-            render::document(|| pages::plan_import(&plan("Import", "/planner/import"), &planner::import(false))),
+            render::document(|| pages::plan_import(&plan("Import", "/planner/import"), &planner::import())),
         ),
         (
-            "planner-check",
-            render::document(|| pages::plan_import(&plan("Import", "/planner/import"), &planner::import(true))),
+            "planner-import-columns",
+            render::document(|| pages::import_step(&plan("Import", "/planner/import"), &planner::import_columns())),
+        ),
+        (
+            "planner-import-check",
+            render::document(|| pages::import_step(&plan("Import", "/planner/import"), &planner::import_check())),
+        ),
+        (
+            "planner-import-preview",
+            render::document(|| pages::import_step(&plan("Import", "/planner/import"), &planner::import_preview())),
         ),
         ("tenants", render::document(|| pages::tenants(&tenants_shell, &tenants()))),
         ("tenant", render::document(|| pages::tenant(&tenant_shell, &tenant(share())))),

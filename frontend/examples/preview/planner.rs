@@ -416,39 +416,113 @@ pub(super) fn publications() -> PublicationsModel {
     }
 }
 
-pub(super) fn import(is_checked: bool) -> PlanImportModel {
-    let problem = |row: i64, column: &str, expected: &str, found: &str| ImportRowProblem {
-        row,
-        column: column.into(),
-        expected: expected.into(),
-        found: found.into(),
-    };
+pub(super) fn import() -> PlanImportModel {
     PlanImportModel {
         pool: named("stream-01"),
         pools: vec![named("stream-01")],
         draft: "7f3a".into(),
         text: Field::default(),
-        checked: is_checked.then(|| ImportChecked {
-            rows: 1_204,
-            ready: 1_187,
-            verbs: (1_000, 180, 7),
-            groups: vec![
-                ImportGroup {
-                    title: "Unknown tenant".into(),
-                    problems: vec![problem(7, "tenant", "a tenant that exists; acme-search?", "acme-serch")],
-                    left: 6,
-                },
-                ImportGroup {
-                    title: "End before start".into(),
-                    problems: vec![problem(42, "end", "after 2026-11-28 00:00", "2026-11-27")],
-                    left: 0,
-                },
-            ],
-            rejected_csv: "x".into(),
-            ready_csv: "y".into(),
-        }),
+        file_error: None,
         columns: vec![("name".into(), "a slug".into()), ("slots".into(), "1 to 10,000,000".into())],
         template_href: "/x".into(),
         error: None,
+        held: vec![HeldImport {
+            id: "7f3b".into(),
+            file: "q4.csv".into(),
+            says: "for Stream 01 · 1,204 rows · kept until 28 Nov 09:00".into(),
+            is_taken: false,
+        }],
     }
+}
+
+fn import_at(step: ImportStep) -> ImportStepModel {
+    ImportStepModel {
+        id: "7f3b".into(),
+        pool: named("stream-01"),
+        draft: "the draft \u{201c}Q4 peak\u{201d}".into(),
+        file: "q4.csv".into(),
+        kept: "1,204 rows · kept until 28 Nov 09:00".into(),
+        error: None,
+        step,
+    }
+}
+
+pub(super) fn import_columns() -> ImportStepModel {
+    let options: Vec<(String, String)> = ["", "name", "tenant", "slots"].map(|word| (word.into(), word.into())).into();
+    let column = |name: &str, field: &str, known: ColumnKnown| ImportColumn {
+        name: name.into(),
+        field: field.into(),
+        known,
+        sample: vec!["night".into(), String::new(), "day".into()],
+        options: options.clone(),
+    };
+    import_at(ImportStep::Columns(vec![
+        column("name", "name", ColumnKnown::Named),
+        column("customer", "tenant", ColumnKnown::Guessed),
+        column("colour", "", ColumnKnown::Not),
+    ]))
+}
+
+pub(super) fn import_check() -> ImportStepModel {
+    let problem = |row: i64, column: &str, expected: &str, found: &str, hint: &str| ImportProblem {
+        row,
+        column: column.into(),
+        expected: expected.into(),
+        found: found.into(),
+        hint: hint.into(),
+        cell: Some((3, found.into())),
+        is_again: false,
+    };
+    import_at(ImportStep::Check(ImportCheck {
+        rows: 1_204,
+        ready: 1_187,
+        bad: 16,
+        skipped: 1,
+        values: vec![ImportValues {
+            title: "Unknown tenant".into(),
+            field: "tenant".into(),
+            values: vec![ImportValue {
+                value: "acme-serch".into(),
+                rows: Some(7),
+                first: vec![12, 22, 32],
+                by: "acme-search".into(),
+                options: vec!["acme-search".into(), "billing".into()],
+            }],
+            left: 0,
+            rows: 7,
+            group: Some(ImportGroup {
+                title: "Unknown tenant".into(),
+                problems: vec![problem(12, "tenant", "the slug of a tenant; acme-search is one", "acme-serch", "")],
+                left: 6,
+            }),
+        }],
+        groups: vec![
+            ImportGroup {
+                title: "End before start".into(),
+                problems: vec![problem(42, "end", "a time after the start 2026-11-28 00:00", "2026-11-27", "")],
+                left: 3,
+            },
+            ImportGroup {
+                title: "Not a number: slots".into(),
+                problems: vec![problem(310, "slots", "a whole number of slots", "4OO", "letter O")],
+                left: 0,
+            },
+        ],
+        left_out: vec![ImportSkipped { row: 9, text: "r-7, acme, 2026-12-01".into() }],
+        corrected: 2,
+        ..ImportCheck::default()
+    }))
+}
+
+pub(super) fn import_preview() -> ImportStepModel {
+    import_at(ImportStep::Preview(ImportPreview {
+        creates: 1_000,
+        changes: 180,
+        same: 7,
+        skipped: 1,
+        bad: 16,
+        listed: review().changes,
+        left: 1_177,
+        refusal: None,
+    }))
 }

@@ -54,7 +54,7 @@ pub use me::me;
 pub use oncall::oncall;
 pub use onward::onward;
 pub use overview::overview;
-pub use planner::{draft_review, plan_import, plan_policy, planner, publications, reservation_form};
+pub use planner::{draft_review, import_step, plan_import, plan_policy, planner, publications, reservation_form};
 pub use pool::pool;
 pub use pool_form::pool_form;
 pub use pools::pools;

@@ -1318,11 +1318,11 @@ pub async fn import(
     };
     Ok(Json(ImportOut {
         ready: check.table.rows.len(),
-        rejected: check.table.bad_rows,
+        rejected: check.table.bad_rows(),
         creates,
         changes,
         same,
-        rejected_csv: String::from_utf8_lossy(&check.table.rejected).into_owned(),
+        rejected_csv: String::from_utf8_lossy(&check.table.rejected()).into_owned(),
         faults: check.table.faults.into_iter().map(fault).collect(),
         draft_version: draft.map(|draft| draft.version),
     }))

@@ -27,6 +27,11 @@ pub(crate) struct Posted {
 }
 
 impl Posted {
+    /// A form of these fields.
+    pub(super) fn of(pairs: Vec<(String, String)>) -> Self {
+        Self { pairs }
+    }
+
     /// A field's text, trimmed; empty if it was not sent.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.pairs.iter().find(|(k, _)| k == name).map_or("", |(_, v)| v.trim())
@@ -119,7 +124,7 @@ async fn parts<S: Send + Sync>(request: Request, state: &S) -> Result<Vec<(Strin
 }
 
 /// What a form has to carry: the session's token, or before sign-in the one in the browser's cookie.
-fn expected_proof(request: &Request) -> String {
+pub(super) fn expected_proof(request: &Request) -> String {
     let caller = request.extensions().get::<App>().map(App::caller);
     if let Some(Who::Person { csrf, .. }) = caller.map(|caller| &caller.who) {
         return csrf.clone();
@@ -131,7 +136,7 @@ fn expected_proof(request: &Request) -> String {
 }
 
 /// A browser names the site a form came from; other programs name none.
-fn is_from_here(headers: &HeaderMap, uri: &Uri) -> bool {
+pub(super) fn is_from_here(headers: &HeaderMap, uri: &Uri) -> bool {
     let header = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
     let Some(origin) = header(ORIGIN) else { return !headers.contains_key(ORIGIN) };
     // HTTP/2 names the host in the address.

@@ -38,6 +38,7 @@ mod tenant_form;
 mod tenants;
 mod tokens;
 mod trace;
+mod upload;
 mod users;
 mod visit;
 
@@ -53,6 +54,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Redirect, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use headroom_frontend::routes::{Page, Policy, ROUTES};
+pub(crate) use upload::takes_long;
 pub(crate) use visit::Visit;
 
 /// All page routes, each behind its gate.
@@ -126,7 +128,9 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::PlannerPolicy => get(planner::policy).post(planner::set_policy),
         Page::Publications => get(planner::publications),
         Page::PublicationRevert => post(planner::revert),
-        Page::PlannerImport => get(planner::import).post(planner::take),
+        Page::PlannerImport => get(planner::import).post(planner::upload).layer(upload::body_limit()),
+        Page::PlannerImportStep => get(planner::step).post(planner::do_step),
+        Page::PlannerImportRows => get(planner::rejected),
         Page::Search => get(search::get),
         Page::SearchIndex => get(search::index),
         Page::Jobs => get(jobs::get),
@@ -176,6 +180,7 @@ pub(crate) async fn problem_pages(State(_): State<AppState>, visit: Visit, reque
     let is_page = !visit.path.starts_with("/api/") && !visit.path.starts_with("/assets/");
     let wants_html =
         request.headers().get(ACCEPT).and_then(|a| a.to_str().ok()).is_some_and(|a| a.contains("text/html"));
+    let length = upload::length(request.headers());
     let response = next.run(request).await;
     let status = response.status();
     let is_html = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/html"));
@@ -183,6 +188,9 @@ pub(crate) async fn problem_pages(State(_): State<AppState>, visit: Visit, reque
         return response;
     }
     let mut model = answer::blank(status, String::new());
+    if status == StatusCode::PAYLOAD_TOO_LARGE && visit.path == upload::PATH {
+        model.what = upload::too_large(length);
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         model.retry_after_s = Some(answer::RETRY_AFTER_S);
         model.retry_href = visit.reads.then(|| visit.address.clone());

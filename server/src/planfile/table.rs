@@ -1,40 +1,29 @@
 //! Reservations as CSV. What is written is read back as it was; what is read is checked row by row, and each fault names its row,
 //! its column, what was found and what was expected.
 
+use super::columns::{self, Column, ID, NEEDED};
+use super::repairs::Repairs;
+use csv::StringRecord;
 use headroom_domain::plan::Fault;
 use headroom_domain::plan::change::Field;
 use headroom_domain::plan::terms::Terms;
 use headroom_domain::plan::text;
 use headroom_domain::slug::Slug;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// Most bytes of a table.
 pub const MOST_BYTES: usize = 20 * 1024 * 1024;
 /// Most rows of a table.
 pub const MOST_ROWS: usize = 20_000;
-/// Most faults that are told.
+/// Most faults that are told at once.
 pub const MOST_TOLD: usize = 1_000;
-/// The column with the reservation's id: a file that has it can rename reservations.
-pub const ID: &str = "id";
+/// Most faults that are counted: more than a table of the most rows with three faults each has.
+pub const MOST_COUNTED: usize = 60_000;
 /// Longest cell that is read, in bytes: all exceptions and temporary changes of a reservation fit.
-const LONGEST_CELL: usize = 32 * 1024;
-
-/// What people also call a column.
-const ALSO: [(&str, Field); 12] = [
-    ("from", Field::Start),
-    ("begin", Field::Start),
-    ("to", Field::End),
-    ("until", Field::End),
-    ("size", Field::Slots),
-    ("baseline", Field::Slots),
-    ("timezone", Field::Zone),
-    ("time_zone", Field::Zone),
-    ("tz", Field::Zone),
-    ("reservation", Field::Name),
-    ("rrule", Field::Repeat),
-    ("comment", Field::Note),
-];
+pub(super) const LONGEST_CELL: usize = 32 * 1024;
+/// Longest sentence about a rejected row in the file of them, in characters.
+const LONGEST_TOLD: usize = 500;
 
 /// A fault in a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +32,10 @@ pub struct TableFault {
     pub row: usize,
     /// The column's name in the file; empty if the row as a whole is wrong.
     pub column: String,
+    /// The column's place in the file, if it has the column.
+    pub place: Option<usize>,
+    /// The field; empty if the row as a whole is wrong.
+    pub field: &'static str,
     /// What was found.
     pub found: String,
     /// What was expected.
@@ -58,6 +51,19 @@ pub struct TableRow {
     pub id: Option<Uuid>,
     /// What it says.
     pub terms: Terms,
+    /// Its cells, with what was repaired.
+    pub cells: StringRecord,
+}
+
+/// A row that is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// The row as spreadsheets count.
+    pub row: usize,
+    /// Its cells, with what was repaired.
+    pub cells: StringRecord,
+    /// What is wrong with it.
+    pub told: String,
 }
 
 /// A table that was read.
@@ -67,37 +73,16 @@ pub struct Table {
     pub columns: Vec<(String, Option<&'static str>)>,
     /// Rows that can be read.
     pub rows: Vec<TableRow>,
-    /// Faults of the others, in order of rows; the first [`MOST_TOLD`].
+    /// Faults of the others, in order of rows; the first of them.
     pub faults: Vec<TableFault>,
-    /// Rows that cannot be read.
-    pub bad_rows: usize,
-    /// Rows with a fault as they were, with what is wrong in a last column: a file to mend.
-    pub rejected: Vec<u8>,
-}
-
-/// What a column is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Column {
-    Id,
-    Is(Field),
-}
-
-impl Column {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Id => ID,
-            Self::Is(field) => field.as_str(),
-        }
-    }
-
-    fn of(name: &str) -> Option<Self> {
-        let name = name.trim().trim_start_matches('\u{feff}').to_lowercase().replace([' ', '-'], "_");
-        if name == ID {
-            return Some(Self::Id);
-        }
-        let also = ALSO.iter().find(|(other, _)| *other == name).map(|(_, field)| *field);
-        name.parse().ok().or(also).map(Self::Is)
-    }
+    /// Rows with faults.
+    pub bad: Vec<BadRow>,
+    /// Rows that are left out because somebody said so.
+    pub skipped: Vec<BadRow>,
+    /// There are rows beyond the most that are read.
+    pub is_cut: bool,
+    /// Faults beyond this number are not kept.
+    most_told: usize,
 }
 
 /// Text that a spreadsheet would take for a formula is quoted, and read without the quote.
@@ -106,7 +91,8 @@ fn quoted(text: String) -> String {
     if is_formula { format!("'{text}") } else { text }
 }
 
-fn unquoted(text: &str) -> &str {
+/// Text as it was before it was quoted for a spreadsheet.
+pub fn unquoted(text: &str) -> &str {
     match text.strip_prefix('\'') {
         Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']) => rest,
         _ => text,
@@ -128,194 +114,249 @@ pub fn write<'a>(reservations: impl IntoIterator<Item = (Uuid, &'a Terms)>) -> V
 
 /// Reads reservations from CSV: cells between commas, semicolons or tabs. A row without a zone has the pool's.
 pub fn read(bytes: &[u8], zone: &str) -> Table {
-    let mut table = Table::default();
-    let whole = |found: &str, expected: &str| TableFault {
-        row: 1,
+    read_repaired(bytes, zone, &Repairs::default(), MOST_TOLD)
+}
+
+fn whole(row: usize, found: &str, expected: impl Into<String>) -> TableFault {
+    TableFault {
+        row,
         column: String::new(),
+        place: None,
+        field: "",
         found: found.chars().take(80).collect(),
-        expected: expected.to_owned(),
-    };
+        expected: expected.into(),
+    }
+}
+
+/// The same, with what somebody repaired of it. So many faults are kept, and all of them are counted.
+pub fn read_repaired(bytes: &[u8], zone: &str, repairs: &Repairs, most_told: usize) -> Table {
+    let mut table = Table { most_told, ..Table::default() };
     if bytes.len() > MOST_BYTES {
-        table.faults.push(whole(&format!("{} bytes", bytes.len()), "at most 20 MB"));
+        table.faults.push(whole(1, &format!("{} bytes", bytes.len()), "at most 20 MB"));
         return table;
     }
-    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter(first)).flexible(true).trim(csv::Trim::All).from_reader(bytes);
+    let mut reader = columns::reader(bytes);
     let header = match reader.byte_headers() {
         Ok(header) => header.clone(),
         Err(error) => {
-            table.faults.push(whole(&error.to_string(), "a first row with names of columns"));
+            table.faults.push(whole(1, &error.to_string(), "a first row with names of columns"));
             return table;
         }
     };
-    let names: Vec<String> =
-        header.iter().take(100).map(|name| String::from_utf8_lossy(name).chars().take(80).collect()).collect();
-    let columns: Vec<Option<Column>> = names.iter().map(|name| Column::of(name)).collect();
+    let names = columns::names(&header);
+    let columns: Vec<Option<Column>> = match &repairs.columns {
+        Some(words) => (0..names.len()).map(|place| words.get(place).and_then(|word| Column::parse(word))).collect(),
+        None => names.iter().map(|name| Column::of(name)).collect(),
+    };
     table.columns = names.iter().cloned().zip(columns.iter().map(|column| column.map(Column::as_str))).collect();
-    for field in [Field::Name, Field::Tenant, Field::Start, Field::Slots] {
+    if header.len() > columns::MOST_COLUMNS {
+        table.faults.push(whole(1, &format!("{} columns", header.len()), "at most 100 columns"));
+    }
+    for field in NEEDED {
         if !columns.contains(&Some(Column::Is(field))) {
             let expected =
                 format!("a column {} in the first row; needed are name, tenant, start and slots", field.as_str());
-            table.faults.push(whole(&names.join(", "), &expected));
+            table.faults.push(whole(1, &names.join(", "), expected));
         }
     }
     let twice = (1..columns.len()).find(|&i| columns[i].is_some() && columns[..i].contains(&columns[i]));
     if let Some(place) = twice {
-        table.faults.push(TableFault { column: names[place].clone(), ..whole(&names[place], "each column once") });
+        let column = names[place].clone();
+        table.faults.push(TableFault { column, ..whole(1, &names[place], "each column once") });
     }
     if !table.faults.is_empty() {
         return table;
     }
-    let mut rejected = csv::Writer::from_writer(Vec::new());
-    let _ = rejected.write_record(names.iter().map(String::as_str).chain(["problems"]));
-    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut rows = Rows { columns: &columns, names: &names, zone, seen: HashMap::new() };
     for (number, record) in reader.byte_records().enumerate() {
         let row = number + 2;
         if number >= MOST_ROWS {
-            table.bad_rows += 1;
-            table.faults.push(TableFault { row, ..whole("another row", "at most 20,000 rows; split the file") });
+            table.is_cut = true;
+            table.tell(vec![whole(row, "another row", "at most 20,000 rows; split the file")]);
             break;
         }
-        let (read, cells) = match record {
+        let cells = match record {
             Ok(record) if record.iter().all(<[u8]>::is_empty) => continue,
-            Ok(record) => {
-                let cells: Vec<String> = record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
-                (one(row, &cells, &names, &columns, zone, &mut seen), cells)
+            Ok(record) => repaired(row, &record, &columns, repairs),
+            Err(error) => {
+                table.reject(row, StringRecord::new(), vec![whole(row, &error.to_string(), "a row of CSV")]);
+                continue;
             }
-            Err(error) => (Err(vec![TableFault { row, ..whole(&error.to_string(), "a row of CSV") }]), Vec::new()),
         };
-        match read {
-            Ok(read) => table.rows.push(read),
-            Err(faults) => {
-                table.bad_rows += 1;
-                reject(&mut rejected, &names, &cells, &faults);
-                let room = MOST_TOLD.saturating_sub(table.faults.len());
-                table.faults.extend(faults.into_iter().take(room));
-            }
+        if repairs.skipped.contains(&row) {
+            table.skipped.push(BadRow { row, cells, told: "left out".to_owned() });
+            continue;
+        }
+        match rows.one(row, &cells) {
+            Ok((id, terms)) => table.rows.push(TableRow { row, id, terms, cells }),
+            Err(faults) => table.reject(row, cells, faults),
         }
     }
-    table.rejected = rejected.into_inner().unwrap_or_default();
     table
 }
 
-/// Writes a row that was not taken, with what is wrong with it.
-fn reject(writer: &mut csv::Writer<Vec<u8>>, names: &[String], cells: &[String], faults: &[TableFault]) {
-    let told: Vec<String> =
-        faults.iter().map(|fault| format!("{}: expected {}", fault.column, fault.expected)).collect();
-    let cell = |place: usize| cells.get(place).cloned().unwrap_or_default();
-    let _ = writer
-        .write_record((0..names.len()).map(|place| quoted(unquoted(&cell(place)).to_owned())).chain([told.join("; ")]));
+/// Cells of some rows as a table has them.
+pub fn rows(bytes: &[u8], wanted: &BTreeSet<usize>) -> BTreeMap<usize, StringRecord> {
+    let Some(last) = wanted.last() else { return BTreeMap::new() };
+    let mut reader = columns::reader(bytes);
+    let records = reader.byte_records().take(MOST_ROWS).zip(2..).take_while(|(_, row)| row <= last);
+    let text = |record: csv::ByteRecord| record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+    records
+        .filter(|(_, row)| wanted.contains(row))
+        .filter_map(|(record, row)| Some((row, text(record.ok()?))))
+        .collect()
+}
+
+/// The cells of a row with what was corrected of them, and with values that are read as others.
+fn repaired(row: usize, record: &csv::ByteRecord, columns: &[Option<Column>], repairs: &Repairs) -> StringRecord {
+    let corrected = repairs.cells.get(&row);
+    let most = corrected.and_then(|cells| cells.keys().next_back()).map_or(0, |place| place + 1).min(columns.len());
+    let mut cells = StringRecord::with_capacity(record.as_slice().len(), record.len());
+    for place in 0..record.len().max(most) {
+        let text = String::from_utf8_lossy(record.get(place).unwrap_or_default());
+        let text = corrected.and_then(|cells| cells.get(&place)).map_or(&*text, String::as_str);
+        let column = columns.get(place).copied().flatten();
+        let instead = column.and_then(|column| repairs.instead(column.as_str(), unquoted(text)));
+        cells.push_field(instead.unwrap_or(text));
+    }
+    cells
 }
 
 impl Table {
+    /// Rows with faults.
+    pub fn bad_rows(&self) -> usize {
+        self.bad.len() + usize::from(self.is_cut)
+    }
+
+    /// Rows that are not taken as they were, with what is wrong in a last column: a file to mend.
+    pub fn rejected(&self) -> Vec<u8> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        // Writing into memory does not fail.
+        let _ = writer.write_record(self.columns.iter().map(|(name, _)| name.as_str()).chain(["problems"]));
+        let mut rows: Vec<&BadRow> = self.bad.iter().chain(&self.skipped).collect();
+        rows.sort_by_key(|bad| bad.row);
+        for bad in rows {
+            let cell = |place: usize| bad.cells.get(place).unwrap_or_default();
+            let cells = (0..self.columns.len()).map(|place| quoted(unquoted(cell(place)).to_owned()));
+            let _ = writer.write_record(cells.chain([quoted(bad.told.clone())]));
+        }
+        writer.into_inner().unwrap_or_default()
+    }
+
+    fn tell(&mut self, faults: Vec<TableFault>) {
+        let room = self.most_told.saturating_sub(self.faults.len());
+        self.faults.extend(faults.into_iter().take(room));
+    }
+
+    fn reject(&mut self, row: usize, cells: StringRecord, faults: Vec<TableFault>) {
+        let told: Vec<String> =
+            faults.iter().map(|fault| format!("{}: expected {}", fault.column, fault.expected)).collect();
+        let told = told.join("; ").chars().take(LONGEST_TOLD).collect();
+        self.bad.push(BadRow { row, cells, told });
+        self.tell(faults);
+    }
+
     /// Takes rows out that turned out to be wrong later: by row, their faults.
     pub fn refuse(&mut self, faults: Vec<TableFault>) {
         if faults.is_empty() {
             return;
         }
         let mut by: HashMap<usize, Vec<TableFault>> = HashMap::new();
-        for fault in &faults {
-            by.entry(fault.row).or_default().push(fault.clone());
+        for fault in faults {
+            by.entry(fault.row).or_default().push(fault);
         }
-        let names: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
-        let mut writer = csv::WriterBuilder::new().from_writer(std::mem::take(&mut self.rejected));
         let mut kept = Vec::with_capacity(self.rows.len());
         for row in std::mem::take(&mut self.rows) {
-            let Some(faults) = by.get(&row.row) else {
-                kept.push(row);
-                continue;
-            };
-            self.bad_rows += 1;
-            let cell = |(_, column): &(String, Option<&'static str>)| match column {
-                Some(ID) => row.id.map(|id| id.to_string()).unwrap_or_default(),
-                Some(name) => name.parse::<Field>().map(|field| field.text(&row.terms)).unwrap_or_default(),
-                None => String::new(),
-            };
-            let cells: Vec<String> = self.columns.iter().map(cell).collect();
-            reject(&mut writer, &names, &cells, faults);
+            match by.remove(&row.row) {
+                Some(faults) => self.reject(row.row, row.cells, faults),
+                None => kept.push(row),
+            }
         }
         self.rows = kept;
-        self.rejected = writer.into_inner().unwrap_or_default();
-        let room = MOST_TOLD.saturating_sub(self.faults.len());
-        self.faults.extend(faults.into_iter().take(room));
         self.faults.sort_by_key(|fault| fault.row);
     }
 
-    /// The name in the file of the column with a field; the field's own if there is none.
-    pub fn column_of(&self, field: &str) -> String {
-        let found = self.columns.iter().find(|(_, column)| *column == Some(field));
-        found.map_or_else(|| field.to_owned(), |(name, _)| name.clone())
+    /// A fault of a row in a field.
+    pub fn fault(&self, row: usize, field: &'static str, found: &str, expected: impl Into<String>) -> TableFault {
+        let place = self.columns.iter().position(|(_, column)| *column == Some(field));
+        let column = place.map_or(field, |place| self.columns[place].0.as_str()).to_owned();
+        TableFault { column, place, field, ..whole(row, found, expected) }
     }
 }
 
-fn one(
-    row: usize,
-    cells: &[String],
-    names: &[String],
-    columns: &[Option<Column>],
-    zone: &str,
-    seen: &mut HashMap<String, usize>,
-) -> Result<TableRow, Vec<TableFault>> {
-    let fault = |column: &str, found: &str, expected: String| TableFault {
-        row,
-        column: column.to_owned(),
-        found: found.chars().take(80).collect(),
-        expected,
-    };
-    if cells.len() > names.len() {
-        let expected = format!("{} cells, as many as the first row has", names.len());
-        return Err(vec![fault("", &format!("{} cells", cells.len()), expected)]);
+/// What rows are read by.
+struct Rows<'a> {
+    columns: &'a [Option<Column>],
+    names: &'a [String],
+    zone: &'a str,
+    /// Names of reservations, with the row that has them.
+    seen: HashMap<String, usize>,
+}
+
+impl Rows<'_> {
+    fn place(&self, wanted: Column) -> Option<usize> {
+        self.columns.iter().position(|column| *column == Some(wanted))
     }
-    if let Some(place) = cells.iter().position(|cell| cell.len() > LONGEST_CELL) {
-        return Err(vec![fault(&names[place], &cells[place], "at most 32,768 bytes in a cell".to_owned())]);
+
+    fn fault(&self, row: usize, column: Column, found: &str, expected: impl Into<String>) -> TableFault {
+        let place = self.place(column);
+        let name = place.map_or(column.as_str(), |place| self.names[place].as_str()).to_owned();
+        TableFault { column: name, place, field: column.as_str(), ..whole(row, found, expected) }
     }
-    let place = |wanted: Column| columns.iter().position(|column| *column == Some(wanted));
-    let cell = |wanted: Column| {
-        place(wanted).and_then(|place| cells.get(place)).map(|cell| unquoted(cell)).filter(|c| !c.is_empty())
-    };
-    let mut faults: Vec<TableFault> = Vec::new();
-    let id = cell(Column::Id).and_then(|text| {
-        let id = Uuid::parse_str(text).ok();
-        if id.is_none() {
-            faults.push(fault(
-                &names[place(Column::Id).unwrap_or_default()],
-                text,
-                "the id of a reservation, or nothing".to_owned(),
-            ));
+
+    fn one(&mut self, row: usize, cells: &StringRecord) -> Result<(Option<Uuid>, Terms), Vec<TableFault>> {
+        if cells.len() > self.names.len() {
+            let expected = format!("{} cells, as many as the first row has", self.names.len());
+            return Err(vec![whole(row, &format!("{} cells", cells.len()), expected)]);
         }
-        id
-    });
-    let terms = text::read(|field| match (cell(Column::Is(field)), field) {
-        (None, Field::Zone) => Some(zone.to_owned()),
-        (cell, _) => cell.map(str::to_owned),
-    });
-    let own = |f: &Fault| {
-        let column = f.field.parse().ok().and_then(|field| place(Column::Is(field)));
-        fault(column.map_or(f.field, |place| names[place].as_str()), &f.found, f.expected.clone())
-    };
-    match terms {
-        Ok(terms) => {
-            let before = seen.entry(terms.name.clone()).or_insert(row);
-            if *before != row {
-                let column = place(Column::Is(Field::Name)).map_or("name", |place| names[place].as_str());
-                faults.push(fault(column, &terms.name, format!("a name that no other row has; row {before} has it")));
-            }
-            if faults.is_empty() { Ok(TableRow { row, id, terms }) } else { Err(faults) }
+        if let Some(place) = cells.iter().position(|cell| cell.len() > LONGEST_CELL) {
+            let fault = whole(row, &cells[place], "at most 32,768 bytes in a cell");
+            return Err(vec![TableFault { column: self.names[place].clone(), place: Some(place), ..fault }]);
         }
-        Err(found) => {
-            // A name that is taken twice is told also where more is wrong.
-            if let Some(name) = cell(Column::Is(Field::Name)).filter(|name| Slug::parse(name).is_ok()) {
-                seen.entry(name.to_owned()).or_insert(row);
+        let cell = |wanted: Column| {
+            self.place(wanted).and_then(|place| cells.get(place)).map(unquoted).filter(|c| !c.is_empty())
+        };
+        let mut faults: Vec<TableFault> = Vec::new();
+        let id = cell(Column::Id).and_then(|text| {
+            let id = Uuid::parse_str(text).ok();
+            if id.is_none() {
+                faults.push(self.fault(row, Column::Id, text, "the id of a reservation, or nothing"));
             }
-            faults.extend(found.iter().map(own));
-            Err(faults)
+            id
+        });
+        let terms = text::read(|field| match (cell(Column::Is(field)), field) {
+            (None, Field::Zone) => Some(self.zone.to_owned()),
+            (cell, _) => cell.map(str::to_owned),
+        });
+        match terms {
+            Ok(terms) => {
+                let before = *self.seen.entry(terms.name.clone()).or_insert(row);
+                if before != row {
+                    let expected = format!("a name that no other row has; row {before} has it");
+                    faults.push(self.fault(row, Column::Is(Field::Name), &terms.name, expected));
+                }
+                if faults.is_empty() { Ok((id, terms)) } else { Err(faults) }
+            }
+            Err(found) => {
+                let own = |f: &Fault| {
+                    Column::parse(f.field).map_or_else(
+                        || whole(row, &f.found, f.expected.clone()),
+                        |column| self.fault(row, column, &f.found, f.expected.clone()),
+                    )
+                };
+                faults.extend(found.iter().map(own));
+                // A name that is taken twice is told also where more is wrong.
+                if let Some(name) = cell(Column::Is(Field::Name)).filter(|name| Slug::parse(name).is_ok()) {
+                    self.seen.entry(name.to_owned()).or_insert(row);
+                }
+                Err(faults)
+            }
         }
     }
 }
 
 /// The character between cells: the one that the first row has most of.
-fn delimiter(first: &[u8]) -> u8 {
+pub(super) fn delimiter(first: &[u8]) -> u8 {
     let count = |wanted: u8| memchr::memchr_iter(wanted, first).count();
     [b',', b';', b'\t'].into_iter().rev().max_by_key(|byte| count(*byte)).unwrap_or(b',')
 }
@@ -352,9 +393,9 @@ mod tests {
             told(&table),
             [(3, "Name", ""), (3, "Slots", "4OO"), (4, "Name", "a"), (5, "From", "28.11.2026"), (6, "", "9 cells")]
         );
-        assert_eq!((table.bad_rows, table.rows.iter().map(|row| row.row).collect::<Vec<_>>()), (4, vec![2, 7]));
+        assert_eq!((table.bad_rows(), table.rows.iter().map(|row| row.row).collect::<Vec<_>>()), (4, vec![2, 7]));
         assert_eq!(table.columns[5], ("Owner".to_owned(), None));
-        let mend = String::from_utf8(table.rejected).unwrap();
+        let mend = String::from_utf8(table.rejected()).unwrap();
         assert_eq!(mend.lines().count(), 5);
         assert!(mend.lines().nth(1).unwrap().contains("4OO"), "{mend}");
     }
@@ -367,7 +408,7 @@ mod tests {
         let mut with_header = b"name,tenant,start,slots\n".to_vec();
         with_header.extend(&noise);
         let table = read(&with_header, "UTC");
-        assert!(table.rows.is_empty() && table.bad_rows > 0 && table.faults.len() <= MOST_TOLD + 1);
+        assert!(table.rows.is_empty() && table.bad_rows() > 0 && table.faults.len() <= MOST_TOLD + 1);
         for file in ["", "\n\n\n", "name,name,tenant,start,slots\n", "name,tenant\n1,2\n"] {
             assert!(!read(file.as_bytes(), "UTC").faults.is_empty(), "{file:?}");
         }

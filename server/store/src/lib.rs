@@ -26,6 +26,7 @@ pub mod organisation;
 pub mod owner;
 pub mod partition;
 pub mod plan;
+pub mod plan_import;
 pub mod pool;
 pub mod promise;
 pub mod quota;

@@ -3,6 +3,8 @@
 mod bulk;
 mod form;
 mod import;
+mod import_check;
+mod import_steps;
 mod page;
 mod policy;
 mod publications;
@@ -13,6 +15,7 @@ mod timeline;
 
 pub use form::reservation_form;
 pub use import::plan_import;
+pub use import_steps::import_step;
 pub use page::planner;
 pub use policy::plan_policy;
 pub use publications::publications;

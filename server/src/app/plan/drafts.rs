@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Drafts of a list.
-const MOST_DRAFTS: i64 = 100;
+pub(super) const MOST_DRAFTS: i64 = 100;
 /// Changes of one draft.
 pub const MOST_CHANGES: usize = 5_000;
 
@@ -122,8 +122,22 @@ impl App {
         prefix: &str,
     ) -> Result<Draft> {
         let mut tx = self.db.pages.begin().await?;
-        let (draft, _) = self.open_draft(&mut tx, id, version).await?;
-        let now = headroom_store::now(&mut tx).await?;
+        let draft = self.edit_within(&mut tx, id, version, edits, prefix).await?;
+        tx.commit().await?;
+        Ok(draft)
+    }
+
+    /// The same as a part of something larger.
+    pub(super) async fn edit_within(
+        &self,
+        tx: &mut PgConnection,
+        id: Uuid,
+        version: Option<i32>,
+        edits: Vec<Edit>,
+        prefix: &str,
+    ) -> Result<Draft> {
+        let (draft, _) = self.open_draft(tx, id, version).await?;
+        let now = headroom_store::now(tx).await?;
         let mut problems: Vec<Problem> = Vec::new();
         for (number, (_, after)) in edits.iter().enumerate() {
             let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}[{number}].") };
@@ -136,7 +150,7 @@ impl App {
         }
         let ids: Vec<Uuid> = edits.iter().map(|(id, _)| *id).collect();
         let stored: HashMap<Uuid, _> =
-            reservation::by_ids(&mut tx, &ids).await?.into_iter().map(|stored| (stored.id, stored)).collect();
+            reservation::by_ids(tx, &ids).await?.into_iter().map(|stored| (stored.id, stored)).collect();
         let mut parts: Vec<StepPart> = Vec::new();
         for (id, after) in edits {
             let published = stored.get(&id);
@@ -167,11 +181,9 @@ impl App {
             ));
         }
         if !parts.is_empty() {
-            draft::step(&mut tx, &draft, &parts).await?;
+            draft::step(tx, &draft, &parts).await?;
         }
-        let draft = draft::get(&mut tx, id).await?.ok_or_else(|| no_draft(id))?;
-        tx.commit().await?;
-        Ok(draft)
+        draft::get(tx, id).await?.ok_or_else(|| no_draft(id))
     }
 
     /// Forgets a draft's change of one reservation.

@@ -7,11 +7,14 @@ use super::find;
 use super::work_out::work_out;
 use crate::clock;
 use crate::planfile::calendar::{self, Shown};
+use crate::planfile::columns::ID;
 use crate::planfile::declared::Declared;
-use crate::planfile::table::{self, Table, TableFault};
+use crate::planfile::repairs::Repairs;
+use crate::planfile::table::{self, MOST_TOLD, Table, TableFault};
 use headroom_domain::Millis;
 use headroom_domain::access::Action;
 use headroom_domain::plan::change::{Change, Verb};
+use headroom_domain::plan::terms::Terms;
 use headroom_store::draft::Draft;
 use headroom_store::pool::Pool;
 use headroom_store::reservation::{self, Stored};
@@ -29,6 +32,8 @@ pub struct TableCheck {
     pub table: Table,
     /// What the rows that are ready do, in their order; rows that change nothing are among them.
     pub changes: Vec<(usize, Uuid, Change)>,
+    /// Slugs of tenants that are not archived, in order.
+    pub tenants: Vec<String>,
 }
 
 impl TableCheck {
@@ -58,7 +63,7 @@ impl App {
         self.require_all_tenants(Action::Plan)?;
         let mut conn = self.db.pages.acquire().await?;
         let pool = find(self, &mut conn, pool).await?;
-        checked(&mut conn, pool, content).await
+        checked(&mut conn, pool, content, &Repairs::default(), MOST_TOLD, None).await
     }
 
     /// Puts the rows of a table that are ready into a draft, as one step.
@@ -66,7 +71,7 @@ impl App {
     /// # Errors
     /// Invalid if rows have faults and not even `part` of it is wanted, or nothing is ready.
     pub async fn table_into_draft(&self, check: &TableCheck, draft: Uuid, part: bool) -> Result<Draft> {
-        if !part && check.table.bad_rows > 0 || check.table.rows.is_empty() {
+        if !part && check.table.bad_rows() > 0 || check.table.rows.is_empty() {
             let problem = |fault: &TableFault| {
                 Problem::new(format!("row {}: {}", fault.row, fault.column), &fault.found, fault.expected.clone())
             };
@@ -147,56 +152,137 @@ impl App {
     }
 }
 
-/// Reads a table and checks its rows against what there is.
-async fn checked(conn: &mut PgConnection, pool: Pool, content: Vec<u8>) -> Result<TableCheck> {
+/// Reads a table with its repairs and checks its rows against what there is: what is published, and what a draft makes of it.
+pub(super) async fn checked(
+    conn: &mut PgConnection,
+    pool: Pool,
+    content: Vec<u8>,
+    repairs: &Repairs,
+    most_told: usize,
+    draft: Option<Draft>,
+) -> Result<TableCheck> {
     let now = headroom_store::now(conn).await?;
-    let tenants: HashSet<String> =
-        tenant::list(conn, false).await?.into_iter().map(|tenant| tenant.fields.slug.to_string()).collect();
+    let tenants = known_tenants(conn).await?;
     let stored = reservation::of_pool(conn, pool.key, now).await?;
-    let zone = pool.fields.zone.clone();
+    let (zone, repairs) = (pool.fields.zone.clone(), repairs.clone());
     // A large table takes a while; the thread that serves others must not wait for it.
     let read = tokio::task::spawn_blocking(move || {
-        let mut table = table::read(&content, &zone);
-        let faults = late_faults(&table, &tenants, now);
+        let mut table = table::read_repaired(&content, &zone, &repairs, most_told);
+        let targets = Targets::of(&stored, draft.as_ref());
+        let faults = late_faults(&table, &tenants, &targets, now);
         table.refuse(faults);
-        table
+        let change = |row: &table::TableRow| {
+            let id = targets.of_row(row);
+            let before = id.and_then(|id| targets.by_id.get(&id).copied().flatten().cloned());
+            (row.row, id.unwrap_or_else(clock::uuid), Change { before, after: Some(row.terms.clone()) })
+        };
+        let changes = table.rows.iter().map(change).collect();
+        (table, changes, tenants)
     });
-    let table = read.await.map_err(|error| AppError::Internal(format!("reading a table: {error}")))?;
-    let by_id: HashMap<Uuid, &Stored> = stored.iter().map(|s| (s.id, s)).collect();
-    let by_name: HashMap<&str, &Stored> = stored.iter().map(|s| (s.terms.name.as_str(), s)).collect();
-    let mut changes = Vec::with_capacity(table.rows.len());
-    for row in &table.rows {
-        let named = by_name.get(row.terms.name.as_str());
-        let before = row.id.and_then(|id| by_id.get(&id)).or(named);
-        let id = before.map_or_else(clock::uuid, |stored| stored.id);
-        let before = before.map(|stored| stored.terms.clone());
-        changes.push((row.row, id, Change { before, after: Some(row.terms.clone()) }));
-    }
-    Ok(TableCheck { pool, table, changes })
+    let (table, changes, tenants) =
+        read.await.map_err(|error| AppError::Internal(format!("reading a table: {error}")))?;
+    Ok(TableCheck { pool, table, changes, tenants })
 }
 
-/// What only shows when rows are compared with tenants and clocks.
-fn late_faults(table: &Table, tenants: &HashSet<String>, now: Millis) -> Vec<TableFault> {
+/// Slugs of tenants that are not archived, in order.
+pub(super) async fn known_tenants(conn: &mut PgConnection) -> Result<Vec<String>> {
+    let mut tenants: Vec<String> =
+        tenant::list(conn, false).await?.into_iter().map(|tenant| tenant.fields.slug.to_string()).collect();
+    tenants.sort_unstable();
+    Ok(tenants)
+}
+
+/// Reservations that rows may be about.
+struct Targets<'a> {
+    /// As they are published, or as the draft has them; `None` = the draft takes them back.
+    by_id: HashMap<Uuid, Option<&'a Terms>>,
+    by_name: HashMap<&'a str, Uuid>,
+}
+
+impl<'a> Targets<'a> {
+    fn of(stored: &'a [Stored], draft: Option<&'a Draft>) -> Self {
+        let mut by_id: HashMap<Uuid, Option<&Terms>> = stored.iter().map(|s| (s.id, Some(&s.terms))).collect();
+        let mut by_name: HashMap<&str, Uuid> = stored.iter().map(|s| (s.terms.name.as_str(), s.id)).collect();
+        for (id, change) in draft.iter().flat_map(|draft| &draft.changes) {
+            let is_named = |terms: &&Terms| by_name.get(terms.name.as_str()) == Some(id);
+            if let (Some(was), true) = (by_id.get(id).copied().flatten().filter(is_named), change.after.is_some()) {
+                by_name.remove(was.name.as_str());
+            }
+            by_id.insert(*id, change.after.as_ref());
+            if let Some(after) = &change.after {
+                by_name.insert(after.name.as_str(), *id);
+            }
+        }
+        Self { by_id, by_name }
+    }
+
+    /// The reservation that a row changes: the one that it names by its id, else by its name.
+    fn of_row(&self, row: &table::TableRow) -> Option<Uuid> {
+        row.id.filter(|id| self.by_id.contains_key(id)).or_else(|| self.by_name.get(row.terms.name.as_str()).copied())
+    }
+}
+
+/// What only shows when rows are compared with tenants, clocks and reservations.
+fn late_faults(table: &Table, tenants: &[String], targets: &Targets<'_>, now: Millis) -> Vec<TableFault> {
+    let known: HashSet<&str> = tenants.iter().map(String::as_str).collect();
+    let mut changed: HashMap<Uuid, usize> = HashMap::new();
+    let mut hints: HashMap<&str, String> = HashMap::new();
     let mut faults = Vec::new();
     for row in &table.rows {
-        if !tenants.contains(&row.terms.tenant) {
-            let nearest = headroom_domain::slug::nearest(&row.terms.tenant, tenants.iter().map(String::as_str));
-            let hint = nearest.map(|slug| format!("; {slug} is one")).unwrap_or_default();
-            faults.push(TableFault {
-                row: row.row,
-                column: table.column_of("tenant"),
-                found: row.terms.tenant.clone(),
-                expected: format!("the slug of a tenant that is not archived{hint}"),
+        let tenant = row.terms.tenant.as_str();
+        if !known.contains(tenant) {
+            // The same slip is often in many rows, and each look goes over all tenants.
+            let hint = hints.entry(tenant).or_insert_with(|| {
+                let nearest = headroom_domain::slug::nearest(tenant, tenants.iter().map(String::as_str));
+                nearest.map(|slug| format!("; {slug} is one")).unwrap_or_default()
             });
+            let expected = format!("the slug of a tenant that is not archived{hint}");
+            faults.push(table.fault(row.row, "tenant", tenant, expected));
         }
         if let Err(found) = work_out(&row.terms, now) {
-            faults.extend(found.into_iter().map(|fault| TableFault {
-                row: row.row,
-                column: table.column_of(fault.field),
-                found: fault.found,
-                expected: fault.expected,
-            }));
+            let fault =
+                |fault: headroom_domain::plan::Fault| table.fault(row.row, fault.field, &fault.found, fault.expected);
+            faults.extend(found.into_iter().map(fault));
+        }
+        if let Some(id) = targets.of_row(row) {
+            let before = *changed.entry(id).or_insert(row.row);
+            if before != row.row {
+                let (field, found) = match row.id {
+                    Some(id) => (ID, id.to_string()),
+                    None => ("name", row.terms.name.clone()),
+                };
+                let expected = format!("a reservation that no other row changes; row {before} does");
+                faults.push(table.fault(row.row, field, &found, expected));
+            }
         }
     }
     faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(name: &str, slots: i64) -> Terms {
+        let value = serde_json::json!({
+            "name": name, "tenant": "acme", "start": "2026-12-01T00:00", "end": "2026-12-02T00:00", "zone": "UTC",
+            "slots": slots
+        });
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn no_two_rows_change_the_same_reservation() {
+        let id = Uuid::from_u128(7);
+        let file = format!(
+            "id,name,tenant,start,end,slots\n{id},b,acme,2026-12-01T00:00,2026-12-02T00:00,4\n\
+                    ,a,acme,2026-12-01T00:00,2026-12-02T00:00,5\n{id},c,acme,2026-12-01T00:00,2026-12-02T00:00,4\n"
+        );
+        let table = table::read(file.as_bytes(), "UTC");
+        let a = terms("a", 4);
+        let targets = Targets { by_id: HashMap::from([(id, Some(&a))]), by_name: HashMap::from([("a", id)]) };
+        let faults = late_faults(&table, &["acme".to_owned()], &targets, 1_795_000_000_000);
+        let told: Vec<_> = faults.iter().map(|fault| (fault.row, fault.field)).collect();
+        assert_eq!(told, [(3, "name"), (4, "id")], "{faults:?}");
+    }
 }

@@ -9,6 +9,7 @@ pub mod drafts;
 pub mod effect;
 pub mod files;
 mod follow;
+pub mod imports;
 pub mod letters;
 pub mod policy;
 pub mod publish;

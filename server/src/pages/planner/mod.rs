@@ -9,6 +9,8 @@ mod act;
 mod form;
 mod grid;
 mod import;
+mod import_check;
+mod import_steps;
 mod items;
 mod policy;
 mod publications;
@@ -18,7 +20,8 @@ mod words;
 
 pub(crate) use act::{act, revert};
 pub(crate) use form::{edit, save};
-pub(crate) use import::{import, take};
+pub(crate) use import::{import, upload};
+pub(crate) use import_steps::{do_step, rejected, step};
 pub(crate) use policy::{policy, set_policy};
 pub(crate) use publications::publications;
 pub(crate) use review::{publish, review};
