@@ -11,6 +11,7 @@ pub mod clock;
 pub mod connections;
 pub mod db;
 pub mod demo;
+pub mod forecasting;
 pub mod http;
 pub mod ingest;
 pub mod jobs;

@@ -56,6 +56,8 @@ fn every_verb_teaches() -> Result<()> {
         &["exec"],
         &["simulate"],
         &["simulate", "replay"],
+        &["forecast"],
+        &["backtest"],
         &["import"],
         &["usage"],
         &["backup"],

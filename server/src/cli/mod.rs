@@ -1,9 +1,11 @@
 //! The command line: `headroom VERB`. Every verb says what it does, what it wrote, or what to do next.
 
 mod alerts;
+mod backtest;
 mod backup;
 mod demo;
 mod exec;
+mod forecast;
 mod import;
 mod length;
 mod outside;
@@ -41,6 +43,7 @@ Your history in:   headroom import swf LOG.swf.gz
 Exact sums out:    headroom usage --by tenant --format csv
 Slots in a script: headroom exec --pool ci-runners --tenant web -- make test
 A game day:        headroom simulate --list
+What comes:        headroom forecast --csv demand.csv
 
 Without --database-url a private PostgreSQL is kept below --data-dir; several commands may use it at once."
 )]
@@ -104,6 +107,10 @@ enum Verb {
     /// Try the rules of alerts
     #[command(subcommand)]
     Alerts(alerts::Alerts),
+    /// Forecast series from a file, with quantiles
+    Forecast(forecast::Forecasting),
+    /// Replay a demand of the past: what would following, foreseeing and a static peak have cost
+    Backtest(backtest::Backtesting),
     /// Write everything into one file
     Backup(backup::Backup),
     /// Bring everything back from one file
@@ -131,6 +138,8 @@ pub async fn run() -> Result<ExitCode> {
         Verb::Exec(verb) => return Ok(verb.run().await),
         Verb::Simulate(verb) => return verb.run().await,
         Verb::Alerts(verb) => return verb.run(),
+        Verb::Forecast(verb) => verb.run(),
+        Verb::Backtest(verb) => verb.run(),
         Verb::Plan(verb) => return verb.run(&cli.place).await,
         Verb::Serve(verb) => verb.run(&cli.place).await,
         Verb::Demo(verb) => verb.run(&cli.place).await,

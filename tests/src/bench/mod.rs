@@ -7,6 +7,7 @@
 pub mod alerts;
 pub mod allocator;
 pub mod figures;
+pub mod forecast;
 pub mod history;
 pub mod place;
 pub mod planner;

@@ -1,0 +1,28 @@
+//! Forecasts: the hourly series of the M4 competition, how right, how sure and how cheap, beside MSTL with ETS of the crate augurs.
+
+use anyhow::Result;
+use clap::Parser;
+use headroom_tests::bench::forecast::{Options, run};
+
+/// Scores the forecast engine on public series (HEADROOM_DATA, folders m4-hourly…).
+///
+/// Prints a line for each goal with PASS or MISS. A miss fails nothing.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Choices about the engine are made with --validate, which never opens test.csv. The test is only scored.
+It takes about half a minute.")]
+struct Arguments {
+    /// Forecast the last 48 hours of train.csv from what is before them, in place of test.csv
+    #[arg(long)]
+    validate: bool,
+    /// Without the other library, and fewer rounds
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> Result<()> {
+    let Arguments { validate, quick } = Arguments::parse();
+    let summary = run(&Options { validate, quick })?;
+    println!("\n== summary\n{summary}");
+    Ok(())
+}
