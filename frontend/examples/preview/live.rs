@@ -57,7 +57,6 @@ pub(crate) fn slot_map(spotlight: Option<SlotState>) -> SlotMapModel {
         group_of: String::new(),
         chosen: None,
         pool: named("ingress-eu"),
-        version: 88_120,
         states,
         anomalies_total: anomalies.len() as i64,
         anomalies: anomalies.into_iter().take(200).collect(),

@@ -665,7 +665,7 @@ async fn in_use(
         if choice == Shrink::Refuse {
             let tenant = &old.terms.tenant;
             let says = format!(
-                "{}: {tenant} holds {holds} slots now, {} more than would be left; set `shrink` to drain or reclaim, or wait",
+                "{}: {tenant} holds {holds} slots now, {} more than would be left; let them drain or reclaim them (`shrink`), or wait",
                 old.terms.name,
                 holds - after
             );
@@ -675,6 +675,7 @@ async fn in_use(
                 limit: after,
                 field: Some("shrink"),
                 found: choice.to_string(),
+                fixes: shrink_fixes(inputs, checked, is_tracked.then_some(holds - after)),
                 ..Conflict::about(ConflictKind::InUse, checked.id, says)
             });
         }
@@ -682,6 +683,24 @@ async fn in_use(
     found.conflicts.extend(conflicts);
     found.reclaims = reclaims;
     Ok(())
+}
+
+/// What a planner can say becomes of slots in use above what is left: they end within a day, or are taken back at once where the pool
+/// can do that.
+fn shrink_fixes(inputs: &Inputs, checked: &Checked, reclaims: Option<i64>) -> Vec<Fix> {
+    let Some(terms) = checked.change.after.as_ref() else { return Vec::new() };
+    let until = (inputs.now + DAY_MS) / HOUR_MS * HOUR_MS;
+    let fix = |label: String, shrink: Shrink, drain_until: Option<Wall>| Fix {
+        label,
+        reservation: checked.id,
+        terms: Terms { shrink, drain_until, ..terms.clone() },
+    };
+    let drain = crate::zones::slice(&terms.zone, until, until).map(|zone| {
+        let until = Wall::at(until, &zone);
+        fix(format!("drain until {until}"), Shrink::Drain, Some(until))
+    });
+    let reclaim = reclaims.map(|slots| fix(format!("reclaim {} now", count(slots)), Shrink::Reclaim, None));
+    drain.into_iter().chain(reclaim).collect()
 }
 
 /// The most that a tenant may hold by promises that hold now; `None` if it has none.

@@ -1,7 +1,7 @@
 //! A pool's plan and a draft laid over one another: each reservation as it is published and as it would be.
 
 use crate::app::plan::PlanView;
-use crate::app::plan::check::Conflict;
+use crate::app::plan::check::{Conflict, ConflictKind};
 use crate::zones;
 use headroom_domain::Millis;
 use headroom_domain::localtime::ZoneSlice;
@@ -29,6 +29,8 @@ pub(super) struct Item<'a> {
     pub mark: PlanMark,
     /// By how many slots there is too little room for it.
     pub short: i64,
+    /// What is too little is not room in the pool, but what would be left of what its tenant uses now.
+    pub is_in_use: bool,
     /// Its occurrences in view, as it would be, else as it is.
     pub occurrences: Vec<Occurrence>,
     /// Those of what is published, if the draft moves them.
@@ -94,7 +96,7 @@ impl Zones {
 }
 
 /// What a mark says about a change.
-fn mark(id: Uuid, draft: Option<&Draft>, conflicts: &[Conflict]) -> (PlanMark, i64) {
+fn mark(id: Uuid, draft: Option<&Draft>, conflicts: &[Conflict]) -> (PlanMark, i64, bool) {
     let about = |conflict: &&Conflict| {
         let is_in_it = conflict.involved.iter().any(|one| one.reservation == id);
         !conflict.kind.is_warning()
@@ -102,11 +104,13 @@ fn mark(id: Uuid, draft: Option<&Draft>, conflicts: &[Conflict]) -> (PlanMark, i
     };
     let bad: Vec<&Conflict> = conflicts.iter().filter(about).collect();
     if !bad.is_empty() {
-        return (PlanMark::Conflict, bad.iter().map(|conflict| conflict.short).max().unwrap_or(0));
+        let most = bad.iter().max_by_key(|conflict| conflict.short);
+        let is_in_use = most.is_some_and(|conflict| conflict.kind == ConflictKind::InUse);
+        return (PlanMark::Conflict, most.map_or(0, |conflict| conflict.short), is_in_use);
     }
     match draft.map(|draft| draft.state) {
-        Some(draft::State::Proposed) => (PlanMark::Pending, 0),
-        _ => (PlanMark::Draft, 0),
+        Some(draft::State::Proposed) => (PlanMark::Pending, 0, false),
+        _ => (PlanMark::Draft, 0, false),
     }
 }
 
@@ -124,8 +128,8 @@ pub(super) fn items<'a>(
         let before = &entry.stored.terms;
         let change = changes.get(&entry.stored.id);
         let after = change.map_or(Some(before), |change| change.after.as_ref());
-        let (mark, short) =
-            if change.is_some() { mark(entry.stored.id, draft, conflicts) } else { (PlanMark::None, 0) };
+        let (mark, short, is_in_use) =
+            if change.is_some() { mark(entry.stored.id, draft, conflicts) } else { (PlanMark::None, 0, false) };
         let was = zones.occurrences(before, from, to);
         let occurrences = match after {
             Some(after) if after != before => zones.occurrences(after, from, to),
@@ -139,6 +143,7 @@ pub(super) fn items<'a>(
             over_limit: entry.over_limit,
             mark,
             short,
+            is_in_use,
             occurrences,
             was: if change.is_some() { was } else { Vec::new() },
             is_changed: change.is_some(),
@@ -149,7 +154,7 @@ pub(super) fn items<'a>(
         if view.entries.iter().any(|entry| entry.stored.id == *id) {
             continue;
         }
-        let (mark, short) = mark(*id, draft, conflicts);
+        let (mark, short, is_in_use) = mark(*id, draft, conflicts);
         items.push(Item {
             id: *id,
             before: change.before.as_ref(),
@@ -158,6 +163,7 @@ pub(super) fn items<'a>(
             over_limit: 0,
             mark,
             short,
+            is_in_use,
             occurrences: zones.occurrences(after, from, to),
             was: Vec::new(),
             is_changed: true,

@@ -165,7 +165,9 @@ fn conflict(conflict: &Conflict, pool: &str) -> ConflictRow {
         fixes.push(Fix { label: "Raise capacity…".to_owned(), pairs: Vec::new(), href });
     }
     let mut text = conflict.says.clone();
-    if let Some(first) = text.get_mut(..1) {
+    // What begins with the name of a reservation is left as it is written.
+    let begins_with_name = text.split_once(": ").is_some_and(|(name, _)| !name.contains(' '));
+    if let Some(first) = text.get_mut(..1).filter(|_| !begins_with_name) {
         first.make_ascii_uppercase();
     }
     ConflictRow {

@@ -173,7 +173,8 @@ fn bars(range: &Range, item: &Item<'_>, zones: &mut Zones) -> Vec<PlanBar> {
         let at = range.span(from, to);
         let mut said = plan_steps::times(&range.zone, from, to);
         if item.mark == PlanMark::Conflict && item.short > 0 {
-            said.push_str(&format!(", exceeds capacity by {}", format::count(item.short)));
+            let what = if item.is_in_use { "has more in use than is left, by" } else { "exceeds capacity by" };
+            said.push_str(&format!(", {what} {}", format::count(item.short)));
         }
         if item.mark != PlanMark::None {
             said.push_str(&format!(", {}", item.mark.word()));
@@ -405,6 +406,7 @@ pub(super) fn row(range: &Range, view: &PlanView, item: &Item<'_>, edit_href: Op
     let first = item.occurrences.first().or(item.was.first())?;
     let length = first.to_ms.map_or_else(String::new, |to| plan_steps::length(&range.zone, first.from_ms, to));
     let problem = match (item.short, item.over_limit) {
+        (short, _) if short > 0 && item.is_in_use => Some(format!("{} more in use than left", format::count(short))),
         (short, _) if short > 0 => Some(format!("over capacity by {}", format::count(short))),
         (_, over) if over > 0 => Some(format!("over limit by {}", format::count(over))),
         _ if item.mark == PlanMark::Conflict => Some("cannot be published".to_owned()),
