@@ -95,7 +95,12 @@ impl Mailer {
         let message =
             message.header(ContentType::TEXT_PLAIN).body(letter.text.clone()).map_err(|error| wrong(&error))?;
         let sent = self.transport.send(message).await;
-        sent.map_err(|error| MailError { text: error.to_string(), is_final: error.is_permanent() })?;
+        // A password that is refused is put right by whoever runs the server, and the letter goes out then.
+        let is_about_password = |code: u16| matches!(code, 530 | 534 | 535 | 538);
+        sent.map_err(|error| MailError {
+            text: error.to_string(),
+            is_final: error.is_permanent() && !error.status().is_some_and(|code| is_about_password(code.into())),
+        })?;
         Ok(())
     }
 }

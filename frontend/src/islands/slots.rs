@@ -13,7 +13,7 @@ pub fn SlotMaps() -> impl IntoView {
 #[cfg(feature = "hydrate")]
 mod canvas {
     use std::cell::RefCell;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::f64::consts::TAU;
     use std::rc::Rc;
 
@@ -31,6 +31,8 @@ mod canvas {
     const MOST_OF_ACT: usize = 10_000;
     /// A press that moves less is a click.
     const CLICK_PX: f64 = 4.0;
+    /// An answer with all slots that has not come by then is asked for again.
+    const ASKED_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
     /// Time between two repaints.
     const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -59,7 +61,7 @@ mod canvas {
         /// Counts questions for all states.
         asks: u32,
         /// What was told since the last question, until its answer comes.
-        meanwhile: Option<Vec<(usize, SlotState)>>,
+        meanwhile: Option<BTreeMap<usize, SlotState>>,
         states: Vec<SlotState>,
         /// The group of each slot; empty without groups.
         groups: Vec<u8>,
@@ -428,7 +430,7 @@ mod canvas {
                 let told = (slot as usize, SlotState::from_char(state));
                 map.set(told.0, told.1);
                 if let Some(meanwhile) = &mut map.meanwhile {
-                    meanwhile.push(told);
+                    meanwhile.insert(told.0, told.1);
                 }
             }
         }
@@ -462,11 +464,23 @@ mod canvas {
     fn read_again(shared: &Shared) {
         let (address, ask) = {
             let mut map = shared.borrow_mut();
-            map.meanwhile = Some(Vec::new());
+            map.meanwhile = Some(BTreeMap::new());
             map.asks += 1;
             (format!("/api/v1{}/slots", crate::url::pool_path(&map.pool)), map.asks)
         };
-        let shared = Rc::clone(shared);
+        let (shared, again) = (Rc::clone(shared), Rc::clone(shared));
+        set_timeout(
+            move || {
+                let is_waiting = {
+                    let map = again.borrow();
+                    map.asks == ask && map.meanwhile.is_some()
+                };
+                if is_waiting {
+                    read_again(&again);
+                }
+            },
+            ASKED_AGAIN,
+        );
         dom::fetch_text(&address, move |text| {
             let Ok(answer) = js_sys::JSON::parse(&text) else { return };
             let mut states = slotmap::read(&dom::text(&answer, "states"));

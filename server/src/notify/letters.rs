@@ -10,28 +10,37 @@ use tokio_util::sync::CancellationToken;
 
 /// How often somebody looks for letters: they are read hours later, not seconds.
 const LOOK: Duration = Duration::from_secs(2);
-/// Most letters of one look; they go out one after another.
-const AT_ONCE: i64 = 20;
+/// After a look that found as many as it may take the next one comes at once.
+const NEXT: Duration = Duration::from_millis(10);
+/// Letters of one look. They go out one after another, within their lease also where the mail server takes its time.
+const AT_ONCE: i64 = 3;
 /// A letter is tried for so long.
 const PATIENCE_MS: Millis = 24 * HOUR_MS;
 
 /// Sends letters until cancelled.
 pub(crate) async fn run(db: Db, mailer: Mailer, cancel: CancellationToken) {
     while !cancel.is_cancelled() {
-        if let Err(error) = look(&db, &mailer, &cancel).await {
-            tracing::warn!(%error, "letters were not looked for, they are at the next turn");
-        }
+        let pause = match look(&db, &mailer, &cancel).await {
+            Ok(found) if found as i64 == AT_ONCE => NEXT,
+            Ok(_) => LOOK,
+            Err(error) => {
+                tracing::warn!(%error, "letters were not looked for, they are at the next turn");
+                LOOK
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(pause) => {}
             () = cancel.cancelled() => {}
         }
     }
 }
 
-async fn look(db: &Db, mailer: &Mailer, cancel: &CancellationToken) -> Result<(), AppError> {
+/// Sends some letters. Returns how many there were.
+async fn look(db: &Db, mailer: &Mailer, cancel: &CancellationToken) -> Result<usize, AppError> {
     let mut tx = db.jobs.begin().await?;
     let leased = letter::lease(&mut tx, AT_ONCE).await?;
     tx.commit().await?;
+    let found = leased.len();
     // What is left when the server stops keeps its lease, which runs out.
     for one in leased.into_iter().take_while(|_| !cancel.is_cancelled()) {
         let outcome = mailer.send_as(&written(&one), Some(message_id(&one.key))).await;
@@ -47,7 +56,7 @@ async fn look(db: &Db, mailer: &Mailer, cancel: &CancellationToken) -> Result<()
             }
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 fn written(one: &Leased) -> Letter {

@@ -227,9 +227,11 @@ pub fn look(bytes: &[u8]) -> Result<Sight, String> {
     let names = names(&header);
     let guesses = guess(&names);
     let mut samples: Vec<Vec<String>> = vec![Vec::new(); names.len()];
-    let mut rows = 0;
+    // Rows of empty cells are passed over, but have their numbers.
+    let (mut rows, mut all) = (0, 0);
     let mut record = csv::ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(|error| error.to_string())? {
+        all += 1;
         if record.iter().all(<[u8]>::is_empty) {
             continue;
         }
@@ -247,10 +249,11 @@ pub fn look(bytes: &[u8]) -> Result<Sight, String> {
             "the file has names of columns and no row below them; expected a row for each reservation".to_owned()
         );
     }
-    if rows > MOST_ROWS {
+    if all > MOST_ROWS {
         return Err(format!(
-            "the file has {} rows; the limit is {}: split it",
-            count(rows as i64),
+            "the file has {} rows{}; the limit is {}: split it",
+            count(all as i64),
+            if all > rows { ", those of empty cells included" } else { "" },
             count(MOST_ROWS as i64)
         ));
     }

@@ -236,8 +236,12 @@ impl Table {
         let mut rows: Vec<&BadRow> = self.bad.iter().chain(&self.skipped).collect();
         rows.sort_by_key(|bad| bad.row);
         for bad in rows {
-            let cell = |place: usize| bad.cells.get(place).unwrap_or_default();
-            let cells = (0..self.columns.len()).map(|place| quoted(unquoted(cell(place)).to_owned()));
+            let cell = |place: usize| unquoted(bad.cells.get(place).unwrap_or_default());
+            let last = self.columns.len().saturating_sub(1);
+            // What has more cells than columns keeps them all, in the last one: the file may be the only copy.
+            let surplus = || (last..bad.cells.len().max(last + 1)).map(cell).collect::<Vec<_>>().join(",");
+            let text = |place: usize| if place == last { surplus() } else { cell(place).to_owned() };
+            let cells = (0..self.columns.len()).map(|place| quoted(text(place)));
             let _ = writer.write_record(cells.chain([quoted(bad.told.clone())]));
         }
         writer.into_inner().unwrap_or_default()

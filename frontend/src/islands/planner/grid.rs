@@ -530,9 +530,12 @@ pub(super) fn restore(kept: Kept) -> bool {
         }
     }
     let Some(at) = kept.at else { return false };
-    let Some(cell) = find(&at).or_else(|| query("[data-plan-sheet] [data-cell]")) else { return false };
+    let own = find(&at);
+    let is_own = own.is_some();
+    let Some(cell) = own.or_else(|| query("[data-plan-sheet] [data-cell]")) else { return false };
     match kept.typing {
-        Some((text, start, end)) if is_edited(&cell) => {
+        // What was typed belongs to its row: if that is not in the table any more, it is not put into another.
+        Some((text, start, end)) if is_own && is_edited(&cell) => {
             open(&cell, Some(&text));
             EDITED.with_borrow(|edited| {
                 if let Some((_, field)) = edited {

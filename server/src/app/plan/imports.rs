@@ -117,8 +117,8 @@ pub struct Repairing {
     pub asked: Vec<usize>,
     /// Those of them that are.
     pub skipped: Vec<usize>,
-    /// Nothing is taken while a row has a fault.
-    pub all_or_nothing: bool,
+    /// Whether nothing is taken while a row has a fault; `None` if that was not asked.
+    pub all_or_nothing: Option<bool>,
 }
 
 /// A table that was taken.
@@ -489,7 +489,7 @@ fn repaired(mut repairs: Repairs, asked: Repairing, content: &[u8]) -> Result<Re
         repairs.skipped.remove(&row);
     }
     repairs.skipped.extend(asked.skipped.into_iter().filter(|row| (2..=table::MOST_ROWS + 1).contains(row)));
-    repairs.all_or_nothing = asked.all_or_nothing;
+    repairs.all_or_nothing = asked.all_or_nothing.unwrap_or(repairs.all_or_nothing);
     let too_many = |what: &str, found: usize, most: usize| {
         AppError::Conflict(format!(
             "{} {what}, and at most {} are kept here: correct the file and upload it again",
@@ -518,13 +518,14 @@ mod tests {
             cells: vec![(2, 2, "4".into()), (3, 2, " 400 ".into()), (99, 0, "z".into()), (3, 5_000, "z".into())],
             asked: vec![2, 3],
             skipped: vec![2, 1, 4_000_000],
-            all_or_nothing: true,
+            all_or_nothing: Some(true),
         };
         let repairs = repaired(Repairs::default(), asked, file).unwrap();
         assert_eq!(repairs.cells, [(3, [(2, "400".to_owned())].into())].into());
         assert_eq!(repairs.instead("tenant", "acne"), Some("acme"));
         assert_eq!((repairs.replacements(), repairs.skipped.clone(), repairs.all_or_nothing), (1, [2].into(), true));
-        let back = Repairing { asked: vec![2], cells: vec![(3, 2, "4OO".into())], ..Repairing::default() };
+        let cells = vec![(3, 2, "4OO".into())];
+        let back = Repairing { asked: vec![2], cells, all_or_nothing: Some(false), ..Repairing::default() };
         let again = repaired(repairs, back, file).unwrap();
         assert_eq!((again.corrections(), again.skipped.len(), again.all_or_nothing), (0, 0, false));
         let many = Repairing {

@@ -17,12 +17,17 @@ use headroom_store::reservation::Stored;
 use headroom_store::tenant;
 use sqlx::PgConnection;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 use uuid::Uuid;
 
 /// Changes that a letter lists.
 const MOST_LISTED: usize = 40;
 /// Longest subject, in characters.
 const LONGEST_SUBJECT: usize = 180;
+/// Longest value of a field, in characters; the page has it whole.
+const LONGEST_VALUE: usize = 200;
+/// Longest list of changes, in characters: with what stands around it a letter stays within what the store takes.
+const LONGEST_LIST: usize = 15_000;
 
 /// Who is told of a publication.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,7 +59,7 @@ fn times(terms: &Terms) -> String {
 
 /// A change in a few lines.
 fn lines(change: &Change) -> String {
-    let or_nothing = |text: String| if text.is_empty() { "nothing".to_owned() } else { text };
+    let or_nothing = |text: String| if text.is_empty() { "nothing".to_owned() } else { cut(&text, LONGEST_VALUE) };
     let head = |terms: &Terms| {
         format!("{} of {}, {} slots {}", terms.name, terms.tenant, format::count(terms.slots), times(terms))
     };
@@ -76,6 +81,33 @@ fn subject(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(LONGEST_SUBJECT).collect()
 }
 
+/// A text of at most so many characters and an ellipsis.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// A list, and how much of it was left out: by number and by length.
+fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
+    let (all, mut taken, mut length) = (items.len(), 0, 0);
+    let mut list = String::new();
+    for item in items.take(MOST_LISTED) {
+        length += item.chars().count();
+        if length > LONGEST_LIST {
+            break;
+        }
+        taken += 1;
+        list.push_str(&item);
+    }
+    if taken < all {
+        // Writing into memory does not fail.
+        let _ = writeln!(list, "and {} more", all - taken);
+    }
+    list
+}
+
 /// What a reader is told of a publication; nothing of it may concern it.
 fn publication_letter(
     reader: &Reader,
@@ -90,16 +122,15 @@ fn publication_letter(
         [one] => format!("reservation {} in {}", one.name(), pool.fields.name),
         many => format!("{} reservations in {}", many.len(), pool.fields.name),
     };
-    let listed: String = seen.iter().take(MOST_LISTED).map(lines).collect();
-    let left = seen.len().saturating_sub(MOST_LISTED);
-    let left = if left == 0 { String::new() } else { format!("and {left} more\n") };
+    let listed = listed(seen.iter().map(lines));
+    // Without the reason: it may name any tenant.
     Some(New {
         account: reader.account,
         key: format!("publication {} {}", publication.id, reader.account),
         subject: subject(&format!("Changed: {about}")),
         body: format!(
-            "Hello {},\n\n{} changed what is promised in {}:\n\n{listed}{left}\nReason: {}\n\n{page}\n\n{FOOT}",
-            reader.name, publication.actor, pool.fields.name, publication.reason
+            "Hello {},\n\n{} changed what is promised in {}:\n\n{listed}\n{page}\n\n{FOOT}",
+            reader.name, publication.actor, pool.fields.name
         ),
     })
 }
@@ -161,6 +192,8 @@ impl App {
             return Ok(());
         }
         let page = self.outward.address_of(&format!("/planner/drafts/{}", draft.id));
+        // What was rejected can be proposed again, at the same version.
+        let at = headroom_store::now(conn).await?;
         let asks = &self.caller.actor.name;
         let others = letter::planners(conn).await?;
         let own = [self.caller.actor.id, draft.owner_id];
@@ -169,7 +202,7 @@ impl App {
             .filter(|reader| !own.contains(&Some(reader.id)))
             .map(|reader| New {
                 account: reader.account,
-                key: format!("proposal {} {} {}", draft.id, draft.version, reader.account),
+                key: format!("proposal {} {at} {}", draft.id, reader.account),
                 subject: subject(&format!("Approval asked: {} in {}", draft.name, pool.fields.name)),
                 body: format!(
                     "Hello {},\n\n{asks} asks somebody to approve the draft {:?} for {}: {}.\n\nReason: {why}\n\n{page}\n\n{PLANNER_FOOT}",
@@ -197,10 +230,11 @@ impl App {
         let (Some(owner), true) = (owner, self.outward.mail.is_some()) else { return Ok(()) };
         let Some(reader) = letter::reader(conn, owner).await? else { return Ok(()) };
         let word = if approves { "approved" } else { "rejected" };
+        let at = headroom_store::now(conn).await?;
         let page = self.outward.address_of(&format!("/planner/drafts/{}", draft.id));
         let one = New {
             account: reader.account,
-            key: format!("decision {} {} {word}", draft.id, draft.version),
+            key: format!("decision {} {at} {word}", draft.id),
             subject: subject(&format!("Draft {word}: {} in {}", draft.name, pool.fields.name)),
             body: format!(
                 "Hello {},\n\n{} {word} your draft {:?} for {}.\n\nReason: {why}\n\n{page}\n\n{PLANNER_FOOT}",
@@ -263,16 +297,14 @@ impl App {
             1 => "A reservation ends soon".to_owned(),
             many => format!("{many} reservations end soon"),
         };
-        let left = listed.len().saturating_sub(MOST_LISTED);
-        let left = if left == 0 { String::new() } else { format!("    and {left} more\n") };
-        let listed: String = listed.into_iter().take(MOST_LISTED).collect();
+        let listed = self::listed(listed.into_iter());
         let page = self.outward.address_of(page);
         Some(New {
             account: reader.account,
             key: format!("ends {} {}", about.finalize().to_hex(), reader.account),
             subject: subject(&what),
             body: format!(
-                "Hello {},\n\n{what}; nothing holds afterwards unless somebody plans it:\n\n{listed}{left}\n{page}\n\n{foot}",
+                "Hello {},\n\n{what}; nothing holds afterwards unless somebody plans it:\n\n{listed}\n{page}\n\n{foot}",
                 reader.name
             ),
         })
@@ -284,4 +316,20 @@ const PLANNER_FOOT: &str =
 
 fn changes_of(count: usize) -> String {
     if count == 1 { "1 change".to_owned() } else { format!("{count} changes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_cut_by_number_and_by_length() {
+        let many = |count: usize, length: usize| listed((0..count).map(|_| format!("{}\n", "ä".repeat(length))));
+        assert_eq!(many(3, 10).lines().count(), 3);
+        assert!(many(50, 10).ends_with("ä\nand 10 more\n"));
+        let long = many(40, 5_000);
+        assert!(long.chars().count() < 16_000 && long.ends_with("and 38 more\n"), "{}", long.chars().count());
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöüß", 3), "äöü…");
+    }
 }

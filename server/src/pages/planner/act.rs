@@ -120,6 +120,13 @@ fn moved(posted: &Posted, terms: &Terms) -> Result<Terms> {
     };
     let mut after = terms.clone();
     after.start = shifted(&terms.start, was, now);
+    let names_days = |rule: &str| rule.contains("BYDAY") || rule.contains("BYMONTHDAY");
+    if let Some(rule) = terms.repeat.as_ref().filter(|rule| names_days(rule.rule()))
+        && after.start.local.date() != terms.start.local.date()
+    {
+        let expected = "a move within the day: its rule names the days, so they are changed in its form";
+        return Err(AppError::invalid("repeat", rule.to_string(), expected));
+    }
     after.end = match (&terms.end, was_end, now_end) {
         (Some(end), Some(from), Some(to)) => Some(shifted(end, from, to)),
         (end, ..) => *end,

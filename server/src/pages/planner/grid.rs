@@ -184,17 +184,54 @@ fn pasted(text: &str) -> Result<Vec<Vec<String>>> {
         let found = format!("{} bytes", count(text.len() as i64));
         return Err(AppError::invalid("text", found, "at most 1,000,000 bytes; paste it in parts, or import a file"));
     }
-    let cell = |cell: &str| {
-        let inner = cell.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        inner.map_or_else(|| cell.to_owned(), |inner| inner.replace("\"\"", "\"")).trim().to_owned()
-    };
-    let lines: Vec<Vec<String>> = text.lines().map(|line| line.split('\t').map(cell).collect()).collect();
+    let lines = cells_of(text);
     let cells: usize = lines.iter().map(Vec::len).sum();
-    if cells == 0 || cells > MOST_CELLS {
+    if text.is_empty() || cells > MOST_CELLS {
         let expected = "1 to 20,000 cells; paste them in parts, or import a file";
         return Err(AppError::invalid("text", counted(cells, "cell"), expected));
     }
     Ok(lines)
+}
+
+/// Lines of cells. A cell in quotes may have tabs, line breaks and doubled quotes in it; one whose quotes do not end with it is
+/// taken as it stands.
+fn cells_of(text: &str) -> Vec<Vec<String>> {
+    let mut lines = Vec::new();
+    let mut line = Vec::new();
+    let mut rest = text;
+    loop {
+        let plain = rest.find(['\t', '\n']).unwrap_or(rest.len());
+        let (cell, length) = quoted(rest).unwrap_or_else(|| (rest.get(..plain).unwrap_or_default().to_owned(), plain));
+        line.push(cell.trim().to_owned());
+        let after = rest.get(length..).unwrap_or_default();
+        if let Some(next) = after.strip_prefix('\t') {
+            rest = next;
+            continue;
+        }
+        lines.push(std::mem::take(&mut line));
+        rest = after.strip_prefix('\n').unwrap_or_default();
+        if rest.is_empty() {
+            return lines;
+        }
+    }
+}
+
+/// A cell in quotes at the beginning of a text, and how many bytes it takes there.
+fn quoted(text: &str) -> Option<(String, usize)> {
+    let inner = text.strip_prefix('"')?;
+    let mut from = 0;
+    loop {
+        let end = from + inner.get(from..)?.find('"')?;
+        let after = inner.get(end + 1..)?;
+        if after.starts_with('"') {
+            from = end + 2;
+            continue;
+        }
+        let is_end = after.is_empty() || after.starts_with(['\t', '\n', '\r']);
+        let cell = inner.get(..end).filter(|_| is_end)?.replace("\"\"", "\"");
+        let ends_line = usize::from(after.starts_with("\r\n"));
+        return Some((cell, 1 + end + 1 + ends_line));
+    }
 }
 
 /// What a paste comes to.
@@ -277,7 +314,9 @@ impl Pasted {
 /// Cells from a spreadsheet, right and down from one; rows in the order in which they are seen.
 async fn paste(app: &App, posted: &Posted) -> Result<Outcome> {
     let first = column(posted)?;
-    let ids: Vec<Uuid> = posted.get("rows").split_whitespace().filter_map(id_of).collect();
+    let mut seen = HashSet::new();
+    let ids = posted.get("rows").split_whitespace().filter_map(id_of);
+    let ids: Vec<Uuid> = ids.filter(|id| seen.insert(*id)).collect();
     let lines = pasted(posted.raw("text"))?;
     let ids = &ids[..ids.len().min(lines.len())];
     let draft = existing_draft(app, posted).await?;
@@ -316,9 +355,10 @@ impl Slots {
         let text: String =
             text.chars().filter(|c| !c.is_whitespace()).map(|c| if c == '\u{2212}' { '-' } else { c }).collect();
         let is_relative = text.starts_with(['+', '-']);
-        let number = |text: &str| text.parse::<i64>().ok().filter(|n| n.abs() <= headroom_domain::MAX_SLOTS);
+        let within = |most: i64| move |n: &i64| (-most..=most).contains(n);
+        let number = |text: &str| text.parse::<i64>().ok().filter(within(headroom_domain::MAX_SLOTS));
         match text.strip_suffix('%') {
-            Some(percent) if is_relative => number(percent).filter(|n| n.abs() <= 1_000).map(Self::ByPercent),
+            Some(percent) if is_relative => number(percent).filter(within(1_000)).map(Self::ByPercent),
             Some(_) => None,
             None if is_relative => number(&text).map(Self::By),
             None => number(&text).map(Self::To),
@@ -362,7 +402,8 @@ impl<'a> Bulk<'a> {
             _ => 24,
         };
         let by = text("by").and_then(|text| {
-            let by = text.replace('\u{2212}', "-").parse::<i64>().ok().filter(|by| by.abs() <= MOST_HOURS / hours);
+            let most = MOST_HOURS / hours;
+            let by = text.replace('\u{2212}', "-").parse::<i64>().ok().filter(|by| (-most..=most).contains(by));
             if by.is_none() {
                 let expected = format!("a whole number from -{0} to {0}", MOST_HOURS / hours);
                 problems.push(Problem::new("move by", text, expected));
@@ -387,6 +428,11 @@ impl<'a> Bulk<'a> {
     fn apply(&self, sheet: &Sheet, id: Uuid, before: &Terms) -> Result<Terms, Vec<Fault>> {
         let mut moved = before.clone();
         moved.shift(self.by);
+        if let Some(rule) = before.repeat.as_ref().filter(|_| moved.start.local.date() != before.start.local.date()) {
+            let expected =
+                "one that does not repeat, to be moved to another day; the days of a rule are changed in its form";
+            return Err(vec![Fault::new("repeat", rule.to_string(), expected)]);
+        }
         let slots = self.slots.map(|slots| slots.of(before.slots).to_string());
         let mut cells = self.cells.clone();
         cells.extend(slots.as_deref().map(|slots| (Field::Slots, slots)));
@@ -503,6 +549,7 @@ mod tests {
             ("4OO", None),
             ("+1001%", None),
             ("99999999999999999999", None),
+            ("-9223372036854775808", None),
         ] {
             assert_eq!(Slots::parse(text).map(|slots| slots.of(101)), of_101, "{text}");
         }
@@ -511,6 +558,8 @@ mod tests {
     #[test]
     fn what_spreadsheets_put_on_the_clipboard_is_cells() {
         assert_eq!(pasted("a\t\"b \"\"c\"\"\"\r\n\r\n\t7\n").unwrap(), [vec!["a", "b \"c\""], vec![""], vec!["", "7"]]);
+        assert_eq!(pasted("\"x\ny\"\tz\r\nw").unwrap(), [vec!["x\ny", "z"], vec!["w"]]);
+        assert_eq!(pasted("\"x\nz\" y\t7").unwrap(), [vec!["\"x"], vec!["z\" y", "7"]]);
         let too_many = "\t".repeat(MOST_CELLS);
         for text in ["", too_many.as_str(), &"x".repeat(MOST_BYTES + 1)] {
             assert!(matches!(pasted(text), Err(AppError::Invalid(_))), "{} bytes", text.len());
