@@ -234,11 +234,8 @@ async fn a_page_says_the_same_before_and_after_its_islands_wake_up() -> Result<(
         document.addEventListener('readystatechange', () => {
             if (document.readyState === 'interactive') window.asSent = document.body.cloneNode(true);
         });";
-    /// Text that ticks is compared as an empty place. What is not drawn because it is not near the window has its text all the same.
+    /// Text that ticks is compared as an empty place.
     const TEXTS: &str = "
-        const drawn = new CSSStyleSheet();
-        drawn.replaceSync('* { content-visibility: visible !important; }');
-        document.adoptedStyleSheets.push(drawn);
         const text = () => {
             document.querySelectorAll('[data-ticks]').forEach((element) => { element.textContent = ''; });
             return document.body.innerText.replace(/\\s+/g, ' ').trim();
