@@ -12,6 +12,7 @@ pub mod allocation;
 pub mod anomaly;
 pub mod backtest;
 pub mod breaker;
+pub mod calendar;
 pub mod change;
 pub mod failure;
 pub mod fairness;

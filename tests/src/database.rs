@@ -44,7 +44,9 @@ impl Database {
     /// A copy of another database that nobody is connected to.
     pub async fn copy_of(template: &str) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // The time too: on a busy machine the number of a process comes back soon, and a database may outlive its process.
+        let (number, now) = (NEXT.fetch_add(1, Ordering::Relaxed), headroom_server::clock::now_ms());
+        let name = format!("test_{}_{number}_{now:x}", std::process::id());
         let server = server().await?;
         let mut connection = server.connect().await?;
         create(&mut connection, &name, template).await?;
