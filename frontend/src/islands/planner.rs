@@ -145,16 +145,17 @@ mod act {
             part(&self.line.grid, "[data-plan-tip]")
         }
 
-        /// Puts ghost and label where it is now; nothing is laid out anew but the label's own text.
+        /// Puts ghost and label where it is now; nothing is laid out anew but the label's own text. How the style sheet uses the
+        /// property keeps all else from being composed anew.
         fn show(&self) {
             let (Some(ghost), Some(tip)) = (self.ghost(), self.tip()) else { return };
             let from = self.line.x(self.now.from_ms);
             let to = self.now.to_ms.map_or(self.line.left + self.line.width, |to| self.line.x(to));
             let scale = (to - from).max(2.0) / GHOST;
             let (y, below) = (self.y, self.y + 32.0);
-            let _ = ghost.style().set_property("transform", &format!("translate({from}px,{y}px) scaleX({scale})"));
+            let _ = ghost.style().set_property("--at", &format!("translate({from}px,{y}px) scaleX({scale})"));
             let x = from.clamp(self.line.left, (self.line.left + self.line.width - 320.0).max(self.line.left));
-            let _ = tip.style().set_property("transform", &format!("translate({x}px,{below}px)"));
+            let _ = tip.style().set_property("--at", &format!("translate({x}px,{below}px)"));
         }
 
         fn label(&self) {
