@@ -230,13 +230,18 @@ async fn faults_are_repaired_beside_where_they_are_told_and_nothing_is_taken_twi
     let (import, html) = world.checked(&table).await?;
     // One choice repairs seven rows; two cells are corrected, one of them wrongly; one row is left out.
     let repairs = [("map.tenant.acmee", "beta"), ("cell.312.5", "400"), ("cell.802.5", "-4"), ("skip", "502")];
-    let html = world.repair(&import, &html, &repairs).await?;
+    let first = html;
+    let html = world.repair(&import, &first, &repairs).await?;
     shows(&html, "1,204 rows · 1,195 ready · 8 with errors · 1 skipped")?;
     shows(&html, "Tenants read as others")?;
     shows(&html, "2 cells are corrected here")?;
     let wrong = row_of(&html, 802).context("row 802 is still wrong")?;
     ensure!(wrong.contains("-4"), "told as it was corrected: {wrong}");
     ensure!(html.contains("name=\"cell.802.5\" value=\"-4\""), "and shown to be corrected again");
+    // A page from before that repair does not take it back: it says that there is a newer one.
+    let stale = world.send(&import, &first, "again", &[("cell.312.5", "7")]).await?;
+    ensure!(stale.status == 409 && stale.body.contains("in another window"), "{}", stale.status);
+    ensure!(world.page(&import, "check").await?.contains("2 cells are corrected here"), "what was repaired stays");
     shows(&html, "Row 502: r-500, acme, 2027-03-28T02:30, 2027-03-29T02:30")?;
     // A row that is not skipped any more is told again.
     let html = world.repair(&import, &html, &[("skip", "")]).await?;

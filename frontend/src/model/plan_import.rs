@@ -103,6 +103,8 @@ pub enum ColumnKnown {
 /// What is wrong with the rows of a file, and what can be done about it.
 #[derive(Debug, Clone, Default)]
 pub struct ImportCheck {
+    /// Version of the repairs that it shows.
+    pub version: i32,
     /// Rows in it.
     pub rows: i64,
     /// Rows that would be taken.

@@ -176,13 +176,15 @@ fn fields(shell: &ShellModel, model: &ReservationFormModel) -> AnyView {
     let shrinks: Vec<(&str, String)> = Shrink::ALL.iter().map(|one| (one.as_str(), one.label().to_owned())).collect();
     let tenants: Vec<String> = model.tenants.iter().map(|tenant| tenant.slug.clone()).collect();
     let rules: Vec<String> = RULES.iter().map(|rule| (*rule).to_owned()).collect();
+    // What has to be said first of a new reservation: drawn on a tenant's row, the tenant is known already.
+    let (is_new, names_nobody) = (model.reservation.is_none(), form.tenant.value.is_empty());
     let what = view! {
         <div class="hr-form__row">
-            {input(shell, TENANT, &form.tenant, Some("plan-tenants"))}
+            {input(shell, TENANT.first_if(is_new && names_nobody), &form.tenant, Some("plan-tenants"))}
             {input(shell, NAME, &form.name, None)}
         </div>
         <div class="hr-form__row">
-            {input(shell, SLOTS.first_if(model.reservation.is_none()), &form.slots, None)}
+            {input(shell, SLOTS.first_if(is_new && !names_nobody), &form.slots, None)}
             {choice(shell, KIND, &form.kind, &kinds)}
         </div>
     };

@@ -273,6 +273,7 @@ pub(super) fn check(shell: &ShellModel, model: &ImportStepModel, found: &ImportC
     view! {
         <form class="hr-card hr-import-part hr-plan-check" method="post" action=format!("/planner/import/{}", model.id) aria-labelledby="step-title">
             {csrf(shell)}
+            {hidden("version", &found.version.to_string())}
             <div class="hr-card__head"><h2 id="step-title">"Check"</h2><span class="hr-card__sub">{line}</span></div>
             {fine}
             {lists}

@@ -17,7 +17,8 @@ use headroom_store::plan_import::{self, Held, New};
 use headroom_store::pool::Pool;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
-use tokio::sync::Semaphore;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 /// A table is kept this long from its upload on.
@@ -119,6 +120,8 @@ pub struct Repairing {
     pub skipped: Vec<usize>,
     /// Whether nothing is taken while a row has a fault; `None` if that was not asked.
     pub all_or_nothing: Option<bool>,
+    /// The version of the repairs that were looked at; `None` if nobody says.
+    pub version: Option<i32>,
 }
 
 /// A table that was taken.
@@ -164,13 +167,26 @@ fn still_open(held: &Held) -> Result<()> {
     Ok(())
 }
 
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
+/// Does it on a thread of its own. The turn is kept until it is done, also if whoever asked has gone meanwhile.
+async fn apart<T: Send + 'static>(turn: &Turn, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let turn = turn.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    })
+    .await;
     done.map_err(|error| AppError::Internal(format!("reading a table: {error}")))
 }
 
-async fn turn() -> Result<tokio::sync::SemaphorePermit<'static>> {
-    READING.acquire().await.map_err(|error| AppError::Internal(error.to_string()))
+fn repaired_meanwhile() -> AppError {
+    AppError::Conflict("this import was repaired in another window meanwhile; look at it again".to_owned())
+}
+
+/// A turn at reading tables.
+type Turn = Arc<SemaphorePermit<'static>>;
+
+async fn turn() -> Result<Turn> {
+    READING.acquire().await.map(Arc::new).map_err(|error| AppError::Internal(error.to_string()))
 }
 
 impl App {
@@ -194,8 +210,8 @@ impl App {
     /// Invalid with a sentence about `file` if it is no table; a conflict if the caller keeps as much as one may.
     pub async fn hold_table(&self, pool: &str, draft: Option<Uuid>, file: &str, content: Vec<u8>) -> Result<Uuid> {
         let owner = self.importer()?;
-        let _turn = turn().await?;
-        let (looked, content) = apart(move || (columns::look(&content), content)).await?;
+        let turn = turn().await?;
+        let (looked, content) = apart(&turn, move || (columns::look(&content), content)).await?;
         let sight = looked.map_err(of_file)?;
         let mut tx = self.db.pages.begin().await?;
         let pool = find(self, &mut tx, pool).await?;
@@ -244,7 +260,7 @@ impl App {
 
     /// A table with its columns.
     pub async fn seen_table(&self, id: Uuid) -> Result<Seen> {
-        let _turn = turn().await?;
+        let turn = turn().await?;
         let mut conn = self.db.pages.acquire().await?;
         let (held, pool) = self.held(&mut conn, id).await?;
         let repairs = repairs_of(&held)?;
@@ -253,7 +269,7 @@ impl App {
         }
         let content = plan_import::content(&mut conn, id).await?;
         drop(conn);
-        let sight = apart(move || columns::look(&content)).await?.map_err(of_file)?;
+        let sight = apart(&turn, move || columns::look(&content)).await?.map_err(of_file)?;
         Ok(Seen { held, pool, repairs, sight: Some(sight) })
     }
 
@@ -297,17 +313,17 @@ impl App {
 
     /// Checks a table with its repairs.
     pub async fn check_import(&self, id: Uuid) -> Result<Checked> {
-        let _turn = turn().await?;
-        self.check_in_turn(id).await
+        let turn = turn().await?;
+        self.check_in_turn(&turn, id).await
     }
 
-    async fn check_in_turn(&self, id: Uuid) -> Result<Checked> {
+    async fn check_in_turn(&self, turn: &Turn, id: Uuid) -> Result<Checked> {
         let mut conn = self.db.pages.acquire().await?;
         let (held, pool) = self.held(&mut conn, id).await?;
         still_open(&held)?;
         let repairs = repairs_of(&held)?;
         let content = plan_import::content(&mut conn, id).await?;
-        let (repairs, content) = apart(move || {
+        let (repairs, content) = apart(turn, move || {
             // Before anybody said what the columns are, they are what they seem to be.
             let guessed =
                 || columns::look(&content).map(|sight| sight.heads.iter().map(|h| h.guess).collect::<Vec<_>>());
@@ -343,9 +359,7 @@ impl App {
         still_open(&now)?;
         // The same form sent twice is no conflict.
         if now.version != seen.version && now.repairs != value {
-            return Err(AppError::Conflict(
-                "this import was repaired in another window meanwhile; look at it again".into(),
-            ));
+            return Err(repaired_meanwhile());
         }
         if now.repairs != value {
             plan_import::set_repairs(&mut tx, seen.id, &value).await?;
@@ -356,7 +370,7 @@ impl App {
 
     /// Repairs a table. Returns whether that changed anything but when it is taken.
     pub async fn repair_import(&self, id: Uuid, asked: Repairing) -> Result<bool> {
-        let _turn = turn().await?;
+        let turn = turn().await?;
         let mut conn = self.db.pages.acquire().await?;
         let (held, _) = self.held(&mut conn, id).await?;
         still_open(&held)?;
@@ -364,8 +378,13 @@ impl App {
         let content = plan_import::content(&mut conn, id).await?;
         drop(conn);
         let known = before.clone();
-        let repairs = apart(move || repaired(known, asked, &content)).await??;
+        let seen = asked.version;
+        let repairs = apart(&turn, move || repaired(known, asked, &content)).await??;
         let is_changed = Repairs { all_or_nothing: before.all_or_nothing, ..repairs.clone() } != before;
+        // A page from before a repair says what the cells were then: it must not take the repair back. Sent twice it changes nothing.
+        if repairs != before && seen.is_some_and(|seen| seen != held.version) {
+            return Err(repaired_meanwhile());
+        }
         self.keep_repairs(&held, &repairs).await?;
         Ok(is_changed)
     }
@@ -388,8 +407,8 @@ impl App {
         if let Some(taken) = taken_before(&held) {
             return Ok(taken);
         }
-        let _turn = turn().await?;
-        let Checked { held: seen, check, .. } = match self.check_in_turn(id).await {
+        let turn = turn().await?;
+        let Checked { held: seen, check, .. } = match self.check_in_turn(&turn, id).await {
             Ok(checked) => match checked.refusal() {
                 Some(why) => return Err(AppError::Conflict(format!("{why}; nothing was taken"))),
                 None => checked,
@@ -408,7 +427,7 @@ impl App {
         }
         still_open(&now)?;
         if now.version != seen.version {
-            return Err(AppError::Conflict("this import was repaired meanwhile; look at it again".to_owned()));
+            return Err(repaired_meanwhile());
         }
         let draft = match self.target(&mut tx, &now, &check.pool).await? {
             Some(draft) => draft.id,
@@ -421,7 +440,7 @@ impl App {
         let (taken, table) = (edits.len(), check.table);
         self.edit_within(&mut tx, draft, None, edits, "rows").await?;
         let left = table.bad.len() + table.skipped.len();
-        let rejected = if left == 0 { Vec::new() } else { apart(move || table.rejected()).await? };
+        let rejected = if left == 0 { Vec::new() } else { apart(&turn, move || table.rejected()).await? };
         plan_import::take(&mut tx, id, draft, counted(taken), (counted(left), &rejected)).await?;
         tx.commit().await?;
         Ok(Taken { draft, taken: counted(taken), left: counted(left), again: false })
@@ -442,8 +461,9 @@ impl App {
             let mut conn = self.db.pages.acquire().await?;
             return Ok((name, plan_import::content(&mut conn, id).await?));
         }
-        let table = self.check_import(id).await?.check.table;
-        Ok((name, apart(move || table.rejected()).await?))
+        let turn = turn().await?;
+        let table = self.check_in_turn(&turn, id).await?.check.table;
+        Ok((name, apart(&turn, move || table.rejected()).await?))
     }
 
     /// Throws a table away.

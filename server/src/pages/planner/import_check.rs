@@ -235,6 +235,7 @@ pub(super) fn model(checked: &Checked) -> ImportCheck {
     };
     let (ready, bad) = (table.rows.len() as i64, table.bad_rows() as i64);
     ImportCheck {
+        version: checked.held.version,
         rows: ready + bad + table.skipped.len() as i64,
         ready,
         bad,

@@ -215,7 +215,8 @@ fn numbers(text: &str) -> Vec<usize> {
 fn repairing(posted: &Posted, is_going_on: bool, suggests: impl Fn(&str, &str) -> Option<String>) -> Repairing {
     // Where every row is right it is not asked, and stays as it was said before.
     let all_or_nothing = posted.has("all").then(|| posted.get("all") == "all");
-    let mut asked = Repairing { all_or_nothing, ..Repairing::default() };
+    let version = posted.get("version").parse().ok();
+    let mut asked = Repairing { all_or_nothing, version, ..Repairing::default() };
     for (name, text) in posted.pairs() {
         if let Some((field, value)) = name.strip_prefix("map.").and_then(|rest| rest.split_once('.')) {
             let by = text.trim();
