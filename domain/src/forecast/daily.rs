@@ -62,7 +62,10 @@ pub fn daily(days: &[f64], horizon: usize) -> Daily {
     if known < FEWEST_DAYS {
         return answer;
     }
-    answer.level_shift_days = shift::level(&mut history, 1);
+    answer.level_shift_days = shift::level(&mut history.clone(), 1);
+    if let Some(after) = answer.level_shift_days {
+        carry_back(&mut history, after);
+    }
     let growth = Growth::of(&history);
     let residuals = growth.residuals(&history);
     let length = history.values.len();
@@ -96,6 +99,26 @@ pub fn daily(days: &[f64], horizon: usize) -> Daily {
     let mean = last.iter().sum::<f64>() / last.len() as f64;
     answer.growth_share_per_week = (mean > 0.0).then(|| 7.0 * growth.slope / mean);
     answer
+}
+
+/// Moves what was before a jump to the new level, in proportion to what the same weekdays had.
+fn carry_back(history: &mut History, after: usize) {
+    let place = history.values.len() - after;
+    let (mut now, mut before) = (0.0, 0.0);
+    for at in place..history.values.len() {
+        let mut same: Vec<f64> =
+            (0..place).rev().filter(|earlier| (at - earlier) % 7 == 0).take(4).map(|at| history.values[at]).collect();
+        same.sort_unstable_by(f64::total_cmp);
+        if let Some(middle) = same.get(same.len() / 2) {
+            now += history.values[at];
+            before += middle;
+        }
+    }
+    let ratio = now / before;
+    for value in &mut history.values[..place] {
+        // From nothing, or to nothing, there is no proportion.
+        *value = if (1e-3..1e3).contains(&ratio) { *value * ratio } else { *value + (now - before) / after as f64 };
+    }
 }
 
 /// Peaks beyond this are unknown: a hundred times more than a pool can have.
@@ -223,12 +246,16 @@ mod tests {
     fn a_jump_is_not_growth() {
         let mut days = weeks(70, 0.0);
         for day in &mut days[60..] {
-            *day += 150.0;
+            *day *= 4.0;
         }
         let answer = daily(&days, 14);
         assert_eq!(answer.level_shift_days, Some(10));
-        assert!(answer.growth_per_day.abs() < 0.5, "{}", answer.growth_per_day);
-        assert!(answer.median[13] > 150.0, "{:?}", answer.median);
+        assert!(answer.growth_per_day.abs() < 0.8, "{}", answer.growth_per_day);
+        assert!(
+            (answer.median[10] - 400.0).abs() < 20.0 && (answer.median[13] - 200.0).abs() < 20.0,
+            "{:?}",
+            answer.median
+        );
     }
 
     #[test]

@@ -64,7 +64,8 @@ pub fn choose(minutes: &[f64], medians: &[f64]) -> Choice {
     let known = judged.iter().filter(|median| median.is_finite()).count();
     let has_forecasts = known * 10 >= judged.len() * 9;
     let all = candidates(minutes, has_forecasts.then_some(&medians[..]));
-    let place = guard(&all, days);
+    let is_wanted = all.first().is_some_and(|reference| reference.over(days - CHOICE_DAYS, days).demand > 0.0);
+    let place = if is_wanted { guard(&all, days) } else { 0 };
     let over = |place: usize| all.get(place).map(|candidate| candidate.over(days - CHOICE_DAYS, days));
     choice.days = CHOICE_DAYS;
     choice.reference = over(0).unwrap_or_default();
@@ -76,7 +77,7 @@ pub fn choose(minutes: &[f64], medians: &[f64]) -> Choice {
     if choice.reference.capacity > 0.0 {
         choice.saved_share = 1.0 - choice.chosen.capacity / choice.reference.capacity;
     }
-    choice.reason = if choice.reference.demand > 0.0 {
+    choice.reason = if is_wanted {
         reason(&choice, known)
     } else {
         "nothing was wanted over two weeks: following demand".to_owned()

@@ -1,6 +1,7 @@
 //! How right the published forecasts were. Errors are put in proportion to all that came, never hour by hour: an hour of one slot says
 //! nothing in per cent.
 
+use super::known;
 use super::memory::{Memory, Row};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,8 @@ pub struct Accuracy {
     pub coverage_95: Option<f64>,
     /// Part of the hours between the quantiles of 0.1 and 0.9.
     pub coverage_80: Option<f64>,
-    /// Whether the coverage at 0.95 is further than 0.03 from 0.95, over a week or more.
+    /// Whether, over a week or more, fewer than 0.92 of the hours stayed within the quantile of 0.95, or more than 0.98 below it.
+    /// Where many hours are equal (a pool that is always full), those that are met exactly are neither.
     pub left_band: bool,
     /// Where it is much worse than elsewhere, worst first.
     pub weak: Vec<Weak>,
@@ -108,8 +110,9 @@ pub fn accuracy(memory: &Memory, peaks: &[f64], now_hour: i64, offset_hours: i64
                 days.push((day, sums));
             }
         }
-        let week_before = usize::try_from(row.hour - 168 - first).ok().and_then(|at| peaks.get(at)).copied();
-        if let Some(before) = week_before.filter(|before| before.is_finite() && *before >= 0.0) {
+        let week_before =
+            usize::try_from(row.hour - 168 - first).ok().and_then(|at| peaks.get(at)).map(|peak| known(*peak));
+        if let Some(before) = week_before.filter(|before| !before.is_nan()) {
             compared.add(error, row.came);
             naive.add((row.came - before).abs(), row.came);
         }
@@ -118,6 +121,7 @@ pub fn accuracy(memory: &Memory, peaks: &[f64], now_hour: i64, offset_hours: i64
         (!rows.is_empty()).then(|| rows.iter().filter(|row| holds(row)).count() as f64 / rows.len() as f64)
     };
     let coverage_95 = part(&|row| row.came <= row.told);
+    let below_95 = part(&|row| row.came < row.told);
     let wape = all.wape();
     let full_days = days.iter().filter(|(_, sums)| sums.hours >= 12);
     let worst_day = full_days
@@ -145,7 +149,9 @@ pub fn accuracy(memory: &Memory, peaks: &[f64], now_hour: i64, offset_hours: i64
         worst_day,
         coverage_95,
         coverage_80: part(&|row| (row.bounds.0..=row.bounds.1).contains(&row.came)),
-        left_band: rows.len() >= JUDGED_FROM && coverage_95.is_some_and(|part| (part - 0.95).abs() > BAND),
+        left_band: rows.len() >= JUDGED_FROM
+            && (coverage_95.is_some_and(|within| within < 0.95 - BAND)
+                || below_95.is_some_and(|below| below > 0.95 + BAND)),
         weak,
     }
 }

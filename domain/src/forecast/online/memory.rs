@@ -57,8 +57,8 @@ impl Pending {
         let last = same_hour.len().saturating_sub(1);
         let ranks = match same_hour.len() {
             0 => Vec::new(),
-            few if few <= RANKS => same_hour.to_vec(),
-            _ => (0..RANKS).map(|at| same_hour[at * last / (RANKS - 1)]).collect(),
+            few if few <= RANKS => same_hour.iter().map(|value| coarse(*value)).collect(),
+            _ => (0..RANKS).map(|at| coarse(same_hour[at * last / (RANKS - 1)])).collect(),
         };
         let (raw_median, raw_width) = (coarse(raw_median), coarse(raw_width));
         Self { hour, raw_median, raw_width, said, published, ranks }

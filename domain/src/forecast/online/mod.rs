@@ -279,10 +279,17 @@ fn say(usual: &[f64], now_hour: i64, horizon: usize, basis: Rung, calibration: &
     if basis == Rung::Reactive {
         return None;
     }
-    let question = Question::new(&[24, 168], horizon, &LEVELS).ok()?;
-    let raw = forecast(usual, &question);
-    if raw.mean.len() != horizon {
+    let mut raw = forecast(usual, &Question::new(&[24, 168], LEAD_HOURS, &LEVELS).ok()?);
+    if raw.mean.len() != LEAD_HOURS {
         return None;
+    }
+    if horizon > LEAD_HOURS {
+        // Who is right about the next hours need not be right about the next days.
+        let far = forecast(usual, &Question::new(&[24, 168], horizon, &LEVELS).ok()?);
+        raw.mean.extend_from_slice(far.mean.get(LEAD_HOURS..)?);
+        for (near, far) in raw.quantiles.iter_mut().zip(&far.quantiles) {
+            near.extend_from_slice(far.get(LEAD_HOURS..)?);
+        }
     }
     let profile = Profile::new(usual, now_hour);
     let lead = LEAD_HOURS - 1;
