@@ -96,7 +96,7 @@ impl Reactive {
     pub fn decide(&self, state: &mut ReactiveState, now_ms: Millis, capacity: u32, demand: Option<f64>) -> Decision {
         let min = self.min.min(self.max);
         let Some(demand) = demand.filter(|demand| demand.is_finite() && *demand >= 0.0) else {
-            return self.change(state, now_ms, capacity, capacity.clamp(min, self.max), Why::Unknown);
+            return state.change(now_ms, capacity, capacity.clamp(min, self.max), Why::Unknown);
         };
         let target = f64::from(self.target_percent.clamp(1, 100));
         let wanted = (demand * 100.0 / target).ceil().clamp(0.0, f64::from(u32::MAX));
@@ -108,10 +108,10 @@ impl Reactive {
         state.recent.drain(..more);
         if desired > capacity {
             let why = if wanted > f64::from(self.max) { Why::AtMaximum } else { Why::Grows };
-            return self.change(state, now_ms, capacity, desired, why);
+            return state.change(now_ms, capacity, desired, why);
         }
         if capacity > self.max {
-            return self.change(state, now_ms, capacity, self.max, Why::AtMaximum);
+            return state.change(now_ms, capacity, self.max, Why::AtMaximum);
         }
         if desired == capacity {
             let why = if wanted > f64::from(self.max) { Why::AtMaximum } else { Why::Fits };
@@ -129,14 +129,16 @@ impl Reactive {
         } else if u64::from(most) * 100 > band {
             Why::WithinBand
         } else {
-            return self.change(state, now_ms, capacity, most, Why::Shrinks);
+            return state.change(now_ms, capacity, most, Why::Shrinks);
         };
         Decision { capacity, why }
     }
+}
 
-    fn change(&self, state: &mut ReactiveState, now_ms: Millis, before: u32, capacity: u32, why: Why) -> Decision {
+impl ReactiveState {
+    fn change(&mut self, now_ms: Millis, before: u32, capacity: u32, why: Why) -> Decision {
         if before != capacity {
-            state.changed_ms = Some(now_ms);
+            self.changed_ms = Some(now_ms);
         }
         Decision { capacity, why }
     }

@@ -257,7 +257,7 @@ pub fn refresh(memory: &mut Memory, input: &Input<'_>) -> Outlook {
             steps[step] = below;
         }
     }
-    outlook.median = outlook.quantiles[MEDIAN].clone();
+    outlook.median.clone_from(&outlook.quantiles[MEDIAN]);
     outlook
 }
 

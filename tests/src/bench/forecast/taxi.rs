@@ -61,10 +61,10 @@ const CALENDAR: [Written; 9] = [
     },
     Written {
         day: (2014, 11, 27),
-        hours: (5, 24),
+        hours: (5, 19),
         tag: "at-home",
         effect: Effect::Factor { percent: 75 },
-        reason: "a feast at home: a quarter less than on a Sunday",
+        reason: "a feast at home: a quarter less than on a Sunday, until guests go home; most have Friday off",
     },
     Written {
         day: (2014, 12, 25),
