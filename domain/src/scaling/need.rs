@@ -48,7 +48,7 @@ impl Decider {
 pub struct Live {
     /// Held, queued and rejected slots.
     pub demand: f64,
-    /// Slots that were short lately beside it ([`super::headroom`]).
+    /// Slots that were short lately beside it ([`super::headroom`], 0 for policies without); added whatever the policy.
     pub headroom: f64,
 }
 
@@ -90,14 +90,11 @@ impl Need {
 pub fn needs(outlook: &Outlook, policy: &Policy, live: Live, committed: &[i64]) -> Vec<Need> {
     let demand = live.demand.max(0.0);
     let headroom = live.headroom.max(0.0);
-    let following = match policy {
-        Policy::Follow { percent } => demand * 100.0 / f64::from((*percent).clamp(1, 100)),
-        Policy::Foresee { .. } => demand,
-        Policy::Headroom { base: Base::Follow { percent }, .. } => {
-            demand * 100.0 / f64::from((*percent).clamp(1, 100)) + headroom
-        }
-        Policy::Headroom { base: Base::Foresee, .. } => demand + headroom,
+    let percent = match policy {
+        Policy::Follow { percent } | Policy::Headroom { base: Base::Follow { percent }, .. } => (*percent).clamp(1, 100),
+        Policy::Foresee { .. } | Policy::Headroom { base: Base::Foresee, .. } => 100,
     };
+    let following = demand * 100.0 / f64::from(percent) + headroom;
     let foreseen: Option<Vec<f64>> = match policy {
         _ if outlook.is_empty() => None,
         Policy::Foresee { permille } => Some(outlook.quantile(f64::from(*permille) / 1e3)),

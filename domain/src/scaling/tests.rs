@@ -53,8 +53,8 @@ fn needs_by_policy() {
     let of = |policy: Policy| -> Vec<(f64, f64)> {
         needs(&known, &policy, live, &[5, 7]).iter().map(|need| (need.quantile, need.live)).collect()
     };
-    assert_eq!(of(Policy::Follow { percent: 75 }), [(0.0, 40.0); 3]);
-    assert_eq!(of(Policy::Foresee { permille: 950 }), [(24.5, 30.0), (44.5, 30.0), (0.0, 30.0)]);
+    assert_eq!(of(Policy::Follow { percent: 75 }), [(0.0, 46.0); 3]);
+    assert_eq!(of(Policy::Foresee { permille: 950 }), [(24.5, 36.0), (44.5, 36.0), (0.0, 36.0)]);
     let headroom = |base| Policy::Headroom { base, permille: 900, is_factor: false };
     assert_eq!(of(headroom(Base::Follow { percent: 100 })), [(0.0, 36.0); 3]);
     assert_eq!(of(headroom(Base::Foresee)), [(26.0, 36.0), (46.0, 36.0), (0.0, 36.0)]);
