@@ -91,7 +91,9 @@ pub fn needs(outlook: &Outlook, policy: &Policy, live: Live, committed: &[i64]) 
     let demand = live.demand.max(0.0);
     let headroom = live.headroom.max(0.0);
     let percent = match policy {
-        Policy::Follow { percent } | Policy::Headroom { base: Base::Follow { percent }, .. } => (*percent).clamp(1, 100),
+        Policy::Follow { percent } | Policy::Headroom { base: Base::Follow { percent }, .. } => {
+            (*percent).clamp(1, 100)
+        }
         Policy::Foresee { .. } | Policy::Headroom { base: Base::Foresee, .. } => 100,
     };
     let following = demand * 100.0 / f64::from(percent) + headroom;
