@@ -4,15 +4,17 @@
 //! time: the last ten minutes for those that follow, all hours but the last for those that foresee. Which candidate is used is
 //! chosen once a day by what the last two weeks would have been with each ([`guard`]).
 
+mod candidate;
 mod policy;
 mod tally;
 mod trailing;
 
-use self::policy::{by_minute, greater, reactive, static_peak};
-use self::trailing::quantiles;
+use self::candidate::widths;
+use self::policy::{by_minute, greater, static_peak};
 use crate::forecast::{Question, forecast};
 
-pub use self::policy::{HOLD_MINUTES, LEAD_MINUTES, PEAK_MINUTES, REFERENCE_UTILISATION};
+pub use self::candidate::{Base, Candidate, Policy, base, candidates, shortfall};
+pub use self::policy::{HOLD_MINUTES, LEAD_MINUTES, PEAK_MINUTES, REFERENCE_UTILISATION, reactive};
 pub use self::tally::Tally;
 pub use self::trailing::{LEAD_HOURS, WINDOW_HOURS};
 
@@ -30,8 +32,6 @@ const FIRST_FORECAST: usize = 48;
 const MOST_VIOLATIONS: f64 = 0.9;
 /// … and at most this part of its capacity.
 const MOST_CAPACITY: f64 = 0.98;
-/// Utilisations of candidates that follow.
-const UTILISATIONS: [f64; 6] = [0.75, 0.8, 0.85, 0.9, 0.95, 1.0];
 /// Levels of candidates that foresee or keep headroom.
 const LEVELS: [f64; 8] = [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99];
 /// The level whose coverage is told.
@@ -54,27 +54,6 @@ pub fn foresee(peaks: &[f64], hour: usize, question: &Question) -> f64 {
 /// What [`foresee`] is asked: hours with a day and a week.
 pub fn question() -> Question {
     Question::hourly(LEAD_HOURS)
-}
-
-/// A policy by its name, with what it came to on each day.
-#[derive(Debug, Clone)]
-pub struct Candidate {
-    /// How it is called.
-    pub name: String,
-    /// By day, from the first of the demand.
-    pub days: Vec<Tally>,
-}
-
-impl Candidate {
-    fn new(name: String, demand: &[f64], capacity: &[f64]) -> Self {
-        let days = demand.chunks(DAY).zip(capacity.chunks(DAY)).map(|(demand, capacity)| Tally::of(demand, capacity));
-        Self { name, days: days.collect() }
-    }
-
-    /// Over days from one to before another.
-    pub fn over(&self, from: usize, to: usize) -> Tally {
-        self.days[from.min(self.days.len())..to.min(self.days.len())].iter().copied().sum()
-    }
 }
 
 /// What everybody came to on the days that count.
@@ -108,27 +87,12 @@ pub fn backtest(demand: &[f64], medians: &[f64]) -> Option<Backtest> {
     let peaks = hourly_peaks(demand);
     let medians = &medians[..medians.len().min(peaks.len())];
     let reference = reactive(demand, REFERENCE_UTILISATION);
-    let residuals: Vec<f64> = peaks.iter().zip(medians).map(|(peak, median)| peak - median).collect();
-    let widths = quantiles(&residuals, &LEVELS, true);
-    let foreseen =
-        |width: &[f64]| -> Vec<f64> { medians.iter().zip(width).map(|(median, width)| median + width).collect() };
-    let mut candidates: Vec<Candidate> = Vec::new();
-    for utilisation in UTILISATIONS {
-        candidates.push(Candidate::new(format!("follow at {utilisation}"), demand, &reactive(demand, utilisation)));
-    }
-    let live = reactive(demand, 1.0);
-    for (level, width) in LEVELS.iter().zip(&widths) {
-        let capacity = greater(&by_minute(&foreseen(width), demand.len()), &live);
-        candidates.push(Candidate::new(format!("foresee {level} or follow"), demand, &capacity));
-    }
-    let ahead = greater(&by_minute(medians, demand.len()), &live);
-    for (name, base) in [("follow", live), ("follow at 0.9", reactive(demand, 0.9)), ("foresee", ahead)] {
-        headroom(name, demand, &base, &mut candidates);
-    }
+    let candidates = candidates(demand, Some(medians));
     let over = |capacity: &[f64]| Tally::of(&demand[WARM_UP_DAYS * DAY..], &capacity[WARM_UP_DAYS * DAY..]);
     let (chosen, choices) = choose(&candidates, days);
     let told = LEVELS.iter().position(|level| level.total_cmp(&TOLD_LEVEL).is_eq()).unwrap_or_default();
-    let bounds = foreseen(&widths[told]);
+    let width = &widths(demand, medians)[told];
+    let bounds: Vec<f64> = medians.iter().zip(width).map(|(median, width)| median + width).collect();
     let cloud: Vec<f64> = medians.iter().map(|median| median / REFERENCE_UTILISATION).collect();
     Some(Backtest {
         days: days - WARM_UP_DAYS,
@@ -139,22 +103,6 @@ pub fn backtest(demand: &[f64], medians: &[f64]) -> Option<Backtest> {
         choices,
         coverage: coverage(&peaks[WARM_UP_DAYS * 24..], &bounds[(WARM_UP_DAYS * 24).min(bounds.len())..]),
     })
-}
-
-/// A base with what it fell short by lately on top, added or as a factor.
-fn headroom(name: &str, demand: &[f64], base: &[f64], candidates: &mut Vec<Candidate>) {
-    let worst = |of: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
-        let hours = demand.chunks(60).zip(base.chunks(60));
-        hours.map(|(demand, base)| demand.iter().zip(base).map(|(d, c)| of(*d, *c)).fold(f64::NAN, f64::max)).collect()
-    };
-    let short = quantiles(&worst(&|demand, base| demand - base), &LEVELS, false);
-    let times = quantiles(&worst(&|demand, base| demand / base), &LEVELS, false);
-    for (place, level) in LEVELS.iter().enumerate() {
-        let capacity: Vec<f64> = (0..base.len()).map(|at| (base[at] + short[place][at / 60].max(0.0)).ceil()).collect();
-        candidates.push(Candidate::new(format!("{name}, and {level} of what was short"), demand, &capacity));
-        let capacity: Vec<f64> = (0..base.len()).map(|at| (base[at] * times[place][at / 60].max(1.0)).ceil()).collect();
-        candidates.push(Candidate::new(format!("{name}, times {level} of what was short"), demand, &capacity));
-    }
 }
 
 /// The cheapest candidate that beat the reference over the days before, with a margin; the reference, which is the first, if none did.
@@ -181,7 +129,7 @@ fn choose(candidates: &[Candidate], days: usize) -> (Tally, Vec<(String, usize)>
         counts[place] += 1;
         sum = sum + candidates[place].over(day, day + 1);
     }
-    let named = candidates.iter().map(|candidate| candidate.name.clone()).zip(counts);
+    let named = candidates.iter().map(|candidate| candidate.policy.to_string()).zip(counts);
     let mut choices: Vec<(String, usize)> = named.filter(|(_, count)| *count > 0).collect();
     choices.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     (sum, choices)

@@ -13,7 +13,7 @@ pub const REFERENCE_UTILISATION: f64 = 0.75;
 
 /// Follows the demand: every minute demand / `utilisation` is desired, grown to after [`LEAD_MINUTES`], shrunk to with
 /// [`HOLD_MINUTES`] of patience. An unknown demand desires what the last known one did.
-pub(super) fn reactive(demand: &[f64], utilisation: f64) -> Vec<f64> {
+pub fn reactive(demand: &[f64], utilisation: f64) -> Vec<f64> {
     let mut capacity = vec![1.0; demand.len()];
     // Places and values of what was desired, falling: the first is the most of the window.
     let mut window: VecDeque<(usize, f64)> = VecDeque::new();

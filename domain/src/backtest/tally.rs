@@ -1,10 +1,11 @@
 //! What a capacity came to beside a demand: the measures by which policies are compared.
 
+use serde::{Deserialize, Serialize};
 use std::iter::Sum;
 use std::ops::Add;
 
 /// Sums over minutes whose demand is known. Demand and capacity are slots; their sums are slot-minutes.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// Minutes with a known demand.
     pub minutes: u64,

@@ -44,9 +44,10 @@ fn nobody_who_is_less_safe_is_chosen() {
         unmet,
         ..Tally::default()
     };
-    let candidate = |name: &str, tally: Tally| Candidate { name: name.to_owned(), days: vec![tally; 20] };
-    let reference = candidate("reference", tally(10, 100.0, 5.0));
-    let all = |other: Tally| [reference.clone(), candidate("other", other)];
+    let candidate =
+        |percent: u32, tally: Tally| Candidate { policy: Policy::Follow { percent }, days: vec![tally; 20] };
+    let reference = candidate(75, tally(10, 100.0, 5.0));
+    let all = |other: Tally| [reference.clone(), candidate(80, other)];
     assert_eq!(guard(&all(tally(9, 97.0, 5.0)), 14), 1);
     assert_eq!(guard(&all(tally(10, 50.0, 5.0)), 14), 0, "as many violations are too many");
     assert_eq!(guard(&all(tally(0, 99.0, 0.0)), 14), 0, "one part of a hundred is not worth it");

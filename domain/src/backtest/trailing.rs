@@ -12,37 +12,44 @@ pub const LEAD_HOURS: usize = 2;
 /// is known the answer is NaN. Result: `[level][hour]`.
 pub(super) fn quantiles(residuals: &[f64], levels: &[f64], by_hour: bool) -> Vec<Vec<f64>> {
     let mut found = vec![vec![f64::NAN; residuals.len()]; levels.len()];
-    let mut window: Vec<(f64, f64)> = Vec::with_capacity(WINDOW_HOURS);
     for hour in 0..residuals.len() {
-        let to = (hour + 1).saturating_sub(LEAD_HOURS);
-        let from = to.saturating_sub(WINDOW_HOURS);
-        window.clear();
-        let mut whole = 0.0;
-        for (at, &residual) in residuals.iter().enumerate().take(to).skip(from) {
-            if residual.is_nan() {
-                continue;
-            }
-            let apart = (hour - at) % 24;
-            let weight = if by_hour && (apart <= 2 || apart >= 22) { 2.0 } else { 1.0 };
-            whole += weight;
-            window.push((residual, weight));
-        }
-        if window.len() < 24 {
-            continue;
-        }
-        window.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
-        for (level, found) in levels.iter().zip(&mut found) {
-            // One more of the mean weight: the residual that is to come.
-            let wanted = level * (whole + whole / window.len() as f64);
-            let mut passed = 0.0;
-            let reached = window.iter().find(|(_, weight)| {
-                passed += weight;
-                passed >= wanted
-            });
-            found[hour] = reached.or(window.last()).map_or(f64::NAN, |(value, _)| *value);
+        for (found, value) in found.iter_mut().zip(latest(residuals, hour, levels, by_hour)) {
+            found[hour] = value;
         }
     }
     found
+}
+
+/// The same for one hour, by level.
+pub(super) fn latest(residuals: &[f64], hour: usize, levels: &[f64], by_hour: bool) -> Vec<f64> {
+    let to = (hour + 1).saturating_sub(LEAD_HOURS);
+    let from = to.saturating_sub(WINDOW_HOURS);
+    let mut window: Vec<(f64, f64)> = Vec::with_capacity(WINDOW_HOURS);
+    let mut whole = 0.0;
+    for (at, &residual) in residuals.iter().enumerate().take(to).skip(from) {
+        if residual.is_nan() {
+            continue;
+        }
+        let apart = (hour - at) % 24;
+        let weight = if by_hour && (apart <= 2 || apart >= 22) { 2.0 } else { 1.0 };
+        whole += weight;
+        window.push((residual, weight));
+    }
+    if window.len() < 24 {
+        return vec![f64::NAN; levels.len()];
+    }
+    window.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
+    let of = |level: &f64| {
+        // One more of the mean weight: the residual that is to come.
+        let wanted = level * (whole + whole / window.len() as f64);
+        let mut passed = 0.0;
+        let reached = window.iter().find(|(_, weight)| {
+            passed += weight;
+            passed >= wanted
+        });
+        reached.or(window.last()).map_or(f64::NAN, |(value, _)| *value)
+    };
+    levels.iter().map(of).collect()
 }
 
 #[cfg(test)]

@@ -8,10 +8,13 @@
 //! Units are those of the series. The work grows with the last eight long seasons, not with the length of the series.
 
 mod conformal;
+pub mod daily;
 mod empirical;
 mod ensemble;
+pub mod events;
 mod expert;
 mod history;
+pub mod online;
 mod question;
 mod settings;
 mod shift;

@@ -1,10 +1,11 @@
-//! Forecasts: the hourly series of the M4 competition, how right, how sure and how cheap, beside MSTL with ETS of the crate augurs.
+//! Forecasts: the hourly series of the M4 competition, how right, how sure and how cheap, beside MSTL with ETS of the crate augurs;
+//! days of taxis that were known beforehand; the hourly plan of 10,000 pools.
 
 use anyhow::Result;
 use clap::Parser;
 use headroom_tests::bench::forecast::{Options, run};
 
-/// Scores the forecast engine on public series (HEADROOM_DATA, folders m4-hourly…).
+/// Scores the forecast engine on public series (HEADROOM_DATA, folders m4-hourly… and nab).
 ///
 /// Prints a line for each goal with PASS or MISS. A miss fails nothing.
 #[derive(Debug, Parser)]

@@ -1,0 +1,242 @@
+//! Steps of capacity: enough for what each hour needs, few of them, growing in time and shrinking with patience.
+//!
+//! Among all ways to be enough the one with the least slot-hours plus a price for each change is taken, exactly (dynamic programming
+//! over where stretches of the same capacity end). The price is what makes steps few (Netflix's Scryer plans that way).
+
+use super::need::{Decider, Need};
+use crate::forecast::online::{Mark, Outlook};
+use crate::{HOUR_MS, MINUTE_MS, Millis};
+use serde::{Deserialize, Serialize};
+
+/// A change has to save what so many hours of the mean capacity cost, if no price is set.
+const USUAL_PRICE_HOURS: f64 = 0.5;
+/// Most hours of a plan.
+const MOST_HOURS: usize = 168;
+/// Longest hold, in hours.
+const LONGEST_HOLD: usize = 48;
+
+/// Bounds and patience of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Never less.
+    pub min: u32,
+    /// Never more; counts where it is below `min`.
+    pub max: u32,
+    /// From asking for slots until they are there.
+    pub lead_minutes: u32,
+    /// After growing nothing shrinks for so long; rounded up to hours.
+    pub hold_minutes: u32,
+    /// Shrinking by less than this part is not worth a change.
+    pub band_percent: u32,
+    /// Slot-hours that a change has to save; 0 is half an hour of the mean capacity.
+    pub step_price: f64,
+}
+
+/// Where the pool stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// The instant, within the first hour of the needs.
+    pub now_ms: Millis,
+    /// Present capacity.
+    pub capacity: u32,
+    /// When it last grew.
+    pub last_grown_ms: Option<Millis>,
+}
+
+/// A change of capacity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// When to act.
+    pub at_ms: Millis,
+    /// When it is in effect.
+    pub effective_ms: Millis,
+    /// Slots before.
+    pub from: u32,
+    /// Slots after.
+    pub to: u32,
+    /// Who decided the level after it.
+    pub decider: Decider,
+    /// Whether the slots come after the start of the hour that needs them: there was no time left.
+    pub is_late: bool,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// More is needed than the maximum allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breach {
+    /// The first such hour.
+    pub hour_ms: Millis,
+    /// What it needs.
+    pub wanted: i64,
+    /// What it gets.
+    pub max: u32,
+    /// Who needs it.
+    pub decider: Decider,
+}
+
+/// What to do in the hours to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Start of the first hour.
+    pub from_ms: Millis,
+    /// Changes in the order of time.
+    pub steps: Vec<Step>,
+    /// Slots by hour, from the running one on.
+    pub capacity: Vec<u32>,
+    /// The first hour for which the maximum is too little.
+    pub breach: Option<Breach>,
+}
+
+/// What a plan is expected to come to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// Slot-hours provided.
+    pub slot_hours: f64,
+    /// Slot-hours of the median forecast's peaks.
+    pub median_slot_hours: f64,
+    /// Expected share of hours whose peak is above the capacity, of those that are foreseen; none if nothing is.
+    pub short_share: Option<f64>,
+}
+
+/// What an hour gets, and who decided.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    slots: u32,
+    decider: Decider,
+}
+
+/// Plans. `needs` are by hour, from the running one on.
+pub fn plan(needs: &[Need], rules: &Rules, now: &Now) -> Plan {
+    let needs = &needs[..needs.len().min(MOST_HOURS)];
+    let from_ms = now.now_ms.div_euclid(HOUR_MS) * HOUR_MS;
+    let mut breach = None;
+    let mut levels: Vec<Level> = Vec::with_capacity(needs.len());
+    for (hour, need) in needs.iter().enumerate() {
+        let (wanted, decider) = need.wanted();
+        let level = if wanted > i64::from(rules.max) {
+            let hour_ms = from_ms + hour as Millis * HOUR_MS;
+            breach = breach.or(Some(Breach { hour_ms, wanted, max: rules.max, decider }));
+            Level { slots: rules.max, decider: Decider::Maximum }
+        } else if wanted < i64::from(rules.min) {
+            Level { slots: rules.min.min(rules.max), decider: Decider::Minimum }
+        } else {
+            Level { slots: wanted as u32, decider }
+        };
+        levels.push(level);
+    }
+    let levels = held(&levels, rules, now, from_ms);
+    let stretches = stretches(&levels, rules, now.capacity);
+    let (mut steps, mut capacity) = (Vec::new(), Vec::with_capacity(levels.len()));
+    let mut before = now.capacity;
+    for (start, end, level) in stretches {
+        if level.slots != before {
+            steps.push(step(start, before, level, rules, now, from_ms));
+            before = level.slots;
+        }
+        capacity.resize(end, level.slots);
+    }
+    Plan { from_ms, steps, capacity, breach }
+}
+
+/// Shrinks only to the most of the hold: of the hours before, and of what there is if it grew just now.
+fn held(levels: &[Level], rules: &Rules, now: &Now, from_ms: Millis) -> Vec<Level> {
+    let hold = (rules.hold_minutes.div_ceil(60) as usize).min(LONGEST_HOLD);
+    let hold_ms = Millis::from(rules.hold_minutes) * MINUTE_MS;
+    let until_ms = now.last_grown_ms.filter(|grown| *grown <= now.now_ms).map(|grown| grown.saturating_add(hold_ms));
+    let present = Level { slots: now.capacity.min(rules.max), decider: Decider::Held };
+    (0..levels.len())
+        .map(|hour| {
+            let mut most = levels[hour];
+            for before in &levels[hour.saturating_sub(hold)..hour] {
+                if before.slots > most.slots {
+                    most = Level { slots: before.slots, decider: Decider::Held };
+                }
+            }
+            let starts_ms = from_ms + hour as Millis * HOUR_MS;
+            let is_held = until_ms.is_some_and(|until_ms| until_ms > starts_ms.max(now.now_ms));
+            if is_held && present.slots > most.slots { present } else { most }
+        })
+        .collect()
+}
+
+/// Stretches of the same capacity: start, end and level.
+fn stretches(levels: &[Level], rules: &Rules, present: u32) -> Vec<(usize, usize, Level)> {
+    let hours = levels.len();
+    let mean = levels.iter().map(|level| f64::from(level.slots)).sum::<f64>() / hours.max(1) as f64;
+    let is_set = rules.step_price.is_finite() && rules.step_price > 0.0;
+    let price = if is_set { rules.step_price } else { USUAL_PRICE_HOURS * mean };
+    let kept = Level { slots: present, decider: Decider::Held };
+    // The least that the hours before `end` cost, where their last stretch starts, and its level.
+    let mut least: Vec<(f64, usize, Level)> = vec![(0.0, 0, kept)];
+    for end in 1..=hours {
+        let mut best = (f64::INFINITY, 0, kept);
+        let mut most = levels[end - 1];
+        for start in (0..end).rev() {
+            if levels[start].slots >= most.slots {
+                most = levels[start];
+            }
+            let length = (end - start) as f64;
+            let changed = least[start].0 + price + length * f64::from(most.slots);
+            if changed < best.0 {
+                best = (changed, start, most);
+            }
+            let stays = start == 0 && (most.slots..=rules.max).contains(&present);
+            let unchanged = length * f64::from(present);
+            if stays && unchanged <= best.0 {
+                best = (unchanged, start, if most.slots == present { most } else { kept });
+            }
+        }
+        least.push(best);
+    }
+    let mut found = Vec::new();
+    let mut end = hours;
+    while end > 0 {
+        let (_, start, level) = least[end];
+        found.push((start, end, level));
+        end = start;
+    }
+    found.reverse();
+    let mut before = present;
+    for (_, _, level) in &mut found {
+        let band = u64::from(before) * u64::from(100 - rules.band_percent.min(100));
+        if level.slots < before && u64::from(level.slots) * 100 > band && before <= rules.max {
+            *level = Level { slots: before, decider: Decider::Held };
+        }
+        before = level.slots;
+    }
+    found
+}
+
+fn step(start: usize, from: u32, level: Level, rules: &Rules, now: &Now, from_ms: Millis) -> Step {
+    let needed_ms = (from_ms + start as Millis * HOUR_MS).max(now.now_ms);
+    let grows = level.slots > from;
+    let lead_ms = if grows { Millis::from(rules.lead_minutes) * MINUTE_MS } else { 0 };
+    let at_ms = needed_ms.saturating_sub(lead_ms).max(now.now_ms);
+    let effective_ms = at_ms.saturating_add(lead_ms);
+    let by = level.decider.words();
+    let reason = match (grows, level.decider) {
+        (true, Decider::Maximum) => format!("grows to the maximum of {}, and more is needed", level.slots),
+        (true, _) => format!("grows to {}: {by} asks for it", level.slots),
+        (false, Decider::Maximum) => format!("shrinks to the maximum of {}, though more is needed", level.slots),
+        (false, _) => format!("shrinks to {}: {by} asks for no more", level.slots),
+    };
+    let is_late = grows && effective_ms > needed_ms;
+    Step { at_ms, effective_ms, from, to: level.slots, decider: level.decider, is_late, reason }
+}
+
+/// What a plan is expected to come to by an outlook of the same hours.
+pub fn expect(plan: &Plan, outlook: &Outlook) -> Expectation {
+    let (mut short, mut foreseen) = (0.0, 0);
+    for (step, slots) in plan.capacity.iter().enumerate().take(outlook.median.len()) {
+        if outlook.marks.get(step) != Some(&Mark::Excluded) {
+            short += outlook.exceedance(step, f64::from(*slots));
+            foreseen += 1;
+        }
+    }
+    Expectation {
+        slot_hours: plan.capacity.iter().map(|slots| f64::from(*slots)).sum(),
+        median_slot_hours: outlook.median.iter().take(plan.capacity.len()).sum(),
+        short_share: (foreseen > 0).then(|| short / f64::from(foreseen)),
+    }
+}
