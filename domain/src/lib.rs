@@ -10,6 +10,7 @@ pub mod admission;
 pub mod alert;
 pub mod allocation;
 pub mod anomaly;
+pub mod backlog;
 pub mod backtest;
 pub mod breaker;
 pub mod calendar;

@@ -128,6 +128,22 @@ pub enum Page {
     PlannerImportStep,
     /// Rows of a file that are not taken, as a file.
     PlannerImportRows,
+    /// Events that change demand: list and month.
+    Calendar,
+    /// The same events for other programs.
+    CalendarFeed,
+    /// Form for a new event.
+    EventNew,
+    /// One event, and its form.
+    Event,
+    /// Target of that form.
+    EventEdit,
+    /// Page that asks before an event is removed, and its target.
+    EventDelete,
+    /// Events from a calendar of another program.
+    CalendarImport,
+    /// What taking such a calendar does, and its target.
+    CalendarReview,
     /// List of tenants.
     Tenants,
     /// Form for a new tenant.
@@ -174,6 +190,12 @@ pub enum Page {
     SearchIndex,
     /// Background work.
     Jobs,
+    /// One job with its runs, or one import with its progress.
+    Job,
+    /// Target that asks for a run of a job.
+    JobRun,
+    /// Target that tells an import to stop.
+    JobCancel,
     /// One's own account and preferences.
     Me,
     /// Target of the change of password.
@@ -443,6 +465,21 @@ pub const ROUTES: &[PageRoute] = &[
     ),
     form(Page::PlannerImportStep, "/planner/import/{import}", "Steps of an import", PLAN, PLANNER, &[]),
     get(Page::PlannerImportRows, "/planner/import/{import}/errors.csv", "Rows that are not taken", PLAN, PLANNER, &[]),
+    get(
+        Page::Calendar,
+        "/calendar",
+        "Calendar",
+        SEE,
+        PLANNER,
+        &["/calendar", "/calendar?view=month", "/calendar?past=1"],
+    ),
+    get(Page::CalendarFeed, "/calendar.ics", "Calendar for other programs", SEE, PLANNER, &[]),
+    form(Page::EventNew, "/calendar/new", "New event", PLAN, PLANNER, &["/calendar/new"]),
+    get(Page::Event, "/calendar/{event}", "Event", SEE, PLANNER, &[]),
+    target(Page::EventEdit, "/calendar/{event}/edit", "Change an event", PLAN, PLANNER),
+    form(Page::EventDelete, "/calendar/{event}/delete", "Remove an event", PLAN, PLANNER, &[]),
+    form(Page::CalendarImport, "/calendar/import", "Import a calendar", PLAN, PLANNER, &["/calendar/import"]),
+    form(Page::CalendarReview, "/calendar/import/{import}", "Review a calendar", PLAN, PLANNER, &[]),
     get(Page::Tenants, "/tenants", "Tenants", SEE, TENANTS, &["/tenants"]),
     form(Page::TenantNew, "/tenants/new", "New tenant", PLAN, TENANTS, &["/tenants/new"]),
     get(
@@ -494,6 +531,9 @@ pub const ROUTES: &[PageRoute] = &[
     get(Page::Search, "/search", "Search", SEE, None, &["/search", "/search?q=eu"]),
     get(Page::SearchIndex, "/search/index.json", "Names for the command palette", SEE, None, &[]),
     get(Page::Jobs, "/jobs", "Jobs", Needs(Action::SeeJobs), Some(RailEntry::Jobs), &["/jobs"]),
+    get(Page::Job, "/jobs/{job}", "Job", Needs(Action::SeeJobs), Some(RailEntry::Jobs), &["/jobs/plans"]),
+    target(Page::JobRun, "/jobs/{job}/run", "Run a job now", PLAN, Some(RailEntry::Jobs)),
+    target(Page::JobCancel, "/jobs/{job}/cancel", "Stop an import", PLAN, Some(RailEntry::Jobs)),
     get(Page::Audit, "/audit", "Audit trail", Needs(Action::SeeOwnChanges), Some(RailEntry::Audit), &["/audit"]),
     form(Page::Me, "/me", "Account and preferences", SignedIn, None, &["/me"]),
     target(Page::MePassword, "/me/password", "Change one's password", SignedIn, None),

@@ -144,7 +144,7 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
     let samples = Arc::new(Notify::new());
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     let peer_url = options.peer_url.unwrap_or_else(|| format!("{scheme}://{address}"));
-    let (allocator, committers) = Allocator::start(&db, peer_url, &cancel);
+    let (allocator, committers) = Allocator::start(&db, peer_url.clone(), &cancel);
     let app = App::new(db.clone()).reaching(options.outward).allocating(allocator);
     let outward = app.outward.clone();
     let jobs_app = app.clone();
@@ -164,7 +164,7 @@ pub fn start(db: Db, listener: TcpListener, options: Options) -> std::io::Result
             let stop = stop.clone();
             async move {
                 if with_jobs {
-                    jobs::run_all(jobs_app, samples, stop).await;
+                    jobs::run_all(jobs_app, peer_url, samples, stop).await;
                 }
             }
         });

@@ -568,6 +568,9 @@ async fn a_job_runs_on_one_server_at_a_time() -> Result<()> {
         finished_ms: Some(started_ms + 1),
         outcome: Some(outcome.into()),
         detail: json!({ "rows": 1 }),
+        due_ms: None,
+        asked_by: None,
+        server: None,
     };
     for (n, (outcome, at)) in
         [("nothing", 1_000), ("done", 2_000), ("nothing", 3_000), ("nothing", 4_000)].into_iter().enumerate()

@@ -531,6 +531,20 @@ fn trend_tab() -> PoolTab {
         heatmap: heatmap("hours", "When it is full"),
         signals: vec![chart("latency", "Queue length", &[ChartWidth::Compact, ChartWidth::Medium], 0.4)],
         changes: events(),
+        backlog: BacklogCard {
+            backlog: Field::of("42000"),
+            arrivals: Field::of("0"),
+            rate: Field::of("10"),
+            per: Field::of("second"),
+            time: Field::of("5m"),
+            workers: Field::of("3"),
+            is_measured: true,
+            answer: Some((
+                "14 workers clear a backlog of 42,000.".into(),
+                vec!["11 beside the 3 that there are.".into()],
+            )),
+            is_open: true,
+        },
     }))
 }
 
@@ -1097,6 +1111,10 @@ fn jobs() -> JobsModel {
         } else {
             String::new()
         },
+        href: Some("/jobs/plans".into()),
+        due_ms: None,
+        asked_by: None,
+        server: None,
     };
     JobsModel {
         scheduled: vec![
@@ -1104,6 +1122,11 @@ fn jobs() -> JobsModel {
                 name: "roll-up".into(),
                 purpose: "sums minutes to hours and days".into(),
                 period_ms: 60_000,
+                why: "pages are at most so much later than the samples".into(),
+                running_since_ms: None,
+                server: None,
+                asked_by: None,
+                may_run: false,
                 last: Some(run("roll-up", JobOutcome::Succeeded, 32_000)),
                 next_ms: Some(NOW + 28_000),
             },
@@ -1111,6 +1134,11 @@ fn jobs() -> JobsModel {
                 name: "partitions".into(),
                 purpose: "makes and drops history partitions".into(),
                 period_ms: HOUR,
+                why: "partitions exist eight days ahead".into(),
+                running_since_ms: Some(NOW - 3_000),
+                server: Some("http://10.0.0.7:8080".into()),
+                asked_by: None,
+                may_run: true,
                 last: None,
                 next_ms: Some(NOW + HOUR),
             },

@@ -24,6 +24,16 @@ pub struct ScheduledJob {
     pub purpose: String,
     /// How often, in milliseconds.
     pub period_ms: i64,
+    /// Why as often as that.
+    pub why: String,
+    /// Since when it runs; `None` = it does not, or runs all the time.
+    pub running_since_ms: Option<i64>,
+    /// Where it runs.
+    pub server: Option<String>,
+    /// Who asked for the run that begins next.
+    pub asked_by: Option<String>,
+    /// The reader may ask for a run now: it has turns, and the reader plans.
+    pub may_run: bool,
     /// Its newest run; `None` if it never ran.
     pub last: Option<JobRun>,
     /// When it is due; `None` while it runs.
@@ -49,6 +59,52 @@ pub struct JobRun {
     pub unit: String,
     /// Result or error in one sentence; empty if there is nothing to say.
     pub message: String,
+    /// Its page.
+    pub href: Option<String>,
+    /// The turn that it was.
+    pub due_ms: Option<i64>,
+    /// Who asked for it.
+    pub asked_by: Option<String>,
+    /// Where it ran.
+    pub server: Option<String>,
+}
+
+/// `/jobs/{job}`: one job with its runs.
+#[derive(Debug, Clone)]
+pub struct JobModel {
+    /// The job.
+    pub job: ScheduledJob,
+    /// How long its last runs took: the least, the middle and the most, in milliseconds.
+    pub took: Option<(i64, i64, i64)>,
+    /// Its last runs, newest first.
+    pub runs: Vec<JobRun>,
+}
+
+/// `/jobs/import-{number}`: one import, while it runs and afterwards.
+#[derive(Debug, Clone)]
+pub struct ImportProgressModel {
+    /// Its number.
+    pub number: i32,
+    /// How it stands.
+    pub run: JobRun,
+    /// What it does at the moment, such as `reading the file`, and which step of how many that is.
+    pub phase: Option<(String, usize, usize)>,
+    /// Part of the phase that is done, 0 to 1.
+    pub share: Option<f64>,
+    /// Rows a second so far.
+    pub rate: Option<f64>,
+    /// What is left of the phase at its rate, in milliseconds.
+    pub left_ms: Option<i64>,
+    /// Rows that were rejected.
+    pub rejected: i64,
+    /// The first of them: line, column, what was found, what was expected.
+    pub rejected_rows: Vec<[String; 4]>,
+    /// What a person should know, in sentences.
+    pub warnings: Vec<String>,
+    /// Who told it to stop.
+    pub cancelled_by: Option<String>,
+    /// The reader may tell it to stop, and somebody is at it.
+    pub may_cancel: bool,
 }
 
 /// How a run went.
@@ -64,6 +120,8 @@ pub enum JobOutcome {
     Failed,
     /// Its process went away.
     Abandoned,
+    /// Somebody stopped it.
+    Stopped,
 }
 
 impl JobOutcome {
@@ -75,6 +133,7 @@ impl JobOutcome {
             Self::Partial => "done, with warnings",
             Self::Failed => "failed",
             Self::Abandoned => "abandoned",
+            Self::Stopped => "stopped",
         }
     }
 }

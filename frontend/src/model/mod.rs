@@ -11,6 +11,7 @@
 //! - An `href` is a path on this server with its query, unescaped for HTML.
 
 mod alerts;
+mod calendar;
 mod chart;
 mod debug;
 mod error;
@@ -40,6 +41,7 @@ mod tenant;
 mod tenants;
 
 pub use alerts::*;
+pub use calendar::*;
 pub use chart::*;
 pub use debug::*;
 pub use error::*;

@@ -3,7 +3,8 @@
 use headroom_domain::pool::{PoolKind, Properties, Service};
 
 use super::{
-    ChartModel, EventRow, HeatmapModel, LivePolicy, Money, Named, PanelState, Peak, PoolMap, TableState, UnitCost,
+    ChartModel, EventRow, Field, HeatmapModel, LivePolicy, Money, Named, PanelState, Peak, PoolMap, TableState,
+    UnitCost,
 };
 
 /// Everything on `/pools/{pool}`.
@@ -94,6 +95,31 @@ pub struct PoolTrend {
     pub signals: Vec<ChartModel>,
     /// Deploys, swaps, scale events and configuration changes in the window, newest first, at most 20.
     pub changes: Vec<EventRow>,
+    /// How many workers clear a backlog.
+    pub backlog: BacklogCard,
+}
+
+/// The card that reckons workers for a backlog.
+#[derive(Debug, Clone, Default)]
+pub struct BacklogCard {
+    /// Items that wait.
+    pub backlog: Field,
+    /// What arrives meanwhile.
+    pub arrivals: Field,
+    /// What one worker does.
+    pub rate: Field,
+    /// `second`, `minute` or `hour`.
+    pub per: Field,
+    /// In which time.
+    pub time: Field,
+    /// Workers that there are.
+    pub workers: Field,
+    /// Something in it was measured.
+    pub is_measured: bool,
+    /// The answer: its headline, and what else would help.
+    pub answer: Option<(String, Vec<String>)>,
+    /// It was asked: the card is open.
+    pub is_open: bool,
 }
 
 /// Who uses the pool.

@@ -23,6 +23,7 @@ use crate::model::{
     PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, SlotAction, Unit,
 };
 use crate::pages::act::act_path;
+use crate::pages::backlog::backlog_card;
 use crate::url::{pool_path, tenant_path};
 
 /// `/pools/{pool}`
@@ -328,6 +329,7 @@ fn trend_tab(shell: &ShellModel, trend: &PoolTrend) -> AnyView {
             <div class="hr-card__head"><h2 id="changes-title">"Changes"</h2><span class="hr-card__sub">"newest first"</span></div>
             {changes}
         </section>
+        {backlog_card(shell, &trend.backlog)}
     }
     .into_any()
 }

@@ -82,6 +82,16 @@ pub enum ImportError {
         /// Its part.
         part: i32,
     },
+    /// Somebody told it to stop.
+    #[error(
+        "{by} stopped it (import {part}); what was read is kept: repeat the command to go on, or take it out with undo"
+    )]
+    Cancelled {
+        /// Its part.
+        part: i32,
+        /// Who.
+        by: String,
+    },
     /// Options or content do not make sense; the text says what would.
     #[error("{0}")]
     Unusable(String),
@@ -103,7 +113,9 @@ impl From<ImportError> for AppError {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Store(error) => error.into(),
-            ImportError::Busy { .. } | ImportError::Overlap { .. } => Self::Conflict(error.to_string()),
+            ImportError::Busy { .. } | ImportError::Overlap { .. } | ImportError::Cancelled { .. } => {
+                Self::Conflict(error.to_string())
+            }
             ImportError::Worker(_) => Self::Internal(error.to_string()),
             ImportError::Lines { errors, .. } => Self::Invalid(
                 errors

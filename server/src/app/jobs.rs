@@ -1,11 +1,15 @@
 //! What runs in the background, for the Jobs page and the API.
 
-use super::{App, Result};
-use headroom_domain::Millis;
+use super::{App, AppError, Result};
 use headroom_domain::access::Action;
+use headroom_domain::format;
+use headroom_domain::slug::nearest;
+use headroom_domain::{MINUTE_MS, Millis};
+use headroom_store::audit::{self, Entry};
 use headroom_store::import::Import;
-use headroom_store::job::Run;
+use headroom_store::job::{Run, Standing, Turn};
 use headroom_store::{import, job};
+use sqlx::PgConnection;
 
 /// A line of the schedule.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +22,60 @@ pub struct Scheduled {
     pub period_ms: Millis,
     /// Its lease outlives the period by this, so that a healthy server keeps it; another server goes on after as long.
     pub margin_ms: Millis,
+}
+
+impl Scheduled {
+    /// It runs all the time: each of its rounds looks at everything, and which one does is of no matter. Every other job has turns, each
+    /// of which is done once.
+    pub const fn is_continuous(&self) -> bool {
+        self.period_ms < MINUTE_MS
+    }
+
+    /// Why it runs as often as it does.
+    pub fn why(&self) -> &'static str {
+        match self.name {
+            "rollup" => "pages are at most so much later than the samples; samples that come wake it early",
+            "feed" => "the history of claims is at most so much later than the claims",
+            "findings" => "what is wrong is told within seconds",
+            "alerts" => "a burn that pages is judged in the minute in which it is seen",
+            "escalation" => "whoever is asked next is asked on time",
+            "plans" => "reservations begin and end at whole minutes",
+            "partitions" => "partitions exist eight days ahead, so a run that is late by days does no harm",
+            "sessions" => "nothing of people is kept for longer than it has to be",
+            _ if self.period_ms >= 24 * 60 * MINUTE_MS => "once a day is enough for what changes by days",
+            _ if self.period_ms >= 60 * MINUTE_MS => "history comes by the hour",
+            _ => "what it looks at changes all the time",
+        }
+    }
+}
+
+tokio::task_local! {
+    /// The turn that this task does; nothing outside of jobs that have turns.
+    pub(crate) static TURN: Turn;
+}
+
+/// Refuses what belongs to a turn that another server has by now; asked last in the transaction that writes. A server that stood still
+/// goes on where it was, and would do twice what another one did meanwhile.
+pub(crate) async fn still_in_turn(conn: &mut PgConnection) -> Result<()> {
+    let Ok(turn) = TURN.try_with(Clone::clone) else { return Ok(()) };
+    if is_careless() || job::holds(conn, &turn.job, turn.owner, turn.epoch).await? {
+        return Ok(());
+    }
+    Err(AppError::Conflict(lost(&turn)))
+}
+
+/// What is said of a turn that another server has.
+pub(crate) fn lost(turn: &Turn) -> String {
+    format!(
+        "this server stood still in a run of {:?} and lost its turn to another one: nothing of the rest is done here",
+        turn.job
+    )
+}
+
+/// Whether turns that were lost are gone on with, where a test wants to see that they are done twice then.
+pub(crate) fn is_careless() -> bool {
+    cfg!(feature = "negative-control")
+        && std::env::var("HEADROOM_NEGATIVE_CONTROL").is_ok_and(|control| control == "jobs")
 }
 
 /// Longer than any server is busy with something else.
@@ -104,9 +162,121 @@ impl App {
         Ok(job::runs(&mut *self.db.pages.acquire().await?, Some(name), 1).await?.pop())
     }
 
+    /// The newest runs of one job.
+    pub async fn runs_of(&self, name: &str, limit: i64) -> Result<Vec<Run>> {
+        self.require(Action::SeeJobs)?;
+        Ok(job::runs(&mut *self.db.pages.acquire().await?, Some(name), limit).await?)
+    }
+
+    /// How the jobs stand.
+    pub async fn job_standings(&self) -> Result<Vec<Standing>> {
+        self.require(Action::SeeJobs)?;
+        Ok(job::standings(&mut *self.db.pages.acquire().await?).await?)
+    }
+
+    /// A line of the schedule by its name.
+    pub fn scheduled(&self, name: &str) -> Result<Scheduled> {
+        self.require(Action::SeeJobs)?;
+        let found = SCHEDULE.into_iter().find(|scheduled| scheduled.name == name);
+        found.ok_or_else(|| AppError::NotFound {
+            what: "job",
+            slug: name.chars().take(80).collect(),
+            suggestion: nearest(name, SCHEDULE.iter().map(|scheduled| scheduled.name)).map(str::to_owned),
+        })
+    }
+
+    /// Asks for a run of a job now. Whichever server has its next look at the job does it, under the lease that its other runs have: a job
+    /// never runs twice at the same time.
+    pub async fn run_job(&self, name: &str) -> Result<()> {
+        self.require(Action::SeeJobs)?;
+        self.require(Action::Plan)?;
+        let scheduled = self.scheduled(name)?;
+        if scheduled.is_continuous() {
+            let period = format::duration(scheduled.period_ms);
+            return Err(AppError::Conflict(format!(
+                "{name} runs all the time, every {period}: there is nothing to ask for"
+            )));
+        }
+        let by =
+            self.caller.account().map_or_else(|| self.caller.actor.name.clone(), |account| account.fields.name.clone());
+        let mut tx = self.db.pages.begin().await?;
+        if let Some(standing) = job::ask(&mut tx, name, &by).await? {
+            return Err(AppError::Conflict(busy(&standing)));
+        }
+        let entry = Entry {
+            actor: &self.caller.actor,
+            action: "run",
+            object: "job",
+            key: name,
+            id: None,
+            before: None,
+            after: None,
+            reason: "",
+        };
+        audit::record(&mut tx, &entry).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// One import.
+    pub async fn import(&self, part: i32) -> Result<Import> {
+        let found = self.imports().await?.into_iter().find(|import| import.part == part);
+        found.ok_or_else(|| AppError::NotFound { what: "import", slug: part.to_string(), suggestion: None })
+    }
+
+    /// Tells an import to stop. What it read is kept, and the same command goes on with it.
+    pub async fn cancel_import(&self, part: i32) -> Result<()> {
+        self.require(Action::Plan)?;
+        let found = self.import(part).await?;
+        let name = &found.source_name;
+        if found.is_done() {
+            return Err(AppError::Conflict(format!(
+                "import {part} ({name}) is done; `headroom import undo {part}` takes it out again"
+            )));
+        }
+        if !found.is_alive {
+            return Err(AppError::Conflict(format!(
+                "nobody is at import {part} ({name}): its command ended; repeat it to go on"
+            )));
+        }
+        let by =
+            self.caller.account().map_or_else(|| self.caller.actor.name.clone(), |account| account.fields.name.clone());
+        let mut tx = self.db.pages.begin().await?;
+        if !import::cancel(&mut tx, part, &by).await? {
+            return Err(AppError::Conflict(format!("import {part} ({name}) is done or was told to stop already")));
+        }
+        let entry = Entry {
+            actor: &self.caller.actor,
+            action: "cancel",
+            object: "import",
+            key: name,
+            id: None,
+            before: None,
+            after: None,
+            reason: "",
+        };
+        audit::record(&mut tx, &entry).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Imports, newest first.
     pub async fn imports(&self) -> Result<Vec<Import>> {
         self.require(Action::SeeJobs)?;
         Ok(import::list(&mut *self.db.pages.acquire().await?).await?)
+    }
+}
+
+/// Why a job cannot be asked for.
+fn busy(standing: &Standing) -> String {
+    let by = standing.asked_by.as_deref().unwrap_or("somebody");
+    match (standing.running_since_ms, &standing.server) {
+        (Some(since), Some(server)) => format!(
+            "{} runs already, since {} on {server}; it was not started again",
+            standing.job,
+            headroom_domain::range::rfc3339(since)
+        ),
+        (Some(_), None) => format!("{} runs already; it was not started again", standing.job),
+        (None, _) => format!("{by} asked for {} already; it begins within seconds", standing.job),
     }
 }

@@ -4,6 +4,8 @@
 pub mod accounts;
 pub mod alerts;
 pub mod audit;
+pub mod backlog;
+pub mod calendar;
 pub mod caller;
 pub mod changes;
 pub mod claims;

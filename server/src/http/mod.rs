@@ -2,6 +2,8 @@
 
 pub mod admission;
 pub mod alerts;
+pub mod backlog;
+pub mod calendar;
 pub mod claims;
 pub(crate) mod entry;
 pub mod error;
@@ -109,6 +111,7 @@ pub fn routes() -> Vec<ApiRoute> {
         route("POST", "/api/v1/pools/{pool}/claims/{claim}/checkpoint", Needs(Allocate), post(claims::checkpoint))
             .at_owner(),
         route("POST", "/api/v1/pools/{pool}/heartbeats", Needs(Allocate), post(claims::heartbeats)).at_owner(),
+        route("GET", "/api/v1/pools/{pool}/backlog", Needs(See), get(backlog::plan)),
         route("GET", "/api/v1/pools/{pool}/policy", Needs(See), get(slots::policy)),
         route("PUT", "/api/v1/pools/{pool}/policy", Needs(Plan), put(slots::set_policy)),
         route("GET", "/api/v1/pools/{pool}/slots", Needs(See), get(slots::list)),
@@ -194,7 +197,17 @@ pub fn routes() -> Vec<ApiRoute> {
         route("GET", "/api/v1/tenants/{tenant}/metering", Needs(See), get(tenants::metering)),
         route("PATCH", "/api/v1/tenants/{tenant}", Needs(Plan), patch(tenants::update)),
         route("DELETE", "/api/v1/tenants/{tenant}", Needs(Plan), delete(tenants::archive)),
+        route("GET", "/api/v1/events", Needs(See), get(calendar::list)),
+        route("POST", "/api/v1/events", Needs(Plan), post(calendar::create)),
+        route("POST", "/api/v1/events/import", Needs(Plan), post(calendar::import)),
+        route("GET", "/api/v1/events.ics", Needs(See), get(calendar::feed)),
+        route("GET", "/api/v1/events/{event}", Needs(See), get(calendar::get)),
+        route("PUT", "/api/v1/events/{event}", Needs(Plan), put(calendar::update)),
+        route("DELETE", "/api/v1/events/{event}", Needs(Plan), delete(calendar::remove)),
         route("GET", "/api/v1/jobs", Needs(SeeJobs), get(jobs::list)),
+        route("GET", "/api/v1/jobs/schedule", Needs(SeeJobs), get(jobs::schedule)),
+        route("POST", "/api/v1/jobs/{job}/run", Needs(Plan), post(jobs::run)),
+        route("POST", "/api/v1/imports/{import}/cancel", Needs(Plan), post(jobs::cancel_import)),
         route("POST", "/api/v1/ingest/occupancy", Needs(Ingest), post(ingest::occupancy)),
         route("GET", "/api/v1/ingest/sources/{source}", Needs(Ingest), get(ingest::source)),
         route("GET", "/api/v1/users", Needs(Administer), get(people::users)),

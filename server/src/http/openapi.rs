@@ -1,8 +1,8 @@
 //! The description of the API, generated from the code.
 
 use super::{
-    alerts, claims, error, events, findings, health, history, ingest, jobs, oncall, people, plans, pools, prometheus,
-    receivers, rules, runbooks, silences, slos, slots, tenants,
+    alerts, backlog, calendar, claims, error, events, findings, health, history, ingest, jobs, oncall, people, plans,
+    pools, prometheus, receivers, rules, runbooks, silences, slos, slots, tenants,
 };
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -38,6 +38,7 @@ use utoipa::{Modify, OpenApi};
         pools::capacity,
         pools::set_capacity,
         pools::set_quota,
+        backlog::plan,
         claims::create,
         claims::get,
         claims::list,
@@ -131,7 +132,17 @@ use utoipa::{Modify, OpenApi};
         tenants::update,
         tenants::archive,
         tenants::metering,
+        calendar::list,
+        calendar::feed,
+        calendar::get,
+        calendar::create,
+        calendar::update,
+        calendar::remove,
+        calendar::import,
         jobs::list,
+        jobs::schedule,
+        jobs::run,
+        jobs::cancel_import,
         ingest::occupancy,
         ingest::source,
         people::users,

@@ -279,7 +279,8 @@ pub struct ReasonQuery {
     reason: String,
 }
 
-fn with_etag(version: i32, status: StatusCode, body: impl IntoResponse) -> Response {
+/// An answer with its version.
+pub(super) fn with_etag(version: i32, status: StatusCode, body: impl IntoResponse) -> Response {
     let mut response = (status, body).into_response();
     if let Ok(tag) = HeaderValue::try_from(format!("\"v{version}\"")) {
         response.headers_mut().insert(ETAG, tag);
@@ -287,7 +288,8 @@ fn with_etag(version: i32, status: StatusCode, body: impl IntoResponse) -> Respo
     response
 }
 
-fn version_of(headers: &HeaderMap) -> Result<i32, AppError> {
+/// The version that the caller saw.
+pub(super) fn version_of(headers: &HeaderMap) -> Result<i32, AppError> {
     let header = headers.get(IF_MATCH).ok_or(AppError::Unversioned("If-Match: \"v7\""))?;
     let text = header.to_str().unwrap_or_default();
     let version = text.trim().trim_matches('"').trim_start_matches('v').parse().ok();

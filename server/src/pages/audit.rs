@@ -116,6 +116,7 @@ fn row(e: &Recorded) -> AuditRow {
             ("account", Some(id)) => Some(user_path(&id.to_string())),
             ("token", _) => Some("/admin/tokens".to_owned()),
             ("silence", _) => Some("/silences".to_owned()),
+            ("event" | "calendar", _) => Some("/calendar".to_owned()),
             ("schedule" | "policy", _) => Some("/oncall/schedules".to_owned()),
             ("receiver", _) => Some("/admin/receivers".to_owned()),
             ("organisation", _) => Some("/admin/settings".to_owned()),

@@ -8,6 +8,8 @@ mod alerts;
 mod answer;
 mod archive;
 mod audit;
+mod backlog;
+mod calendar;
 mod debug;
 mod figure;
 mod form;
@@ -131,9 +133,20 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::PlannerImport => get(planner::import).post(planner::upload).layer(upload::body_limit()),
         Page::PlannerImportStep => get(planner::step).post(planner::do_step),
         Page::PlannerImportRows => get(planner::rejected),
+        Page::Calendar => get(calendar::list),
+        Page::CalendarFeed => get(calendar::feed),
+        Page::EventNew => get(calendar::new).post(calendar::create),
+        Page::Event => get(calendar::get),
+        Page::EventEdit => post(calendar::update),
+        Page::EventDelete => get(calendar::ask).post(calendar::delete),
+        Page::CalendarImport => get(calendar::import).post(calendar::upload),
+        Page::CalendarReview => get(calendar::review).post(calendar::take),
         Page::Search => get(search::get),
         Page::SearchIndex => get(search::index),
         Page::Jobs => get(jobs::get),
+        Page::Job => get(jobs::one),
+        Page::JobRun => post(jobs::run_now),
+        Page::JobCancel => post(jobs::cancel),
         Page::Me => get(me::get).post(me::post),
         Page::Login => get(sign_in::login).post(sign_in::sign_in),
         Page::LoginSso => post(single_sign_on::leave),

@@ -237,6 +237,7 @@ async fn trend(
         ),
         signals,
         changes: d.changes.iter().take(CHANGES).map(figure::event).collect(),
+        backlog: super::backlog::card(app, visit, d.now.pool.fields.slug.as_str()).await?,
     })
 }
 

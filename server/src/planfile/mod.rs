@@ -3,5 +3,6 @@
 pub mod calendar;
 pub mod columns;
 pub mod declared;
+pub mod events;
 pub mod repairs;
 pub mod table;

@@ -31,6 +31,24 @@ pub struct Import {
     pub resume: Option<Value>,
     /// What a finished import reported.
     pub summary: Option<Value>,
+    /// What it does at the moment, such as `reading`.
+    #[sqlx(default)]
+    pub phase: Option<String>,
+    /// How much of that is done, in bytes of the file.
+    #[sqlx(default)]
+    pub phase_done: Option<i64>,
+    /// How much there is to do.
+    #[sqlx(default)]
+    pub phase_total: Option<i64>,
+    /// Who told it to stop.
+    #[sqlx(default)]
+    pub cancelled_by: Option<String>,
+    /// A process is at it.
+    #[sqlx(default)]
+    pub is_alive: bool,
+    /// When it last said how far it is.
+    #[sqlx(skip)]
+    pub progress_ms: Option<Millis>,
     /// When it was begun.
     #[sqlx(skip)]
     pub started_ms: Millis,
@@ -106,6 +124,42 @@ pub async fn progress(
     Ok(())
 }
 
+/// Records what an import does at the moment and how far that is. Gives who told it to stop, if somebody did.
+pub async fn phase(conn: &mut PgConnection, part: i32, phase: &str, done: i64, total: i64) -> Result<Option<String>> {
+    let stopped: Option<Option<String>> = sqlx::query_scalar(
+        "UPDATE import SET phase = $2, phase_done = $3, phase_total = $4, progress_at = hr_now() WHERE part = $1 AND state = 'running'
+         RETURNING cancelled_by",
+    )
+    .bind(part)
+    .bind(phase)
+    .bind(done)
+    .bind(total)
+    .fetch_optional(conn)
+    .await?;
+    Ok(stopped.flatten())
+}
+
+/// Somebody began it again: that it was told to stop before is over.
+pub async fn go_on(conn: &mut PgConnection, part: i32) -> Result<()> {
+    sqlx::query("UPDATE import SET cancelled_at = NULL, cancelled_by = NULL WHERE part = $1 AND state = 'running'")
+        .bind(part)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Tells an import to stop with its next piece. False if it is done, or was told so before.
+pub async fn cancel(conn: &mut PgConnection, part: i32, by: &str) -> Result<bool> {
+    let done = sqlx::query(
+        "UPDATE import SET cancelled_at = hr_now(), cancelled_by = $2 WHERE part = $1 AND state = 'running' AND cancelled_at IS NULL",
+    )
+    .bind(part)
+    .bind(by)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Makes an import visible.
 pub async fn finish(conn: &mut PgConnection, part: i32, rows_done: i64, rows_bad: i64, summary: &Value) -> Result<()> {
     sqlx::query(
@@ -130,7 +184,10 @@ pub async fn remove(conn: &mut PgConnection, part: i32) -> Result<bool> {
 /// All imports, newest first.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Import>> {
     let rows = sqlx::query(
-        "SELECT part, kind, source_name, state, bytes_done, rows_done, rows_bad, resume, summary, started_at, done_at
+        "SELECT part, kind, source_name, state, bytes_done, rows_done, rows_bad, resume, summary, started_at, done_at, phase, phase_done,
+                phase_total, cancelled_by, progress_at,
+                EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = 748201 AND l.objid = import.part::oid
+                            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS is_alive
          FROM import ORDER BY part DESC LIMIT 500",
     )
     .fetch_all(conn)
@@ -139,9 +196,11 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Import>> {
         .map(|row| {
             let started: DateTime<Utc> = row.try_get("started_at")?;
             let done: Option<DateTime<Utc>> = row.try_get("done_at")?;
+            let progress: Option<DateTime<Utc>> = row.try_get("progress_at")?;
             Ok(Import {
                 started_ms: started.timestamp_millis(),
                 done_ms: done.map(|at| at.timestamp_millis()),
+                progress_ms: progress.map(|at| at.timestamp_millis()),
                 ..Import::from_row(row)?
             })
         })

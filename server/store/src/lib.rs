@@ -11,6 +11,7 @@ mod copy;
 pub mod current;
 pub mod draft;
 mod error;
+pub mod event;
 pub mod feed;
 pub mod finding;
 pub mod history;

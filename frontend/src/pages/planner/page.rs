@@ -96,7 +96,8 @@ fn sub(shell: &ShellModel, model: &PlannerModel, pool: &str) -> AnyView {
 }
 
 fn actions(shell: &ShellModel, model: &PlannerModel, pool: &str) -> Vec<AnyView> {
-    let mut actions = vec![views(shell, model)];
+    let calendar = button_link(shell, "hr-btn", "clock", "Calendar", "/calendar".to_owned());
+    let mut actions = vec![views(shell, model), calendar];
     if model.may_plan {
         let draft = model.draft.as_ref().map_or("", |draft| draft.id.as_str());
         let import = address(shell, "/planner/import", &[("pool", pool), ("draft", draft)]);

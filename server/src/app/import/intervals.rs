@@ -1,6 +1,7 @@
 //! `import intervals`: who held how many slots from when to when, of any number of pools.
 
 use super::input::{Input, Source};
+use super::progress::Watched;
 use super::run::{self, BLOCKS_PER_PIECE, Begun, Piece, Run};
 use super::swf::MAX_TENANTS;
 use super::world::{Create, PoolState, Resume, World};
@@ -100,6 +101,8 @@ pub async fn import_intervals(
     options: &IntervalsOptions,
     progress: &Arc<dyn Progress>,
 ) -> Result<Report> {
+    let watched = Watched::over(progress);
+    let progress: &Arc<dyn Progress> = &(Arc::new(watched.clone()) as Arc<dyn Progress>);
     options.check()?;
     let input = {
         let (progress, name) = (Arc::clone(progress), source.name().to_owned());
@@ -132,7 +135,7 @@ pub async fn import_intervals(
         }
         return Ok(Report { dry_run: true, ..report });
     }
-    let mut run = match run::begin(db, "intervals", &key, &name).await? {
+    let mut run = match run::begin(db, "intervals", &key, &name, &watched).await? {
         Begun::Done(report) => return Ok(report),
         Begun::Running(run) => run,
     };

@@ -4,6 +4,7 @@
 //! from the start, which rebuilds all that was in memory, and writes from where the last piece ended.
 
 use super::input::{Input, Source};
+use super::progress::Watched;
 use super::run::{self, BLOCKS_PER_PIECE, Begun, MOST_BLOCKS_PER_PIECE, Piece, Run};
 use super::world::{Create, Resume, World};
 use super::{End, ImportError, Progress, Report, Result};
@@ -97,6 +98,8 @@ pub async fn import_occupancy(
     options: &OccupancyOptions,
     progress: &Arc<dyn Progress>,
 ) -> Result<Report> {
+    let watched = Watched::over(progress);
+    let progress: &Arc<dyn Progress> = &(Arc::new(watched.clone()) as Arc<dyn Progress>);
     options.check()?;
     let input = {
         let (progress, name) = (Arc::clone(progress), source.name().to_owned());
@@ -119,7 +122,7 @@ pub async fn import_occupancy(
     }
     // What cannot be a table is refused before anything is begun.
     open(&input, options)?;
-    let mut run = match run::begin(db, "occupancy", &key, &input.name).await? {
+    let mut run = match run::begin(db, "occupancy", &key, &input.name, &watched).await? {
         Begun::Done(report) => return Ok(report),
         Begun::Running(run) => run,
     };

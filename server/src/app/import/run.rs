@@ -1,5 +1,6 @@
 //! One import under way: its lock, its pieces, its last transaction.
 
+use super::progress::Watched;
 use super::{ImportError, Report, Result};
 use crate::clock;
 use crate::ingest::coverage::Coverage;
@@ -96,6 +97,7 @@ pub(super) struct Run {
     pub(super) conn: PgConnection,
     pub(super) import: Import,
     written: Written,
+    watched: Watched,
 }
 
 /// What was imported before, if this was.
@@ -111,7 +113,13 @@ fn report_of(import: &Import) -> Report {
 }
 
 /// Starts an import, takes up one that was left half-way, or finds it done.
-pub(super) async fn begin(db: &PgPool, kind: &'static str, content_key: &str, source_name: &str) -> Result<Begun> {
+pub(super) async fn begin(
+    db: &PgPool,
+    kind: &'static str,
+    content_key: &str,
+    source_name: &str,
+    watched: &Watched,
+) -> Result<Begun> {
     let mut conn = db.acquire().await?.detach();
     import::long_work(&mut conn).await?;
     for _ in 0..LOCK_TRIES {
@@ -125,7 +133,8 @@ pub(super) async fn begin(db: &PgPool, kind: &'static str, content_key: &str, so
                 Some(import) if import.is_done() => return Ok(Begun::Done(report_of(&import))),
                 Some(import) => {
                     let written = Written::load(&mut conn, import.part).await?;
-                    return Ok(Begun::Running(Run { conn, import, written }));
+                    import::go_on(&mut conn, import.part).await?;
+                    return Ok(Begun::Running(Run { conn, import, written, watched: watched.clone() }));
                 }
                 None => import::unlock(&mut conn, import.part).await?,
             }
@@ -177,8 +186,13 @@ impl Run {
             piece.resume.as_ref(),
         )
         .await?;
+        let at = self.watched.now();
+        let stopped = import::phase(&mut tx, self.import.part, at.what, at.done as i64, at.total as i64).await?;
         tx.commit().await?;
-        Ok(())
+        match stopped {
+            Some(by) => Err(ImportError::Cancelled { part: self.import.part, by }),
+            None => Ok(()),
+        }
     }
 
     /// The last transaction: makes pools, tenants and signals, checks that no other history covers the
@@ -239,10 +253,14 @@ impl Run {
         Ok(())
     }
 
-    /// Clears up after an import that failed: nothing is left, unless the database is away, which
+    /// Clears up after an import that failed: nothing is left, unless the database is away or somebody told it to stop, which
     /// will be where it goes on.
     pub(super) async fn give_up(mut self, error: &ImportError) {
-        let resumable = matches!(error, ImportError::Store(e) if e.is_unavailable());
+        let resumable = match error {
+            ImportError::Store(error) => error.is_unavailable(),
+            ImportError::Cancelled { .. } => true,
+            _ => false,
+        };
         if resumable {
             return;
         }

@@ -1,6 +1,7 @@
 //! `import swf`: the log of a real machine becomes the history of a pool.
 
 use super::input::{Input, Source};
+use super::progress::Watched;
 use super::run::{self, BLOCKS_PER_PIECE, Begun, Covered, NewPool, NewTenant, Outcome, Piece, Run, plain_pool};
 use super::{End, ImportError, Progress, Report, Result};
 use crate::ingest::coverage::Coverage;
@@ -150,6 +151,8 @@ pub async fn import_swf(
     options: &SwfOptions,
     progress: &Arc<dyn Progress>,
 ) -> Result<Report> {
+    let watched = Watched::over(progress);
+    let progress: &Arc<dyn Progress> = &(Arc::new(watched.clone()) as Arc<dyn Progress>);
     options.check()?;
     let (input, log) = {
         let (progress, name) = (Arc::clone(progress), source.name().to_owned());
@@ -180,7 +183,7 @@ pub async fn import_swf(
         plan.remark(&mut report, swept);
         return Ok(Report { dry_run: true, ..report });
     }
-    let mut run = match run::begin(db, "swf", &key, &input.name).await? {
+    let mut run = match run::begin(db, "swf", &key, &input.name, &watched).await? {
         Begun::Done(report) => return Ok(report),
         Begun::Running(run) => run,
     };

@@ -30,6 +30,7 @@ impl App {
             plan::lock(&mut tx, pool).await?;
             further += work_out_further(&mut tx, Some(pool), now).await?;
         }
+        super::super::jobs::still_in_turn(&mut tx).await?;
         tx.commit().await?;
         Ok(further)
     }
@@ -56,6 +57,7 @@ impl App {
             );
             self.tell_of(&mut tx, &stored, "release", "released", &why).await?;
         }
+        super::super::jobs::still_in_turn(&mut tx).await?;
         tx.commit().await?;
         Ok(released)
     }
@@ -87,6 +89,7 @@ impl App {
             let why = format!("{over} slots above its limit, and its time to drain is over");
             self.tell_of(&mut tx, &stored, "drain", "drained", &why).await?;
         }
+        super::super::jobs::still_in_turn(&mut tx).await?;
         tx.commit().await?;
         Ok(drained)
     }
@@ -118,6 +121,7 @@ impl App {
             change::record(&mut tx, &[(clock::uuid(), event)]).await?;
         }
         self.write_of_ends(&mut tx, &ending).await?;
+        super::super::jobs::still_in_turn(&mut tx).await?;
         tx.commit().await?;
         Ok(ending.len())
     }
