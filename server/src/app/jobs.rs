@@ -88,8 +88,17 @@ pub const PLANS: Scheduled = Scheduled {
     margin_ms: USUAL_MARGIN_MS,
 };
 
+/// Pools are forecast.
+pub const FORECASTS: Scheduled = Scheduled {
+    name: "forecasts",
+    purpose: "Forecasts every pool once an hour, chooses once a day whether predicting pays, and decides about capacity.",
+    period_ms: 60_000,
+    margin_ms: USUAL_MARGIN_MS,
+};
+
 /// Everything that runs by itself.
-pub const SCHEDULE: [Scheduled; 8] = [ROLLUP, FEED, FINDINGS, ALERTS, ESCALATION, PLANS, PARTITIONS, SESSIONS];
+pub const SCHEDULE: [Scheduled; 9] =
+    [ROLLUP, FEED, FINDINGS, ALERTS, ESCALATION, PLANS, FORECASTS, PARTITIONS, SESSIONS];
 
 impl App {
     /// The newest runs of all jobs.
