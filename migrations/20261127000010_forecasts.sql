@@ -8,8 +8,12 @@ CREATE TABLE forecast (
     seen_from timestamptz NOT NULL,       -- forecasts for hours before this were made afterwards, each from what was known before it
     memory    json NOT NULL,              -- headroom_domain::forecast::online::Memory
     said      json NOT NULL,              -- what pages show: outlook, accuracy, days, exhaustion
+    is_known  boolean NOT NULL,           -- enough history to say when it is full
     p50_days  int CONSTRAINT forecast_p50 CHECK (p50_days >= 0),
     p90_days  int CONSTRAINT forecast_p90 CHECK (p90_days >= 0),  -- in one of ten cases the pool is full so soon
+    lead_median double precision,         -- of the hour that plans rest on
+    lead_p95  double precision,
+    recommended int,                      -- capacity that the plan has for now
     full_at   timestamptz                 -- the first hour of those foreseen in which one of ten futures wants more than there is
 );
 CREATE INDEX forecast_by_hour ON forecast (hour);

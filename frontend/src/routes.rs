@@ -128,6 +128,16 @@ pub enum Page {
     PlannerImportStep,
     /// Rows of a file that are not taken, as a file.
     PlannerImportRows,
+    /// What pools will need.
+    Forecasts,
+    /// What one pool will need, and what to do about it.
+    Forecast,
+    /// How a pool is scaled.
+    ScalingPolicy,
+    /// Target that takes a recommended step.
+    ForecastApply,
+    /// Target that ignores recommendations for a while.
+    ForecastIgnore,
     /// List of tenants.
     Tenants,
     /// Form for a new tenant.
@@ -243,6 +253,8 @@ pub enum RailEntry {
     Tenants,
     /// `/planner`
     Planner,
+    /// `/forecast`
+    Forecast,
     /// `/debug`
     Debug,
     /// `/jobs`
@@ -257,7 +269,8 @@ pub enum RailEntry {
 
 impl RailEntry {
     /// The upper group of the rail.
-    pub const MAIN: [Self; 5] = [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants, Self::Planner];
+    pub const MAIN: [Self; 6] =
+        [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants, Self::Planner, Self::Forecast];
     /// Those within reach of a thumb on phones.
     pub const THUMB: [Self; 4] = [Self::Overview, Self::OnCall, Self::Pools, Self::Planner];
     /// The lower group.
@@ -271,6 +284,7 @@ impl RailEntry {
             Self::Pools => "Pools",
             Self::Tenants => "Tenants",
             Self::Planner => "Planner",
+            Self::Forecast => "Forecast",
             Self::Debug => "Debug",
             Self::Jobs => "Jobs",
             Self::Audit => "Audit",
@@ -287,6 +301,7 @@ impl RailEntry {
             Self::Pools => "/pools",
             Self::Tenants => "/tenants",
             Self::Planner => "/planner",
+            Self::Forecast => "/forecast",
             Self::Debug => "/debug",
             Self::Jobs => "/jobs",
             Self::Audit => "/audit",
@@ -303,6 +318,7 @@ impl RailEntry {
             Self::Pools => "layers",
             Self::Tenants => "users",
             Self::Planner => "calendar-range",
+            Self::Forecast => "scaling",
             Self::Debug => "bug",
             Self::Jobs => "history",
             Self::Audit => "pencil",
@@ -358,6 +374,7 @@ const DEBUGGING: Option<RailEntry> = Some(RailEntry::Debug);
 const POOLS: Option<RailEntry> = Some(RailEntry::Pools);
 const TENANTS: Option<RailEntry> = Some(RailEntry::Tenants);
 const PLANNER: Option<RailEntry> = Some(RailEntry::Planner);
+const FORECAST: Option<RailEntry> = Some(RailEntry::Forecast);
 const ADMIN: Option<RailEntry> = Some(RailEntry::Admin);
 const HELP: Option<RailEntry> = Some(RailEntry::Help);
 
@@ -443,6 +460,18 @@ pub const ROUTES: &[PageRoute] = &[
     ),
     form(Page::PlannerImportStep, "/planner/import/{import}", "Steps of an import", PLAN, PLANNER, &[]),
     get(Page::PlannerImportRows, "/planner/import/{import}/errors.csv", "Rows that are not taken", PLAN, PLANNER, &[]),
+    get(Page::Forecasts, "/forecast", "Forecasts", SEE, FORECAST, &["/forecast"]),
+    get(Page::Forecast, "/forecast/{pool}", "Forecast and scaling plan", SEE, FORECAST, &["/forecast/{pool}"]),
+    form(
+        Page::ScalingPolicy,
+        "/forecast/{pool}/policy",
+        "How a pool is scaled",
+        PLAN,
+        FORECAST,
+        &["/forecast/{pool}/policy"],
+    ),
+    target(Page::ForecastApply, "/forecast/{pool}/apply", "Take a recommended step", PLAN, FORECAST),
+    target(Page::ForecastIgnore, "/forecast/{pool}/ignore", "Ignore recommendations", PLAN, FORECAST),
     get(Page::Tenants, "/tenants", "Tenants", SEE, TENANTS, &["/tenants"]),
     form(Page::TenantNew, "/tenants/new", "New tenant", PLAN, TENANTS, &["/tenants/new"]),
     get(

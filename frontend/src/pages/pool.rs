@@ -22,6 +22,7 @@ use crate::model::{
     Level, Link, LivePolicy, PolicySource, PoolHead, PoolHistory, PoolMap, PoolMode, PoolModel, PoolPolicy, PoolTab,
     PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, SlotAction, Unit,
 };
+use super::forecast::full_in;
 use crate::pages::act::act_path;
 use crate::url::{pool_path, tenant_path};
 
@@ -71,11 +72,16 @@ fn about(shell: &ShellModel, head: &PoolHead) -> AnyView {
         Some(owner) => format!("owner {owner}"),
         None => "no owner".to_owned(),
     });
+    let full = head.full.as_ref().map(|full| {
+        let href = shell.url.link(&format!("/forecast/{}", head.pool.slug));
+        view! { <span class="hr-dot"><a href=href>"Forecast"</a>": full in "{full_in(shell, full)}</span> }
+    });
     let runbook = head.runbook_url.as_ref().map(|url| {
         view! { <span class="hr-dot"><a href=url.clone() rel="noreferrer">"Runbook "{icon(shell, "external-link")}</a></span> }
     });
     view! {
         <span class="hr-dot">{parts.join(" · ")}</span>
+        {full}
         {runbook}
         <br/>
         <span class="hr-muted">{scope_text(shell)}</span>

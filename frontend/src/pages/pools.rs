@@ -10,6 +10,7 @@ use crate::components::shell::{Frame, document, scope_text};
 use crate::components::state::{button_link, panel};
 use crate::components::table::{Head, carry, heads, pager};
 use crate::components::value::{ago, count, level, peak_text, percent, unknown};
+use super::forecast::full_in;
 use crate::model::{Level, PoolRow, PoolsModel, ShellModel, Unit};
 use crate::url::pool_path;
 
@@ -22,6 +23,7 @@ const COLUMNS: &[Head] = &[
     Head::number("free", "Free"),
     Head::number("reserved", "Reserved, idle"),
     Head::number("rejected", "Rejected"),
+    Head::text("", "Full in"),
     Head::text("owner", "Owner"),
 ];
 
@@ -198,6 +200,7 @@ fn pool_row(shell: &ShellModel, row: &PoolRow) -> AnyView {
             <td class="hr-num" data-label="Free">{count(free, "no current value")}</td>
             <td class="hr-num" data-label="Reserved, idle">{count(row.reserved_idle, "no reservations are known")}</td>
             <td class="hr-num" data-label="Rejected">{rejected(row)}</td>
+            <td data-label="Full in"><a href=shell.url.link(&format!("/forecast/{}", row.pool.slug))>{full_in(shell, &row.full)}</a></td>
             <td data-label="Owner">{owner}</td>
         </tr>
     }

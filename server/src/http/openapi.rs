@@ -1,7 +1,7 @@
 //! The description of the API, generated from the code.
 
 use super::{
-    alerts, claims, error, events, findings, health, history, ingest, jobs, oncall, people, plans, pools, prometheus,
+    alerts, claims, error, events, findings, forecasts, health, history, ingest, jobs, oncall, people, plans, pools, prometheus,
     receivers, rules, runbooks, silences, slos, slots, tenants,
 };
 use axum::http::header::CONTENT_TYPE;
@@ -86,6 +86,12 @@ use utoipa::{Modify, OpenApi};
         silences::update,
         silences::end,
         silences::preview,
+        forecasts::list,
+        forecasts::get,
+        forecasts::policy,
+        forecasts::set_policy,
+        forecasts::metrics,
+        forecasts::decisions,
         plans::plan,
         plans::policy,
         plans::set_policy,

@@ -49,10 +49,8 @@ pub async fn kept(conn: &mut PgConnection, pool: i32) -> Result<Option<Kept>> {
 
 /// What the rules remember of some pools: the fleet's experience stands in for pools that are too young for their own.
 pub async fn memories(conn: &mut PgConnection, limit: i64) -> Result<Vec<Memory>> {
-    let rows: Vec<Json<Memory>> = sqlx::query_scalar("SELECT memory FROM forecast ORDER BY pool_id LIMIT $1")
-        .bind(limit)
-        .fetch_all(conn)
-        .await?;
+    let rows: Vec<Json<Memory>> =
+        sqlx::query_scalar("SELECT memory FROM forecast ORDER BY pool_id LIMIT $1").bind(limit).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|memory| memory.0).collect())
 }
 
@@ -69,12 +67,16 @@ pub struct New<'a, S> {
     pub memory: &'a Memory,
     /// What pages show.
     pub said: &'a S,
+    /// Whether there is enough history to say when it is full.
+    pub is_known: bool,
     /// Days until the pool is full, as likely as not.
     pub p50_days: Option<u32>,
     /// Days until it is full in one of ten cases.
     pub p90_days: Option<u32>,
     /// The first hour in which one of ten futures wants more than there is.
     pub full_at_ms: Option<Millis>,
+    /// Median and 0.95 quantile of the hour that plans rest on.
+    pub lead: Option<(f64, f64)>,
 }
 
 /// Keeps a forecast, unless there is one of that hour or a later one: false, and whatever else its transaction wrote is to be
@@ -82,11 +84,13 @@ pub struct New<'a, S> {
 pub async fn put<S: Serialize + Sync>(conn: &mut PgConnection, new: &New<'_, S>) -> Result<bool> {
     let days = |days: Option<u32>| days.map(|days| i32::try_from(days).unwrap_or(i32::MAX));
     let done = sqlx::query(
-        "INSERT INTO forecast AS f (pool_id, hour, seen_from, memory, said, p50_days, p90_days, full_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "INSERT INTO forecast AS f (pool_id, hour, seen_from, memory, said, p50_days, p90_days, full_at, is_known,
+             lead_median, lead_p95)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (pool_id) DO UPDATE SET hour = EXCLUDED.hour, made_at = hr_now(), seen_from = EXCLUDED.seen_from,
              memory = EXCLUDED.memory, said = EXCLUDED.said, p50_days = EXCLUDED.p50_days, p90_days = EXCLUDED.p90_days,
-             full_at = EXCLUDED.full_at
+             full_at = EXCLUDED.full_at, is_known = EXCLUDED.is_known,
+             lead_median = EXCLUDED.lead_median, lead_p95 = EXCLUDED.lead_p95
          WHERE f.hour < EXCLUDED.hour",
     )
     .bind(new.pool)
@@ -97,24 +101,33 @@ pub async fn put<S: Serialize + Sync>(conn: &mut PgConnection, new: &New<'_, S>)
     .bind(days(new.p50_days))
     .bind(days(new.p90_days))
     .bind(new.full_at_ms.map(timestamp))
+    .bind(new.is_known)
+    .bind(new.lead.map(|(median, _)| median))
+    .bind(new.lead.map(|(_, p95)| p95))
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Writes anew when a pool is full, of a forecast that stays: its capacity or its promises changed.
-pub async fn set_full(
+/// Writes anew when a pool is full and what capacity is recommended, of a forecast that stays: what is wanted now, the capacity or
+/// promises changed.
+pub async fn set_present(
     conn: &mut PgConnection,
     pool: i32,
     hour_ms: Millis,
     full_at_ms: Option<Millis>,
+    recommended: Option<i32>,
 ) -> Result<()> {
-    sqlx::query("UPDATE forecast SET full_at = $3 WHERE pool_id = $1 AND hour = $2")
-        .bind(pool)
-        .bind(timestamp(hour_ms))
-        .bind(full_at_ms.map(timestamp))
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "UPDATE forecast SET full_at = $3, recommended = $4
+         WHERE pool_id = $1 AND hour = $2 AND (full_at, recommended) IS DISTINCT FROM ($3::timestamptz, $4::int)",
+    )
+    .bind(pool)
+    .bind(timestamp(hour_ms))
+    .bind(full_at_ms.map(timestamp))
+    .bind(recommended)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -179,6 +192,8 @@ pub async fn newest<S: DeserializeOwned>(
 /// When pools are full: the day as likely as not, the day in one of ten cases, the hour in one of ten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FullIn {
+    /// Whether there is enough history to say.
+    pub is_known: bool,
     /// Days, as likely as not.
     pub p50_days: Option<u32>,
     /// Days in one of ten cases.
@@ -191,20 +206,49 @@ pub struct FullIn {
 
 /// When pools are full, without the rest of their forecasts.
 pub async fn full_in(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec<(i32, FullIn)>> {
-    type Narrow = (i32, Option<i32>, Option<i32>, Option<DateTime<Utc>>, DateTime<Utc>);
+    type Narrow = (i32, Option<i32>, Option<i32>, Option<DateTime<Utc>>, DateTime<Utc>, bool);
     let rows: Vec<Narrow> = sqlx::query_as(
-        "SELECT pool_id, p50_days, p90_days, full_at, hour FROM forecast
+        "SELECT pool_id, p50_days, p90_days, full_at, hour, is_known FROM forecast
          WHERE $1::int[] IS NULL OR pool_id = ANY($1) ORDER BY pool_id",
     )
     .bind(pools)
     .fetch_all(conn)
     .await?;
     let days = |days: Option<i32>| days.map(i32::unsigned_abs);
-    let full = |(pool, p50, p90, full_at, hour): Narrow| {
+    let full = |(pool, p50, p90, full_at, hour, is_known): Narrow| {
         let full_at_ms = full_at.map(|at| at.timestamp_millis());
-        (pool, FullIn { p50_days: days(p50), p90_days: days(p90), full_at_ms, hour_ms: hour.timestamp_millis() })
+        let hour_ms = hour.timestamp_millis();
+        (pool, FullIn { is_known, p50_days: days(p50), p90_days: days(p90), full_at_ms, hour_ms })
     };
     Ok(rows.into_iter().map(full).collect())
+}
+
+/// What monitoring is told of a pool.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct Gauges {
+    /// The pool's slug.
+    pub slug: String,
+    /// Median of the hour that plans rest on.
+    pub lead_median: Option<f64>,
+    /// Its 0.95 quantile.
+    pub lead_p95: Option<f64>,
+    /// Capacity that the plan has for now.
+    pub recommended: Option<i32>,
+    /// Days until the pool is full, as likely as not.
+    pub p50_days: Option<i32>,
+    /// Days until it is full in one of ten cases.
+    pub p90_days: Option<i32>,
+}
+
+/// What monitoring is told of pools that are not archived and whose forecast is not older than an instant.
+pub async fn gauges(conn: &mut PgConnection, since: Millis) -> Result<Vec<Gauges>> {
+    Ok(sqlx::query_as(
+        "SELECT p.slug, f.lead_median, f.lead_p95, f.recommended, f.p50_days, f.p90_days
+         FROM forecast f JOIN pool p USING (pool_id) WHERE p.archived_at IS NULL AND f.hour >= $1 ORDER BY p.slug",
+    )
+    .bind(timestamp(since))
+    .fetch_all(conn)
+    .await?)
 }
 
 /// What was foreseen for an hour, by level.

@@ -41,7 +41,8 @@ struct PolicyRow {
 }
 
 fn read<S: DeserializeOwned>(row: PolicyRow) -> Result<(i32, Policy<S>)> {
-    let damaged = |problem: String| StoreError::Damaged { what: format!("scaling policy of pool {}", row.pool_id), problem };
+    let damaged =
+        |problem: String| StoreError::Damaged { what: format!("scaling policy of pool {}", row.pool_id), problem };
     let mode = Mode::parse(&row.mode).ok_or_else(|| damaged(format!("its mode is {:?}", row.mode)))?;
     let settings = serde_json::from_value(row.settings).map_err(|error| damaged(error.to_string()))?;
     let policy = Policy {

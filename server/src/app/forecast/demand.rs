@@ -16,7 +16,8 @@ pub(super) fn peak(sums: &Sums, stretch_ms: Millis) -> f64 {
         return f64::NAN;
     }
     // Where nothing says that it was full, claims waited or were rejected at any time.
-    let short_ms = if sums.saturated_ms > 0 { sums.saturated_ms.max(MINUTE_MS) } else { sums.observed_ms.max(MINUTE_MS) };
+    let short_ms =
+        if sums.saturated_ms > 0 { sums.saturated_ms.max(MINUTE_MS) } else { sums.observed_ms.max(MINUTE_MS) };
     let queued = sums.queue_ms.max(0) as f64 / short_ms as f64;
     let rejected = sums.rejections.max(0) as f64 * MINUTE_MS as f64 / short_ms as f64;
     sums.max_occupied.max(0) as f64 + queued + rejected

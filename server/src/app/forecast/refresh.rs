@@ -148,9 +148,11 @@ impl App {
             seen_from_ms: told.seen_from_ms,
             memory: &told.memory,
             said: &told.said,
+            is_known: !matches!(told.said.exhaustion, Exhaustion::TooLittleHistory),
             p50_days: days.0,
             p90_days: days.1,
             full_at_ms: told.full_at_ms,
+            lead: lead(&told.said.outlook),
         };
         if !forecast::put(&mut tx, &new).await? {
             done.met += 1;
@@ -185,8 +187,7 @@ impl App {
         }
         let chosen = scaling::choices(conn, Some(&[key])).await?.pop().map(|(_, day, choice)| (day, choice));
         let settings = settings_of(conn, &found).await?;
-        let (seen_from_ms, memory) =
-            kept.map_or((hour_ms, Memory::default()), |kept| (kept.seen_from_ms, kept.memory));
+        let (seen_from_ms, memory) = kept.map_or((hour_ms, Memory::default()), |kept| (kept.seen_from_ms, kept.memory));
         Ok(Some(Known {
             pool: key,
             hour_ms,
@@ -200,7 +201,8 @@ impl App {
             events: super::events(conn, key, hour_ms - back * HOUR_MS, hour_ms + HORIZON_DAYS as i64 * DAY_MS).await?,
             offset_hours: offset_hours(&found, hour_ms),
             steps: pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default(),
-            promises: promise::during(conn, Some(&[key]), None, hour_ms, hour_ms + HORIZON_DAYS as i64 * DAY_MS).await?,
+            promises: promise::during(conn, Some(&[key]), None, hour_ms, hour_ms + HORIZON_DAYS as i64 * DAY_MS)
+                .await?,
             hours: forecast::hours(conn, key, minutes_from_ms, hour_ms + 2 * HOUR_MS).await?,
             chosen,
             minutes: demand::minutes(conn, key, minutes_from_ms, hour_ms).await?,
@@ -334,6 +336,12 @@ fn tell(mut known: Known) -> Told {
     Told { said, full_at_ms, memory: known.memory, seen_from_ms: known.seen_from_ms, hours, choices, ledgers }
 }
 
+/// Median and 0.95 quantile of the hour that plans rest on.
+fn lead(outlook: &Outlook) -> Option<(f64, f64)> {
+    let step = LEAD_HOURS - 1;
+    Some((*outlook.median.get(step)?, *outlook.quantile(0.95).get(step)?))
+}
+
 /// What is said for the hour that a plan rests on.
 fn at_lead(outlook: &Outlook) -> Option<HourSaid> {
     let step = LEAD_HOURS - 1;
@@ -345,9 +353,8 @@ fn at_lead(outlook: &Outlook) -> Option<HourSaid> {
 impl Known {
     /// Minutes of whole days since 1970, as far as there are any.
     fn minutes_between(&self, from_day: i64, to_day: i64) -> &[f64] {
-        let place = |day: i64| {
-            ((day * DAY_MS - self.minutes_from_ms) / MINUTE_MS).clamp(0, self.minutes.len() as i64) as usize
-        };
+        let place =
+            |day: i64| ((day * DAY_MS - self.minutes_from_ms) / MINUTE_MS).clamp(0, self.minutes.len() as i64) as usize;
         let (from, to) = (place(from_day), place(to_day));
         // What is unknown in front is no history.
         let minutes = &self.minutes[from..to];

@@ -195,7 +195,8 @@ impl State {
         let committed = promised(&self.promises, hour * HOUR_MS, HOUR_MS, outlook.marks.len().max(1));
         let needs = needs(&outlook, &policy, Live { demand: live, headroom: self.found.said.headroom }, &committed);
         let capacity = self.capacity(now);
-        let grew = self.steps.windows(2).filter(|pair| pair[1].from_ms <= now && pair[1].configured > pair[0].configured);
+        let grew =
+            self.steps.windows(2).filter(|pair| pair[1].from_ms <= now && pair[1].configured > pair[0].configured);
         let at = Now {
             now_ms: now,
             capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
@@ -242,8 +243,7 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
         pool::by_keys(conn, &keys).await?.into_iter().map(|pool| (pool.key, pool)).collect();
     let mut choices: BTreeMap<i32, (i64, Choice)> =
         scaling::choices(conn, Some(&keys)).await?.into_iter().map(|(key, day, choice)| (key, (day, choice))).collect();
-    let mut policies: BTreeMap<i32, Kept<Settings>> =
-        scaling::policies(conn, Some(&keys)).await?.into_iter().collect();
+    let mut policies: BTreeMap<i32, Kept<Settings>> = scaling::policies(conn, Some(&keys)).await?.into_iter().collect();
     let mut steps = pool::capacity(conn, Some(&keys)).await?;
     let end = now + HORIZON_DAYS as Millis * DAY_MS;
     let mut promises: BTreeMap<i32, Vec<Stored>> = BTreeMap::new();
@@ -283,8 +283,7 @@ impl App {
         let (now, keys) = {
             let mut conn = self.db.jobs.acquire().await?;
             let now = headroom_store::now(&mut conn).await?;
-            let keys: Vec<i32> =
-                forecast::full_in(&mut conn, None).await?.into_iter().map(|(pool, _)| pool).collect();
+            let keys: Vec<i32> = forecast::full_in(&mut conn, None).await?.into_iter().map(|(pool, _)| pool).collect();
             (now, keys)
         };
         let hour_ms = demand::running_hour(now);
@@ -300,9 +299,10 @@ impl App {
                 // Capacity or promises may have changed since the hour began.
                 let full = full_at(&state.found.said.outlook, &state.steps, &state.promises)
                     .filter(|_| state.found.said.known_hours >= super::FEWEST_DAYS * 24);
-                if full != state.found.full_at_ms {
-                    forecast::set_full(&mut conn, state.pool.key, state.found.hour_ms, full).await?;
-                }
+                let planned = state.plan(now, &state.settings, 0);
+                let recommended = planned.plan.capacity.first().and_then(|slots| i32::try_from(*slots).ok());
+                let recommended = recommended.filter(|_| state.live.is_some());
+                forecast::set_present(&mut conn, state.pool.key, state.found.hour_ms, full, recommended).await?;
                 // A forecast of an earlier hour is about to be made anew.
                 if state.found.hour_ms < hour_ms {
                     continue;
@@ -339,7 +339,8 @@ impl App {
                 Some(why) => {
                     let why: String = why.chars().take(500).collect();
                     let mut conn = self.db.jobs.acquire().await?;
-                    let is_new = scaling::settle(&mut conn, decision.pool, decision.at_ms, Outcome::Refused, &why).await?;
+                    let is_new =
+                        scaling::settle(&mut conn, decision.pool, decision.at_ms, Outcome::Refused, &why).await?;
                     done.refused += usize::from(is_new);
                 }
             }
@@ -407,7 +408,13 @@ impl App {
     ///
     /// # Errors
     /// `Invalid` without a reason or beyond 90 days.
-    pub async fn ignore_recommendations(&self, slug: &str, version: i32, until: Millis, why: &str) -> Result<Kept<Settings>> {
+    pub async fn ignore_recommendations(
+        &self,
+        slug: &str,
+        version: i32,
+        until: Millis,
+        why: &str,
+    ) -> Result<Kept<Settings>> {
         let why = why.trim();
         self.change_policy(slug, version, "ignore-recommendations", why, |pool, _, now, kept| {
             let mut problems = Vec::new();
@@ -428,6 +435,47 @@ impl App {
             })
         })
         .await
+    }
+
+    /// Takes a step of the present plan: the capacity of a tracked pool is set, from the step's instant on.
+    ///
+    /// # Errors
+    /// `Conflict` if the plan has no such step any more, or the pool's slots are given out elsewhere; what a change of capacity
+    /// is refused for.
+    pub async fn take_step(&self, slug: &str, at: Millis, to: i32) -> Result<i32> {
+        self.require(Action::Plan)?;
+        self.require_all_tenants(Action::Plan)?;
+        let mut tx = self.db.pages.begin().await?;
+        let pool = pools::find(&mut tx, &self.caller, slug).await?;
+        let now = headroom_store::now(&mut tx).await?;
+        let state = states(&mut tx, &[pool.key], now).await?.pop();
+        let state =
+            state.ok_or_else(|| AppError::Conflict("there is no forecast of this pool, so there is no plan".into()))?;
+        if !state.is_tracked {
+            let text = "the capacity of this pool comes from outside: Headroom does not set it";
+            return Err(AppError::Conflict(text.into()));
+        }
+        let planned = state.plan(now, &state.settings, 0);
+        // What was due when the page was shown is due now.
+        let same = |step: &&Step| {
+            i64::from(step.to) == i64::from(to) && (step.at_ms == at || (at <= now && step.at_ms <= now + MINUTE_MS))
+        };
+        let Some(step) = planned.plan.steps.iter().find(same) else {
+            let text = "the plan has changed since the page was shown: look at its steps again";
+            return Err(AppError::Conflict(text.into()));
+        };
+        let from_ms = floor(step.at_ms.max(now), MINUTE_MS);
+        let planned_down = pool::step_at(&state.steps, from_ms).map_or(0, |step| step.planned_down);
+        let change = CapacityStep {
+            from_ms,
+            configured: to.saturating_add(planned_down),
+            planned_down,
+            reason: format!("step of the plan: {}", step.reason).chars().take(500).collect(),
+            actor: String::new(),
+        };
+        self.set_capacity_in(&mut tx, slug, &change, false).await?;
+        tx.commit().await?;
+        Ok(to)
     }
 
     async fn change_policy(
@@ -484,7 +532,10 @@ fn decision(state: &State, now: Millis, last: Option<&Decision>) -> Option<Decis
     };
     let (before, wanted) = (i32::try_from(planned.capacity).ok()?, i32::try_from(step.to).ok()?);
     let same = |last: &&Decision| {
-        last.wanted == wanted && last.before == before && now - last.at_ms < REPEATED_MS && last.outcome != Outcome::Applied
+        last.wanted == wanted
+            && last.before == before
+            && now - last.at_ms < REPEATED_MS
+            && last.outcome != Outcome::Applied
     };
     if last.filter(same).is_some() {
         return None;

@@ -9,10 +9,11 @@ use headroom_domain::forecast::online::LEVELS;
 use headroom_domain::scaling::{Choice, Ledger, Mode};
 use headroom_domain::series::floor;
 use headroom_domain::{DAY_MS, HOUR_MS, Millis};
-use headroom_store::forecast::{self, Found, FullIn, HourSaid};
+use headroom_store::forecast::{self, Found, FullIn, Gauges, HourSaid};
 use headroom_store::pool::{self, Pool};
 use headroom_store::scaling::{self, Decision, Policy as Kept};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// Hours of the past that are drawn before a fan.
 const PAST_HOURS: i64 = 48;
@@ -20,6 +21,8 @@ const PAST_HOURS: i64 = 48;
 const DECISIONS: i64 = 20;
 /// Days of the ledger that are shown and added up.
 const LEDGER_DAYS: i64 = 30;
+/// Monitoring is told of forecasts that are not older.
+const GAUGES_MS: Millis = 3 * HOUR_MS;
 /// Most growth that a what-if takes, in per cent.
 const MOST_GROWTH: i32 = 400;
 
@@ -173,6 +176,50 @@ impl App {
         Ok(found.into_iter().filter(|(key, _)| self.caller.sees_pool(*key)).collect())
     }
 
+    /// Forecasts in Prometheus' text exposition: of the whole house.
+    ///
+    /// # Errors
+    /// Those of the store; `Forbidden` for who sees some pools only.
+    pub async fn forecast_gauges(&self) -> Result<String> {
+        self.require_whole_view()?;
+        let mut conn = self.db.pages.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let all = forecast::gauges(&mut conn, now - GAUGES_MS).await?;
+        let mut text = String::new();
+        let mut tell = |name: &str, what: &str, of: &dyn Fn(&Gauges) -> Vec<(&'static str, f64)>| {
+            let _ = writeln!(text, "# HELP {name} {what}\n# TYPE {name} gauge");
+            for gauges in &all {
+                for (labels, value) in of(gauges) {
+                    // Slugs have no character that would have to be escaped.
+                    let _ = writeln!(text, "{name}{{pool_id=\"{}\"{labels}}} {value}", gauges.slug);
+                }
+            }
+        };
+        tell("slot_forecast", "slots wanted at the most in the hour that plans rest on", &|one| {
+            let median = one.lead_median.map(|value| (",quantile=\"0.5\"", value));
+            median.into_iter().chain(one.lead_p95.map(|value| (",quantile=\"0.95\"", value))).collect()
+        });
+        tell("slot_recommended_capacity", "slots that the plan has for now", &|one| {
+            one.recommended.map(|slots| ("", f64::from(slots))).into_iter().collect()
+        });
+        tell("slot_days_to_exhaustion", "days until the pool is full; absent = not foreseen", &|one| {
+            let p50 = one.p50_days.map(|days| (",quantile=\"0.5\"", f64::from(days)));
+            p50.into_iter().chain(one.p90_days.map(|days| (",quantile=\"0.9\"", f64::from(days)))).collect()
+        });
+        Ok(text)
+    }
+
+    /// Slugs and names of pools that may be seen, by key.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn pools_named(&self, keys: &[i32]) -> Result<BTreeMap<i32, (String, String)>> {
+        self.require(Action::See)?;
+        let pools = pool::by_keys(&mut *self.db.pages.acquire().await?, keys).await?;
+        let seen = pools.into_iter().filter(|pool| self.caller.sees_pool(pool.key));
+        Ok(seen.map(|pool| (pool.key, (pool.fields.slug.to_string(), pool.fields.name))).collect())
+    }
+
     /// The forecast of a pool with its plan.
     ///
     /// # Errors
@@ -207,7 +254,10 @@ impl App {
         Ok(PoolForecast {
             now_ms: now,
             planned: state.as_ref().map(|state| state.plan(now, &settings, 0)),
-            tried: state.as_ref().zip(what_if).map(|(state, tried)| state.plan(now, &tried.settings, tried.growth_percent)),
+            tried: state
+                .as_ref()
+                .zip(what_if)
+                .map(|(state, tried)| state.plan(now, &tried.settings, tried.growth_percent)),
             choice: state.as_ref().and_then(|state| state.choice.clone()),
             is_tracked: headroom_store::owner::tracked(&mut conn).await?.contains(&key),
             ledger: scaling::ledgers(&mut conn, key, LEDGER_DAYS).await?,
