@@ -58,9 +58,10 @@ pub fn scaling_policy(shell: &ShellModel, model: &ScalingPolicyModel) -> AnyView
         ("forecast", "Always the forecast, whether it pays or not".to_owned()),
     ];
     let levels = LEVELS.map(|(value, words)| (value, words.to_owned()));
+    let target = format!("{back}/policy");
     let content = view! {
         {summary}
-        <form class="hr-form" method="post" action=format!("{back}/policy") novalidate=true>
+        <form class="hr-form" method="post" action=target novalidate=true>
             {csrf(shell)}
             <input type="hidden" name="version" value=model.version.clone()/>
             <fieldset class="hr-form__group hr-card">
