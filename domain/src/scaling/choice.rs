@@ -1,5 +1,6 @@
 //! Which policy a pool uses, chosen once a day by what each would have cost over two weeks, with the reason in words.
 
+use super::cleaned;
 use crate::backtest::{
     CHOICE_DAYS, Policy, REFERENCE_UTILISATION, Tally, base, candidates, guard, hourly_peaks, shortfall,
 };
@@ -41,7 +42,7 @@ pub struct Choice {
 /// `medians` are what was foreseen for the hours of the same time at the lead of a plan, ending with it, NaN unknown.
 pub fn choose(minutes: &[f64], medians: &[f64]) -> Choice {
     let days = (minutes.len() / DAY).min(MOST_DAYS);
-    let minutes = &minutes[minutes.len() - days * DAY..];
+    let minutes = &cleaned(&minutes[minutes.len() - days * DAY..])[..];
     let peaks = hourly_peaks(minutes);
     let correlation = correlation(&peaks);
     let mut choice = Choice {
@@ -89,7 +90,7 @@ pub fn choose(minutes: &[f64], medians: &[f64]) -> Choice {
 fn aligned(medians: &[f64], hours: usize) -> Vec<f64> {
     let recent = &medians[medians.len().saturating_sub(hours)..];
     let mut found = vec![f64::NAN; hours - recent.len()];
-    found.extend(recent.iter().map(|median| if median.is_finite() { *median } else { f64::NAN }));
+    found.extend(recent.iter().map(|median| if (0.0..1e12).contains(median) { *median } else { f64::NAN }));
     found
 }
 
@@ -165,7 +166,7 @@ pub fn headroom(policy: &Policy, minutes: &[f64], medians: &[f64]) -> f64 {
     let Policy::Headroom { base: from, permille, is_factor } = policy else { return 0.0 };
     let minutes = &minutes[minutes.len().saturating_sub((CHOICE_DAYS + 1) * DAY)..];
     // Whole hours, ending now.
-    let minutes = &minutes[minutes.len() % 60..];
+    let minutes = &cleaned(&minutes[minutes.len() % 60..])[..];
     let medians = aligned(medians, minutes.len() / 60);
     let provided = base(*from, minutes, &medians);
     let level = f64::from((*permille).clamp(1, 999)) / 1e3;

@@ -1,7 +1,7 @@
 //! What a day came to: what was provided, beside what following, a static peak and the chosen policy would have provided. Sums are
 //! exact integers of slot-minutes, so that days add up.
 
-use super::whole;
+use super::{cleaned, whole};
 use crate::backtest::{PEAK_MINUTES, REFERENCE_UTILISATION, reactive};
 use serde::{Deserialize, Serialize};
 use std::ops::Add;
@@ -71,6 +71,9 @@ pub struct Ledger {
 pub fn ledger(minutes: &[f64], actual: &[i64], chosen: &[i64]) -> Ledger {
     let length = minutes.len().min(actual.len()).min(chosen.len()).min(DAY);
     let start = minutes.len() - length;
+    let from = start.saturating_sub(PEAK_MINUTES.max(DAY));
+    let minutes = &cleaned(&minutes[from..])[..];
+    let start = start - from;
     let (before, day) = (&minutes[start.saturating_sub(PEAK_MINUTES)..start], &minutes[start..]);
     // A day before is enough for following to have caught up.
     let from = start.saturating_sub(DAY);

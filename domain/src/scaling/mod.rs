@@ -57,5 +57,11 @@ fn whole(slots: f64) -> i64 {
     if slots.is_nan() { 0 } else { slots.ceil().clamp(0.0, crate::MAX_SLOTS as f64 * 1e3) as i64 }
 }
 
+/// Demand by minute as it is looked at: what is not finite or negative is unknown.
+fn cleaned(minutes: &[f64]) -> Vec<f64> {
+    let most = crate::MAX_SLOTS as f64 * 1e3;
+    minutes.iter().map(|slots| if slots.is_finite() && *slots >= 0.0 { slots.min(most) } else { f64::NAN }).collect()
+}
+
 #[cfg(test)]
 mod tests;

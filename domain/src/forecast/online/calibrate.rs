@@ -1,7 +1,7 @@
 //! Widths from the pool's own past: what its stored forecasts missed by, and where what came lay among what the hours had.
 
-use super::super::Forecast;
 use super::memory::Memory;
+use super::path::Raw;
 use super::{LEVELS, MEDIAN, Rung};
 
 /// Place of 0.95 in [`LEVELS`].
@@ -40,14 +40,14 @@ impl Calibration {
 
     /// The ensemble with widths that held: at the lead those of the pool's own residuals, further ahead the models' own, wider or
     /// narrower by what they turned out to be at the lead.
-    pub(super) fn ensemble(&self, raw: &Forecast, basis: Rung) -> Vec<Vec<f64>> {
+    pub(super) fn ensemble(&self, raw: &Raw, basis: Rung) -> Vec<Vec<f64>> {
         let lead = super::LEAD_HOURS - 1;
-        let median = &raw.quantiles[MEDIAN];
+        let median = &raw.median;
         let kappa = if basis < Rung::Short { 1.0 } else { self.kappa };
         // By how much the middle of what came lies off the median, at the lead.
         let shift = self.residuals.map_or(0.0, |residuals| self.own * residuals[MEDIAN]);
         let factor = |outer: usize| {
-            let native = raw.quantiles[outer][lead] - median[lead];
+            let native = raw.widths[outer][lead];
             let own = self.residuals.map_or(native, |residuals| residuals[outer] - residuals[MEDIAN]);
             let ratio = if native.abs() > 0.0 { (own / native).clamp(FACTORS.0, FACTORS.1) } else { 1.0 };
             let ratio = if ratio.is_finite() { ratio } else { 1.0 };
@@ -62,7 +62,7 @@ impl Calibration {
                 let own = self.residuals.map_or(0.0, |residuals| residuals[place]);
                 (0..median.len())
                     .map(|step| {
-                        let native = raw.quantiles[place][step] - median[step];
+                        let native = raw.widths[place][step];
                         if step <= lead {
                             median[step] + self.own * own + (1.0 - self.own) * kappa * native
                         } else {

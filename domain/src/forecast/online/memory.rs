@@ -2,7 +2,8 @@
 
 use super::super::events;
 use super::calibrate::{ENOUGH, TOLD};
-use super::{Confidence, ENGINES, Engine, LEVELS, MEDIAN, Rung};
+use super::path::{Lasting, Path, Raw};
+use super::{Confidence, ENGINES, Engine, LEAD_HOURS, LEVELS, MEDIAN, Rung};
 use crate::calendar::Event;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,8 @@ const EXPERIENCED: usize = ENOUGH;
 pub struct Memory {
     pending: Vec<Pending>,
     rows: Vec<Row>,
+    pub(super) path: Option<Path>,
+    pub(super) lasting: Lasting,
 }
 
 /// A forecast whose hour has not come.
@@ -34,6 +37,9 @@ pub(super) struct Pending {
     hour: i64,
     raw_median: f64,
     raw_width: f64,
+    /// What the path alone said, and how far off it was when it was said.
+    uncorrected: f64,
+    error: f64,
     /// By engine, then by level.
     said: [Vec<f64>; ENGINES.len()],
     /// Whose was published.
@@ -48,8 +54,7 @@ const RANKS: usize = 41;
 impl Pending {
     pub(super) fn new(
         hour: i64,
-        raw_median: f64,
-        raw_width: f64,
+        raw: &Raw,
         said: [Vec<f64>; ENGINES.len()],
         published: usize,
         same_hour: &[f64],
@@ -60,8 +65,17 @@ impl Pending {
             few if few <= RANKS => same_hour.iter().map(|value| coarse(*value)).collect(),
             _ => (0..RANKS).map(|at| coarse(same_hour[at * last / (RANKS - 1)])).collect(),
         };
-        let (raw_median, raw_width) = (coarse(raw_median), coarse(raw_width));
-        Self { hour, raw_median, raw_width, said, published, ranks }
+        let of = |steps: &[f64]| coarse(steps.get(LEAD_HOURS - 1).copied().unwrap_or(0.0));
+        Self {
+            hour,
+            raw_median: of(&raw.median),
+            raw_width: raw.widths.get(TOLD).map_or(0.0, |steps| of(steps)),
+            uncorrected: coarse(raw.uncorrected),
+            error: coarse(raw.error),
+            said,
+            published,
+            ranks,
+        }
     }
 
     fn settle(&self, came: f64, is_usual: bool) -> Row {
@@ -152,7 +166,11 @@ impl Memory {
             if let Some(came) = came.filter(|came| !came.is_nan())
                 && self.rows.iter().all(|row| row.hour != one.hour)
             {
-                self.rows.push(one.settle(*came, !events::is_marked(one.hour, events)));
+                let is_usual = !events::is_marked(one.hour, events);
+                if is_usual {
+                    self.lasting.learn(one.error, came - one.uncorrected);
+                }
+                self.rows.push(one.settle(*came, is_usual));
             }
             false
         });

@@ -5,20 +5,24 @@
 //! (online conformal prediction; the same hours of the day count twice), and who had the least pinball loss over two weeks is
 //! believed. While a pool is too young for that, the fleet's experience stands in (`kappa`).
 //!
+//! The models are fitted anew every few hours (`path`); in between what they said is corrected by the last error, which costs almost
+//! nothing and is no less right.
+//!
 //! Hours are counted since 1970 UTC. Everything is deterministic and finite; quantiles do not cross; nothing is negative.
 
 mod accuracy;
 mod calibrate;
 mod memory;
+mod path;
 mod profile;
 
 use super::events;
-use super::{Question, forecast};
 use crate::calendar::Event;
 use serde::{Deserialize, Serialize};
 
 use self::calibrate::Calibration;
 use self::memory::Pending;
+use self::path::Raw;
 use self::profile::Profile;
 
 pub use self::accuracy::{Accuracy, Weak, accuracy};
@@ -225,8 +229,8 @@ pub fn refresh(memory: &mut Memory, input: &Input<'_>) -> Outlook {
     memory.settle(&peaks, first_hour, input.events);
     let usual = events::masked(&peaks, first_hour, input.events);
     let basis = Rung::of(usual.iter().filter(|peak| !peak.is_nan()).count());
-    let calibration = Calibration::new(memory, input.now_hour, input.kappa);
-    let said = say(&usual, input.now_hour, horizon, basis, &calibration);
+    let masked = usual.iter().zip(&peaks).filter(|(usual, peak)| usual.is_nan() && !peak.is_nan()).count();
+    let said = say(memory, &usual, masked, input, horizon, basis);
     let engine = if basis == Rung::Reactive { Engine::Nothing } else { memory.believed(basis) };
     let mut outlook = Outlook {
         from_hour: input.now_hour,
@@ -264,10 +268,8 @@ fn known(peak: f64) -> f64 {
 
 /// What the engines say, `[level][step]` each.
 struct Said {
-    /// The ensemble's median as the models gave it, at the lead.
-    raw_median: f64,
-    /// How far above its median the models put the quantile of 0.95, at the lead.
-    raw_width: f64,
+    /// The ensemble before its widths are calibrated.
+    raw: Raw,
     ensemble: Vec<Vec<f64>>,
     profile: Vec<Vec<f64>>,
     both: Vec<Vec<f64>>,
@@ -275,26 +277,21 @@ struct Said {
     same_hour: Vec<f64>,
 }
 
-fn say(usual: &[f64], now_hour: i64, horizon: usize, basis: Rung, calibration: &Calibration) -> Option<Said> {
+fn say(
+    memory: &mut Memory,
+    usual: &[f64],
+    masked: usize,
+    input: &Input<'_>,
+    horizon: usize,
+    basis: Rung,
+) -> Option<Said> {
     if basis == Rung::Reactive {
         return None;
     }
-    let mut raw = forecast(usual, &Question::new(&[24, 168], LEAD_HOURS, &LEVELS).ok()?);
-    if raw.mean.len() != LEAD_HOURS {
-        return None;
-    }
-    if horizon > LEAD_HOURS {
-        // Who is right about the next hours need not be right about the next days.
-        let far = forecast(usual, &Question::new(&[24, 168], horizon, &LEVELS).ok()?);
-        raw.mean.extend_from_slice(far.mean.get(LEAD_HOURS..)?);
-        for (near, far) in raw.quantiles.iter_mut().zip(&far.quantiles) {
-            near.extend_from_slice(far.get(LEAD_HOURS..)?);
-        }
-    }
-    let profile = Profile::new(usual, now_hour);
-    let lead = LEAD_HOURS - 1;
-    let raw_median = raw.quantiles[MEDIAN][lead];
-    let raw_width = raw.quantiles[calibrate::TOLD][lead] - raw_median;
+    let now_hour = input.now_hour;
+    let raw = memory.raw(usual, masked, now_hour, horizon, basis)?;
+    let calibration = Calibration::new(memory, now_hour, input.kappa);
+    let profile = Profile::new(usual, now_hour, horizon);
     let ensemble = calibration.ensemble(&raw, basis);
     let by_hour = profile.quantiles(now_hour, horizon, |level| calibration.level(level), basis);
     let both = ensemble
@@ -302,8 +299,8 @@ fn say(usual: &[f64], now_hour: i64, horizon: usize, basis: Rung, calibration: &
         .zip(&by_hour)
         .map(|(one, other)| one.iter().zip(other).map(|(one, other)| f64::midpoint(*one, *other)).collect())
         .collect();
-    let same_hour = profile.of(now_hour + lead as i64).to_vec();
-    Some(Said { raw_median, raw_width, ensemble, profile: by_hour, both, same_hour })
+    let same_hour = profile.of(now_hour + LEAD_HOURS as i64 - 1).to_vec();
+    Some(Said { raw, ensemble, profile: by_hour, both, same_hour })
 }
 
 impl Said {
@@ -319,14 +316,7 @@ impl Said {
         let lead = LEAD_HOURS - 1;
         let at = |all: &[Vec<f64>]| all.iter().map(|steps| memory::coarse(steps[lead])).collect();
         let place = ENGINES.iter().position(|one| *one == engine).unwrap_or(0);
-        Pending::new(
-            hour,
-            self.raw_median,
-            self.raw_width,
-            [at(&self.ensemble), at(&self.profile), at(&self.both)],
-            place,
-            &self.same_hour,
-        )
+        Pending::new(hour, &self.raw, [at(&self.ensemble), at(&self.profile), at(&self.both)], place, &self.same_hour)
     }
 }
 

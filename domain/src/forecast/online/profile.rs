@@ -11,28 +11,23 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// `peaks` end with the hour before `now_hour`; NaN is unknown.
-    pub(super) fn new(peaks: &[f64], now_hour: i64) -> Self {
-        let first = now_hour - peaks.len() as i64;
-        let mut own: Vec<Vec<f64>> = vec![Vec::with_capacity(peaks.len() / 24 + 1); 24];
-        for (at, peak) in peaks.iter().enumerate().filter(|(_, peak)| !peak.is_nan()) {
-            own[of_day(first + at as i64)].push(*peak);
+    /// `peaks` end with the hour before `now_hour`; NaN is unknown. Hours of the day beyond the horizon are left empty.
+    pub(super) fn new(peaks: &[f64], now_hour: i64, horizon: usize) -> Self {
+        let first = now_hour.saturating_sub(peaks.len() as i64);
+        let mut hours: Vec<Vec<f64>> = vec![Vec::new(); 24];
+        for step in 0..horizon.min(24) {
+            let hour = of_day(now_hour + step as i64);
+            let mut found = Vec::with_capacity(peaks.len() / 8 + 3);
+            for near in [hour + 23, hour, hour + 1] {
+                let start = (near as i64 - first).rem_euclid(24) as usize;
+                found.extend(peaks.iter().skip(start).step_by(24).copied().filter(|peak| !peak.is_nan()));
+            }
+            if found.is_empty() {
+                found.extend(peaks.iter().copied().filter(|peak| !peak.is_nan()));
+            }
+            found.sort_unstable_by(f64::total_cmp);
+            hours[hour] = found;
         }
-        let mut everything: Vec<f64> = Vec::new();
-        let hours = (0..24)
-            .map(|hour| {
-                let near = [(hour + 23) % 24, hour, (hour + 1) % 24];
-                let mut found: Vec<f64> = near.iter().flat_map(|at| own[*at].iter().copied()).collect();
-                if found.is_empty() {
-                    if everything.is_empty() {
-                        everything = own.iter().flatten().copied().collect();
-                    }
-                    found.clone_from(&everything);
-                }
-                found.sort_unstable_by(f64::total_cmp);
-                found
-            })
-            .collect();
         Self { hours }
     }
 

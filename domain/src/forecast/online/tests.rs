@@ -262,7 +262,8 @@ fn accuracy_worked_out_by_hand() {
     let peaks: Vec<f64> = (0..48).map(|at| if at % 24 == 5 { 22.0 } else { 10.0 }).collect();
     for hour in 0..48 {
         let said: Vec<f64> = [4.0, 5.0, 8.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0].to_vec();
-        let one = Pending::new(START + hour, 10.0, 3.0, [said.clone(), said.clone(), said], 0, &[10.0]);
+        let raw = Raw { median: vec![10.0; 2], widths: vec![vec![3.0; 2]; 9], error: 0.0, uncorrected: 10.0 };
+        let one = Pending::new(START + hour, &raw, [said.clone(), said.clone(), said], 0, &[10.0]);
         memory.remember(one);
         memory.settle(&peaks[..=hour as usize], START, &[]);
     }

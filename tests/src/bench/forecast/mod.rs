@@ -1,11 +1,14 @@
 //! Forecasts: how right they are, whether their quantiles hold, and what they cost.
 //!
 //! The series are the hourly ones of the M4 competition, each with 48 hours to forecast. What a design choice may look at is the
-//! end of the training part (`validate`); the test part is scored and nothing else.
+//! end of the training part (`validate`); the test part is scored and nothing else. Beside them: days of New York's taxis that could
+//! be known beforehand (`taxi`), and what the hourly plan of many pools costs (`fleet`).
 
+mod fleet;
 mod peer;
 mod score;
 mod series;
+mod taxi;
 
 use std::hint::black_box;
 
@@ -46,7 +49,9 @@ pub fn run(options: &Options) -> Result<String> {
         let what = if options.validate { "the last 48 hours of train.csv" } else { "test.csv" };
         report.note(format!("== {name}: {} series, forecast of {what}", cases.len()));
         measure(&cases, options, &mut report)?;
+        fleet::measure(&cases, &mut report)?;
     }
+    taxi::measure(&mut report)?;
     report.note(format!("load average at the end: {}; {:.0} s in all", load()?, report.seconds()));
     Ok(report.summary())
 }
