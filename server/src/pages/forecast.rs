@@ -349,7 +349,7 @@ impl Money {
     async fn of(app: &App, found: &PoolForecast) -> Result<Self> {
         let organisation = app.organisation().await?;
         let is_shown = app.shows_money().await?;
-        let currency = organisation.currency.clone().unwrap_or_default();
+        let currency = organisation.currency.clone();
         let micros = found.pool.fields.unit_cost_micros.filter(|_| is_shown && !currency.is_empty());
         Ok(Self { micros, currency })
     }

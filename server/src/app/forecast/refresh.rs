@@ -56,7 +56,6 @@ pub struct Refreshed {
 
 /// All that the rules need of a pool.
 struct Known {
-    pool: i32,
     hour_ms: Millis,
     settings: Settings,
     seen_from_ms: Millis,
@@ -189,7 +188,6 @@ impl App {
         let settings = settings_of(conn, &found).await?;
         let (seen_from_ms, memory) = kept.map_or((hour_ms, Memory::default()), |kept| (kept.seen_from_ms, kept.memory));
         Ok(Some(Known {
-            pool: key,
             hour_ms,
             settings,
             seen_from_ms,
