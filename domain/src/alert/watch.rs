@@ -388,7 +388,8 @@ impl Watch {
             Self::ForecastFull { within_ms } => match view.foreseen {
                 Some(Foreseen::FullAt(at)) => {
                     let left = (at - view.at).max(0);
-                    let when = if left == 0 { "now".to_owned() } else { format!("in {}", crate::format::duration(left)) };
+                    let when =
+                        if left == 0 { "now".to_owned() } else { format!("in {}", crate::format::duration(left)) };
                     whole(left < *within_ms, format!("in 1 of 10 cases more is wanted than there is {when}"))
                 }
                 Some(Foreseen::NotFull) => whole(false, String::new()),

@@ -376,7 +376,10 @@ fn overview() -> OverviewModel {
         })
         .collect(),
         tenants_in_scope: 12,
-        risks: vec![Risk { pool: named("ingress-eu"), full: FullIn { text: "21\u{202f}d (1 in 10: 14\u{202f}d)".into(), urgency: Urgency::Warn } }],
+        risks: vec![Risk {
+            pool: named("ingress-eu"),
+            full: FullIn { text: "21\u{202f}d (1 in 10: 14\u{202f}d)".into(), urgency: Urgency::Warn },
+        }],
         without_risk: 7,
         top_tenants_state: PanelState::Ready,
         heatmap: heatmap("saturation", "When we saturate"),

@@ -3,7 +3,8 @@
 use headroom_domain::pool::{PoolKind, Properties, Service};
 
 use super::{
-    FullIn,     ChartModel, EventRow, HeatmapModel, LivePolicy, Money, Named, PanelState, Peak, PoolMap, TableState, UnitCost,
+    ChartModel, EventRow, FullIn, HeatmapModel, LivePolicy, Money, Named, PanelState, Peak, PoolMap, TableState,
+    UnitCost,
 };
 
 /// Everything on `/pools/{pool}`.

@@ -3,6 +3,7 @@
 use headroom_domain::format;
 use leptos::prelude::*;
 
+use super::forecast::full_in;
 use crate::components::bar::{Bullet, bullet};
 use crate::components::chart::chart_card;
 use crate::components::heatmap::heatmap_card;
@@ -14,7 +15,6 @@ use crate::components::state::{Tone, note, panel, strip};
 use crate::components::table::csv;
 use crate::components::value::{or_unknown, percent};
 use crate::model::{NowBar, OverviewModel, PanelState, ShellModel, StandingModel, TopTenant};
-use super::forecast::full_in;
 use crate::url::{pool_path, tenant_path, with_query};
 
 /// `/overview`

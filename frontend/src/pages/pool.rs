@@ -3,6 +3,7 @@
 use headroom_domain::format;
 use leptos::prelude::*;
 
+use super::forecast::full_in;
 use crate::components::bar::{Bullet, bullet, stacked};
 use crate::components::chart::chart_card;
 use crate::components::definition::tip;
@@ -22,7 +23,6 @@ use crate::model::{
     Level, Link, LivePolicy, PolicySource, PoolHead, PoolHistory, PoolMap, PoolMode, PoolModel, PoolPolicy, PoolTab,
     PoolTenantRow, PoolTenants, PoolTrend, QuotaRow, ReservationRow, ShellModel, SlotAction, Unit,
 };
-use super::forecast::full_in;
 use crate::pages::act::act_path;
 use crate::url::{pool_path, tenant_path};
 

@@ -3,6 +3,7 @@
 use headroom_domain::{format, pool::PoolKind};
 use leptos::prelude::*;
 
+use super::forecast::full_in;
 use crate::components::bar::{Bullet, bullet};
 use crate::components::chart::multiples;
 use crate::components::icon::icon;
@@ -10,7 +11,6 @@ use crate::components::shell::{Frame, document, scope_text};
 use crate::components::state::{button_link, panel};
 use crate::components::table::{Head, carry, heads, pager};
 use crate::components::value::{ago, count, level, peak_text, percent, unknown};
-use super::forecast::full_in;
 use crate::model::{Level, PoolRow, PoolsModel, ShellModel, Unit};
 use crate::url::pool_path;
 

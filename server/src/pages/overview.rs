@@ -18,8 +18,8 @@ use headroom_domain::MINUTE_MS;
 use headroom_domain::occupancy::{Sums, slot_hours};
 use headroom_domain::pool::{OCCUPANCY_CRIT, OCCUPANCY_WARN};
 use headroom_frontend::model::{
-    Risk,     FilterSet, Metric, Money, Named, NowBar, OverviewModel, PanelState, Peak, ShellModel, StandingModel, StatCard,
-    TopTenant,
+    FilterSet, Metric, Money, Named, NowBar, OverviewModel, PanelState, Peak, Risk, ShellModel, StandingModel,
+    StatCard, TopTenant,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 use headroom_store::forecast::FullIn;
@@ -77,7 +77,8 @@ async fn risks(app: &App, window: &Window) -> crate::app::Result<(Vec<Risk>, i64
     let full = app.full_in(keys.as_deref()).await?;
     let soonest = |full: &FullIn| full.p90_days.or(full.p50_days);
     let is_risk = |full: &FullIn| full.full_at_ms.is_some() || soonest(full).is_some_and(|days| days <= RISK_DAYS);
-    let mut at_risk: Vec<(i32, FullIn)> = full.iter().filter(|(_, full)| is_risk(full)).map(|(key, full)| (*key, *full)).collect();
+    let mut at_risk: Vec<(i32, FullIn)> =
+        full.iter().filter(|(_, full)| is_risk(full)).map(|(key, full)| (*key, *full)).collect();
     let without = i64::try_from(full.len() - at_risk.len()).unwrap_or(i64::MAX);
     at_risk.sort_by_key(|(key, full)| (full.full_at_ms.unwrap_or(i64::MAX), soonest(full).unwrap_or(u32::MAX), *key));
     at_risk.truncate(MOST_RISKS);

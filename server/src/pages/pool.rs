@@ -2,8 +2,8 @@
 
 use super::answer::{Cell, csv, failure, page};
 use super::audit::{HISTORY, edit};
-use super::forecast::full_in_of;
 use super::figure;
+use super::forecast::full_in_of;
 use super::shell::{Spec, shell};
 use super::slot;
 use super::table::Asked;

@@ -241,10 +241,10 @@ impl Shared {
         for ((pool, tenant), quota) in quota::list(conn, None, None).await? {
             quotas.entry(pool).or_default().insert(tenant, quota.slots.into());
         }
-        let fresh = forecast::full_in(conn, None).await?.into_iter().filter(|(_, full)| watermark - full.hour_ms < FORECAST_MS);
-        let foreseen = fresh
-            .map(|(pool, full)| (pool, full.full_at_ms.map_or(Foreseen::NotFull, Foreseen::FullAt)))
-            .collect();
+        let fresh =
+            forecast::full_in(conn, None).await?.into_iter().filter(|(_, full)| watermark - full.hour_ms < FORECAST_MS);
+        let foreseen =
+            fresh.map(|(pool, full)| (pool, full.full_at_ms.map_or(Foreseen::NotFull, Foreseen::FullAt))).collect();
         let mut changed = Some(BTreeSet::new());
         for change in change::list(conn, None, watermark - HELD_MS, context.now + 1, 1_000).await? {
             match (change.pool, &mut changed) {
