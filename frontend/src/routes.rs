@@ -144,6 +144,16 @@ pub enum Page {
     CalendarImport,
     /// What taking such a calendar does, and its target.
     CalendarReview,
+    /// What pools will need.
+    Forecasts,
+    /// What one pool will need, and what to do about it.
+    Forecast,
+    /// How a pool is scaled.
+    ScalingPolicy,
+    /// Target that takes a recommended step.
+    ForecastApply,
+    /// Target that ignores recommendations for a while.
+    ForecastIgnore,
     /// List of tenants.
     Tenants,
     /// Form for a new tenant.
@@ -265,6 +275,8 @@ pub enum RailEntry {
     Tenants,
     /// `/planner`
     Planner,
+    /// `/forecast`
+    Forecast,
     /// `/debug`
     Debug,
     /// `/jobs`
@@ -279,7 +291,8 @@ pub enum RailEntry {
 
 impl RailEntry {
     /// The upper group of the rail.
-    pub const MAIN: [Self; 5] = [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants, Self::Planner];
+    pub const MAIN: [Self; 6] =
+        [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants, Self::Planner, Self::Forecast];
     /// Those within reach of a thumb on phones.
     pub const THUMB: [Self; 4] = [Self::Overview, Self::OnCall, Self::Pools, Self::Planner];
     /// The lower group.
@@ -293,6 +306,7 @@ impl RailEntry {
             Self::Pools => "Pools",
             Self::Tenants => "Tenants",
             Self::Planner => "Planner",
+            Self::Forecast => "Forecast",
             Self::Debug => "Debug",
             Self::Jobs => "Jobs",
             Self::Audit => "Audit",
@@ -309,6 +323,7 @@ impl RailEntry {
             Self::Pools => "/pools",
             Self::Tenants => "/tenants",
             Self::Planner => "/planner",
+            Self::Forecast => "/forecast",
             Self::Debug => "/debug",
             Self::Jobs => "/jobs",
             Self::Audit => "/audit",
@@ -325,6 +340,7 @@ impl RailEntry {
             Self::Pools => "layers",
             Self::Tenants => "users",
             Self::Planner => "calendar-range",
+            Self::Forecast => "scaling",
             Self::Debug => "bug",
             Self::Jobs => "history",
             Self::Audit => "pencil",
@@ -380,6 +396,7 @@ const DEBUGGING: Option<RailEntry> = Some(RailEntry::Debug);
 const POOLS: Option<RailEntry> = Some(RailEntry::Pools);
 const TENANTS: Option<RailEntry> = Some(RailEntry::Tenants);
 const PLANNER: Option<RailEntry> = Some(RailEntry::Planner);
+const FORECAST: Option<RailEntry> = Some(RailEntry::Forecast);
 const ADMIN: Option<RailEntry> = Some(RailEntry::Admin);
 const HELP: Option<RailEntry> = Some(RailEntry::Help);
 
@@ -480,6 +497,18 @@ pub const ROUTES: &[PageRoute] = &[
     form(Page::EventDelete, "/calendar/{event}/delete", "Remove an event", PLAN, PLANNER, &[]),
     form(Page::CalendarImport, "/calendar/import", "Import a calendar", PLAN, PLANNER, &["/calendar/import"]),
     form(Page::CalendarReview, "/calendar/import/{import}", "Review a calendar", PLAN, PLANNER, &[]),
+    get(Page::Forecasts, "/forecast", "Forecasts", SEE, FORECAST, &["/forecast"]),
+    get(Page::Forecast, "/forecast/{pool}", "Forecast and scaling plan", SEE, FORECAST, &["/forecast/{pool}"]),
+    form(
+        Page::ScalingPolicy,
+        "/forecast/{pool}/policy",
+        "How a pool is scaled",
+        PLAN,
+        FORECAST,
+        &["/forecast/{pool}/policy"],
+    ),
+    target(Page::ForecastApply, "/forecast/{pool}/apply", "Take a recommended step", PLAN, FORECAST),
+    target(Page::ForecastIgnore, "/forecast/{pool}/ignore", "Ignore recommendations", PLAN, FORECAST),
     get(Page::Tenants, "/tenants", "Tenants", SEE, TENANTS, &["/tenants"]),
     form(Page::TenantNew, "/tenants/new", "New tenant", PLAN, TENANTS, &["/tenants/new"]),
     get(

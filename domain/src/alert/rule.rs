@@ -234,6 +234,13 @@ impl Rule {
                 Watch::Unmetered { over: Fraction::of(1, 100) },
                 5,
             ),
+            watch(
+                "forecast-full",
+                "Full within a day by the forecast",
+                "ForecastFull",
+                Watch::ForecastFull { within_ms: 24 * HOUR_MS },
+                0,
+            ),
             watch("no-data", "No data", "NoData", Watch::NoData { after_ms: 5 * MINUTE_MS }, 0),
             watch(
                 "ingest-down",
@@ -303,7 +310,9 @@ fn watch_problem(watch: &Watch) -> Option<Problem> {
         Watch::SourceSkew { over_ms } => lasting("over_ms", over_ms, 1),
         Watch::EngineLag { slices } => least("slices", slices),
         Watch::LeakGrowth { least: few } | Watch::Widespread { least: few } => least("least", few),
-        Watch::LeaksFill { within_ms } => lasting("within_ms", within_ms, MINUTE_MS),
+        Watch::LeaksFill { within_ms } | Watch::ForecastFull { within_ms } => {
+            lasting("within_ms", within_ms, MINUTE_MS)
+        }
         Watch::Baseline { times } => {
             (times <= Fraction::ONE).then(|| problem(at("times"), times, "more than 1: once the usual is usual"))
         }

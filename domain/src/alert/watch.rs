@@ -94,6 +94,11 @@ pub enum Watch {
         /// In less than this.
         within_ms: Millis,
     },
+    /// R14: in one of ten futures the pool is full soon.
+    ForecastFull {
+        /// In less than this.
+        within_ms: Millis,
+    },
     /// B8: the pool's rejections are far above what is usual at this hour of the week.
     Baseline {
         /// So many times the usual.
@@ -125,6 +130,7 @@ impl Watch {
             | Self::LeakGrowth { .. }
             | Self::Overcommitted
             | Self::RetryStorm
+            | Self::ForecastFull { .. }
             | Self::Unmetered { .. } => Lane::Ticket,
         }
     }
@@ -196,6 +202,17 @@ pub struct View<'a> {
     /// Slots that leaked in the last hour while nobody gave them back, of how many that are free: at that pace the pool is full
     /// of leaks after so many milliseconds.
     pub full_of_leaks_ms: Option<Millis>,
+    /// What a forecast says of the pool, if there is one.
+    pub foreseen: Option<Foreseen>,
+}
+
+/// What a forecast says of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreseen {
+    /// In one of ten futures more is wanted than there is from this instant on.
+    FullAt(Millis),
+    /// Not in the hours that are foreseen.
+    NotFull,
 }
 
 /// Rejections and claims, now and usually.
@@ -367,6 +384,16 @@ impl Watch {
                     format!("at this pace leaks fill the pool in {}", crate::format::duration(left)),
                 ),
                 None => whole(false, String::new()),
+            },
+            Self::ForecastFull { within_ms } => match view.foreseen {
+                Some(Foreseen::FullAt(at)) => {
+                    let left = (at - view.at).max(0);
+                    let when =
+                        if left == 0 { "now".to_owned() } else { format!("in {}", crate::format::duration(left)) };
+                    whole(left < *within_ms, format!("in 1 of 10 cases more is wanted than there is {when}"))
+                }
+                Some(Foreseen::NotFull) => whole(false, String::new()),
+                None => Vec::new(),
             },
             Self::Widespread { .. }
             | Self::IngestDown { .. }

@@ -376,6 +376,11 @@ fn overview() -> OverviewModel {
         })
         .collect(),
         tenants_in_scope: 12,
+        risks: vec![Risk {
+            pool: named("ingress-eu"),
+            full: FullIn { text: "21\u{202f}d (1 in 10: 14\u{202f}d)".into(), urgency: Urgency::Warn },
+        }],
+        without_risk: 7,
         top_tenants_state: PanelState::Ready,
         heatmap: heatmap("saturation", "When we saturate"),
         completeness: PanelState::Ready,
@@ -420,6 +425,7 @@ fn pool_rows() -> Vec<PoolRow> {
                 reserved_idle: (kind != PoolKind::RateLimited).then_some(capacity / 60),
                 rejected: (kind != PoolKind::Staging).then_some(if peak > 0.99 { 412 } else { 0 }),
                 claims: Some(2_160_000),
+                full: FullIn { text: "not within 90\u{202f}d".into(), urgency: Urgency::Fine },
                 owner: owner.map(Into::into),
                 region: Some("eu-west".into()),
                 as_of_ms: Some(if stale { NOW - 4 * HOUR } else { NOW - 2_000 }),
@@ -464,6 +470,7 @@ fn head() -> PoolHead {
         pool: named("ingress-eu"),
         kind: PoolKind::Autoscaling,
         description: "Concurrent connections of the European edge.".into(),
+        full: None,
         configured: Some(20_020),
         planned_down: 20,
         capacity: Some(20_000),

@@ -527,6 +527,7 @@ fn shortcut_links(shell: &ShellModel, viewer: &Viewer) -> String {
         ("g p", RailEntry::Pools),
         ("g t", RailEntry::Tenants),
         ("g r", RailEntry::Planner),
+        ("g f", RailEntry::Forecast),
         ("g d", RailEntry::Debug),
     ];
     let mut lines: Vec<String> = go

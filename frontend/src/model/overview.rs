@@ -1,6 +1,6 @@
 //! The executive overview.
 
-use super::{ChartModel, HeatmapModel, Money, Named, PanelState, Peak, SloRow};
+use super::{ChartModel, FullIn, HeatmapModel, Money, Named, PanelState, Peak, SloRow};
 
 /// Everything on `/overview`.
 #[derive(Debug, Clone)]
@@ -19,6 +19,10 @@ pub struct OverviewModel {
     pub top_tenants: Vec<TopTenant>,
     /// How many tenants used anything in the window.
     pub tenants_in_scope: i64,
+    /// Pools that may be full within 30 days, the soonest first; at most eight.
+    pub risks: Vec<Risk>,
+    /// Pools with a forecast and no such risk.
+    pub without_risk: i64,
     /// State of the tenants panel.
     pub top_tenants_state: PanelState,
     /// Highest occupancy per hour and weekday.
@@ -27,6 +31,15 @@ pub struct OverviewModel {
     pub completeness: PanelState,
     /// Pools whose occupancy is above capacity at the end of the window.
     pub over_capacity: Vec<Named>,
+}
+
+/// A pool that may be full soon.
+#[derive(Debug, Clone)]
+pub struct Risk {
+    /// The pool.
+    pub pool: Named,
+    /// When.
+    pub full: FullIn,
 }
 
 /// How promises and alerts stand.

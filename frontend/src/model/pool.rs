@@ -3,7 +3,7 @@
 use headroom_domain::pool::{PoolKind, Properties, Service};
 
 use super::{
-    ChartModel, EventRow, Field, HeatmapModel, LivePolicy, Money, Named, PanelState, Peak, PoolMap, TableState,
+    ChartModel, EventRow, Field, FullIn, HeatmapModel, LivePolicy, Money, Named, PanelState, Peak, PoolMap, TableState,
     UnitCost,
 };
 
@@ -29,6 +29,8 @@ pub struct PoolHead {
     pub kind: PoolKind,
     /// What it is for; empty if nobody wrote it.
     pub description: String,
+    /// When it is full by its forecast; `None` if it was not asked for.
+    pub full: Option<FullIn>,
     /// Configured slots now.
     pub configured: Option<i64>,
     /// Slots planned to be down now; part of `configured`.

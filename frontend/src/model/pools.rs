@@ -2,7 +2,7 @@
 
 use headroom_domain::pool::PoolKind;
 
-use super::{Named, PanelState, Peak, SmallMultiple, TableState};
+use super::{FullIn, Named, PanelState, Peak, SmallMultiple, TableState};
 
 /// Everything on `/pools`.
 #[derive(Debug, Clone)]
@@ -55,6 +55,8 @@ pub struct PoolRow {
     pub rejected: Option<i64>,
     /// Claims made in the window; `None` if the source does not report them.
     pub claims: Option<i64>,
+    /// When it is full, by its forecast.
+    pub full: FullIn,
     /// Who owns it; `None` is shown as a warning, because a pool without an owner has nobody to call.
     pub owner: Option<String>,
     /// Where it runs.

@@ -3,6 +3,7 @@
 use headroom_domain::format;
 use leptos::prelude::*;
 
+use super::forecast::full_in;
 use crate::components::bar::{Bullet, bullet};
 use crate::components::chart::chart_card;
 use crate::components::heatmap::heatmap_card;
@@ -14,7 +15,7 @@ use crate::components::state::{Tone, note, panel, strip};
 use crate::components::table::csv;
 use crate::components::value::{or_unknown, percent};
 use crate::model::{NowBar, OverviewModel, PanelState, ShellModel, StandingModel, TopTenant};
-use crate::url::{pool_path, tenant_path};
+use crate::url::{pool_path, tenant_path, with_query};
 
 /// `/overview`
 pub fn overview(shell: &ShellModel, model: &OverviewModel) -> AnyView {
@@ -32,9 +33,47 @@ pub fn overview(shell: &ShellModel, model: &OverviewModel) -> AnyView {
             {top_tenants(shell, model)}
         </div>
         {model.standing.as_ref().map(|standing| worst_budgets(shell, standing))}
+        {risks(shell, model)}
         {heatmap_card(shell, &model.heatmap)}
     };
     document(shell, frame, content.into_any())
+}
+
+/// Which pools may be full within the month.
+fn risks(shell: &ShellModel, model: &OverviewModel) -> Option<AnyView> {
+    if model.risks.is_empty() && model.without_risk == 0 {
+        return None;
+    }
+    let rows = model
+        .risks
+        .iter()
+        .map(|risk| {
+            let href = shell.url.link(&format!("/forecast/{}", risk.pool.slug));
+            let plan = with_query("/planner", &[("pool", &risk.pool.slug)]);
+            let name = risk.pool.name.clone();
+            view! {
+                <div>
+                    <dt><a href=href>{name.clone()}</a></dt>
+                    <dd>"full in "{full_in(shell, &risk.full)}" "<a href=plan aria-label=format!("Plan {name}")>"Plan"</a></dd>
+                </div>
+            }
+        })
+        .collect_view();
+    let rest = counted(model.without_risk, "pool", "pools");
+    let rest = view! { <span class="hr-level hr-level--ok">{state_icon(shell, "state-ok")}{format!("{rest} without such a risk")}</span> };
+    Some(
+        view! {
+            <section class="hr-card" aria-labelledby="risks-title">
+                <div class="hr-card__head">
+                    <h2 id="risks-title">"Risks, next 30 days"</h2>
+                    <span class="hr-card__sub"><a href=shell.url.link("/forecast")>"by the forecasts of this hour"</a></span>
+                </div>
+                <dl class="hr-facts">{rows}</dl>
+                <p>{rest}</p>
+            </section>
+        }
+        .into_any(),
+    )
 }
 
 /// This moment, kept current; the cards below are about the range.

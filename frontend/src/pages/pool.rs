@@ -3,6 +3,7 @@
 use headroom_domain::format;
 use leptos::prelude::*;
 
+use super::forecast::full_in;
 use crate::components::bar::{Bullet, bullet, stacked};
 use crate::components::chart::chart_card;
 use crate::components::definition::tip;
@@ -72,11 +73,16 @@ fn about(shell: &ShellModel, head: &PoolHead) -> AnyView {
         Some(owner) => format!("owner {owner}"),
         None => "no owner".to_owned(),
     });
+    let full = head.full.as_ref().map(|full| {
+        let href = shell.url.link(&format!("/forecast/{}", head.pool.slug));
+        view! { <span class="hr-dot"><a href=href>"Forecast"</a>": full in "{full_in(shell, full)}</span> }
+    });
     let runbook = head.runbook_url.as_ref().map(|url| {
         view! { <span class="hr-dot"><a href=url.clone() rel="noreferrer">"Runbook "{icon(shell, "external-link")}</a></span> }
     });
     view! {
         <span class="hr-dot">{parts.join(" · ")}</span>
+        {full}
         {runbook}
         <br/>
         <span class="hr-muted">{scope_text(shell)}</span>

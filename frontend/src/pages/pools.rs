@@ -3,6 +3,7 @@
 use headroom_domain::{format, pool::PoolKind};
 use leptos::prelude::*;
 
+use super::forecast::full_in;
 use crate::components::bar::{Bullet, bullet};
 use crate::components::chart::multiples;
 use crate::components::icon::icon;
@@ -22,6 +23,7 @@ const COLUMNS: &[Head] = &[
     Head::number("free", "Free"),
     Head::number("reserved", "Reserved, idle"),
     Head::number("rejected", "Rejected"),
+    Head::text("", "Full in"),
     Head::text("owner", "Owner"),
 ];
 
@@ -198,6 +200,7 @@ fn pool_row(shell: &ShellModel, row: &PoolRow) -> AnyView {
             <td class="hr-num" data-label="Free">{count(free, "no current value")}</td>
             <td class="hr-num" data-label="Reserved, idle">{count(row.reserved_idle, "no reservations are known")}</td>
             <td class="hr-num" data-label="Rejected">{rejected(row)}</td>
+            <td data-label="Full in"><a href=shell.url.link(&format!("/forecast/{}", row.pool.slug))>{full_in(shell, &row.full)}</a></td>
             <td data-label="Owner">{owner}</td>
         </tr>
     }

@@ -21,6 +21,7 @@ const GO: &[(&[&str], &str)] = &[
     (&["g", "p"], "Pools"),
     (&["g", "t"], "Tenants"),
     (&["g", "r"], "Planner"),
+    (&["g", "f"], "Forecast"),
     (&["g", "d"], "Debug"),
 ];
 

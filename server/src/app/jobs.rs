@@ -39,6 +39,7 @@ impl Scheduled {
             "findings" => "what is wrong is told within seconds",
             "alerts" => "a burn that pages is judged in the minute in which it is seen",
             "escalation" => "whoever is asked next is asked on time",
+            "forecasts" => "every pool is foreseen once an hour, and a step of its plan is taken in the minute in which it is due",
             "plans" => "reservations begin and end at whole minutes",
             "partitions" => "partitions exist eight days ahead, so a run that is late by days does no harm",
             "sessions" => "nothing of people is kept for longer than it has to be",
@@ -146,8 +147,17 @@ pub const PLANS: Scheduled = Scheduled {
     margin_ms: USUAL_MARGIN_MS,
 };
 
+/// Pools are forecast.
+pub const FORECASTS: Scheduled = Scheduled {
+    name: "forecasts",
+    purpose: "Forecasts every pool once an hour, chooses once a day whether predicting pays, and decides about capacity.",
+    period_ms: 60_000,
+    margin_ms: USUAL_MARGIN_MS,
+};
+
 /// Everything that runs by itself.
-pub const SCHEDULE: [Scheduled; 8] = [ROLLUP, FEED, FINDINGS, ALERTS, ESCALATION, PLANS, PARTITIONS, SESSIONS];
+pub const SCHEDULE: [Scheduled; 9] =
+    [ROLLUP, FEED, FINDINGS, ALERTS, ESCALATION, PLANS, FORECASTS, PARTITIONS, SESSIONS];
 
 impl App {
     /// The newest runs of all jobs.

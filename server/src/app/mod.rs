@@ -14,6 +14,7 @@ mod disk;
 mod error;
 pub mod findings;
 pub mod follow;
+pub mod forecast;
 pub mod import;
 pub mod ingest;
 pub mod jobs;

@@ -321,21 +321,34 @@ impl App {
     /// Sets a pool's capacity from an instant on; the step is drawn on its timelines. A capacity below what is promised is refused
     /// unless it is to be set `despite` that: what is lost is lost.
     pub async fn set_capacity(&self, slug: &str, step: &CapacityStep, despite: bool) -> Result<()> {
+        let mut tx = self.db.pages.begin().await?;
+        self.set_capacity_in(&mut tx, slug, step, despite).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The same within the caller's transaction.
+    pub(super) async fn set_capacity_in(
+        &self,
+        tx: &mut PgConnection,
+        slug: &str,
+        step: &CapacityStep,
+        despite: bool,
+    ) -> Result<()> {
         self.require(Action::Plan)?;
         self.require_all_tenants(Action::Plan)?;
         check_step(step)?;
         let step = &CapacityStep { actor: self.caller.actor.name.clone(), ..step.clone() };
-        let mut tx = self.db.pages.begin().await?;
         // The plan's row before the pool's, as publishing takes them: nobody waits for each other in a circle.
-        let key = find(&mut tx, &self.caller, slug).await?.key;
-        let plan = headroom_store::plan::lock(&mut tx, key).await?;
-        let found = find_for_update(&mut tx, &self.caller, slug).await?;
-        let steps = pool::capacity(&mut tx, Some(&[found.key])).await?.remove(&found.key).unwrap_or_default();
+        let key = find(tx, &self.caller, slug).await?.key;
+        let plan = headroom_store::plan::lock(tx, key).await?;
+        let found = find_for_update(tx, &self.caller, slug).await?;
+        let steps = pool::capacity(tx, Some(&[found.key])).await?.remove(&found.key).unwrap_or_default();
         let before = pool::step_at(&steps, step.from_ms).cloned();
         if !despite {
-            self.check_capacity(&mut tx, &found, plan, &steps, step).await?;
+            self.check_capacity(tx, &found, plan, &steps, step).await?;
         }
-        pool::set_capacity(&mut tx, found.key, step).await?;
+        pool::set_capacity(tx, found.key, step).await?;
         let title = before.as_ref().map_or_else(
             || format!("capacity set to {}", step.configured),
             |b| match (b.configured == step.configured, b.planned_down == step.planned_down) {
@@ -353,11 +366,10 @@ impl App {
             source: "headroom".into(),
             actor: self.caller.actor.name.clone(),
         };
-        change::record(&mut tx, &[(clock::uuid(), change)]).await?;
+        change::record(tx, &[(clock::uuid(), change)]).await?;
         let old = before.and_then(|b| serde_json::to_value(b).ok());
         let new = serde_json::to_value(step).ok();
-        record(&mut tx, &self.caller.actor, "set-capacity", (slug, found.id), old, new, &step.reason).await?;
-        tx.commit().await?;
+        record(tx, &self.caller.actor, "set-capacity", (slug, found.id), old, new, &step.reason).await?;
         Ok(())
     }
 

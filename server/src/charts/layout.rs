@@ -124,7 +124,7 @@ fn margin_words(spec: &ChartSpec, lines: &[Line], scale: &Scale, variant: Varian
     }
     let mut words = Vec::new();
     if variant.roomy() && lines.len() > 1 && lines.len() <= MOST_DIRECT {
-        for line in lines.iter().filter(|l| l.mark != Mark::Bars) {
+        for line in lines.iter().filter(|l| !matches!(l.mark, Mark::Bars | Mark::Band)) {
             if let Some(value) = line.points.iter().rev().find_map(|p| p.value) {
                 words.push(MarginWord { value, text: line.name.clone(), ink: Ink::Word });
             }

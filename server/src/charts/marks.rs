@@ -109,7 +109,7 @@ impl Layout<'_> {
     fn path(&self, run: &[Point], mark: Mark) -> Vec<(f64, f64)> {
         let height = |p: &Point| self.y(p.value.unwrap_or(0.0));
         match mark {
-            Mark::Line | Mark::Bars => run.iter().map(|p| (self.middle(p), height(p))).collect(),
+            Mark::Line | Mark::Bars | Mark::Band => run.iter().map(|p| (self.middle(p), height(p))).collect(),
             Mark::Step | Mark::HatchedStep => {
                 run.iter().flat_map(|p| [(self.x(p.from_ms), height(p)), (self.x(p.to_ms), height(p))]).collect()
             }

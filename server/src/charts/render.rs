@@ -46,7 +46,7 @@ pub fn draw(spec: &ChartSpec, variant: Variant) -> Drawing {
     for line in layout.lines.iter().filter(|l| l.mark == Mark::Bars) {
         layout.bars(&pen, line);
     }
-    for line in layout.lines.iter().rev().filter(|l| l.mark != Mark::Bars) {
+    for line in layout.lines.iter().rev().filter(|l| !matches!(l.mark, Mark::Bars | Mark::Band)) {
         layout.line(&pen, line);
     }
     layout.rules(&pen);

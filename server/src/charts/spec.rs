@@ -113,6 +113,8 @@ pub enum Mark {
     HatchedStep,
     /// A bar per interval, for counts.
     Bars,
+    /// Only the band between [`Point::low`] and [`Point::high`], without a line.
+    Band,
 }
 
 /// The least and the greatest value within each interval, drawn as a band behind the line.

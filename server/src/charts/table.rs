@@ -96,16 +96,24 @@ fn annotations(spec: &ChartSpec) -> Vec<(String, Annotation)> {
 
 fn legend(line: &Line) -> Vec<LegendItem> {
     let colour = line.colour.number();
+    if line.mark == Mark::Band {
+        return vec![LegendItem { label: line.name.clone(), mark: LegendMark::Band, colour }];
+    }
     let mark = match line.mark {
         Mark::Line => LegendMark::Line,
         Mark::Step | Mark::HatchedStep => LegendMark::Step,
         Mark::Bars => LegendMark::Bar,
+        Mark::Band => LegendMark::Band,
     };
     let band = line.envelope.as_ref().map(|e| LegendItem { label: e.legend.clone(), mark: LegendMark::Band, colour });
     std::iter::once(LegendItem { label: line.name.clone(), mark, colour }).chain(band).collect()
 }
 
 fn columns(line: &Line) -> Vec<Column> {
+    if line.mark == Mark::Band {
+        let edge = |which: &str| Column { label: format!("{}, {which}", line.name), unit: line.unit };
+        return vec![edge("from"), edge("to")];
+    }
     let upper = line.envelope.as_ref().map(|e| Column { label: e.upper.clone(), unit: e.unit });
     std::iter::once(Column { label: line.name.clone(), unit: line.unit }).chain(upper).collect()
 }
@@ -123,6 +131,11 @@ fn rows(spec: &ChartSpec) -> Vec<Row> {
                 incomplete: false,
             });
             row.incomplete |= point.incomplete;
+            if line.mark == Mark::Band {
+                row.values[column] = point.value.and(point.low);
+                row.values[column + 1] = point.value.and(point.high);
+                continue;
+            }
             row.values[column] = point.value;
             if line.envelope.is_some() {
                 row.values[column + 1] = point.value.and(point.high);

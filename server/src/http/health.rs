@@ -47,5 +47,8 @@ async fn sqlx_ready(app: &App) -> bool {
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "Prometheus text exposition", content_type = "text/plain")))]
 pub async fn metrics(State(state): State<AppState>, app: App) -> Result<Response, ApiError> {
     app.require_whole_view()?;
-    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render()).into_response())
+    let mut text = state.metrics.render();
+    // Not known by one server, so that it is asked of the database by each.
+    text += &app.forecast_gauges().await?;
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

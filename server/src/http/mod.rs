@@ -11,6 +11,7 @@ pub mod events;
 pub mod extract;
 pub mod filters;
 pub mod findings;
+pub mod forecasts;
 pub mod forward;
 pub mod health;
 pub mod history;
@@ -149,6 +150,12 @@ pub fn routes() -> Vec<ApiRoute> {
         route("GET", "/api/v1/silences/{silence}", Needs(See), get(silences::get)),
         route("PUT", "/api/v1/silences/{silence}", Needs(Answer), put(silences::update)),
         route("DELETE", "/api/v1/silences/{silence}", Needs(Answer), delete(silences::end)),
+        route("GET", "/api/v1/forecasts", Needs(See), get(forecasts::list)),
+        route("GET", "/api/v1/pools/{pool}/forecast", Needs(See), get(forecasts::get)),
+        route("GET", "/api/v1/pools/{pool}/scaling", Needs(See), get(forecasts::policy)),
+        route("PUT", "/api/v1/pools/{pool}/scaling", Needs(Plan), put(forecasts::set_policy)),
+        route("GET", "/api/v1/pools/{pool}/scaling/metrics", Needs(See), get(forecasts::metrics)),
+        route("GET", "/api/v1/pools/{pool}/scaling/decisions", Needs(See), get(forecasts::decisions)),
         route("GET", "/api/v1/pools/{pool}/plan", Needs(See), get(plans::plan)),
         route("GET", "/api/v1/pools/{pool}/plan/policy", Needs(See), get(plans::policy)),
         route("PUT", "/api/v1/pools/{pool}/plan/policy", Needs(Plan), put(plans::set_policy)),

@@ -12,6 +12,8 @@ mod backlog;
 mod calendar;
 mod debug;
 mod figure;
+mod forecast;
+mod forecast_policy;
 mod form;
 mod help;
 mod jobs;
@@ -122,6 +124,11 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::TenantEdit => get(tenant_form::edit).post(tenant_form::update),
         Page::TenantQuota => post(tenant_form::quota),
         Page::TenantArchive => get(archive::tenant).post(archive::archive_tenant),
+        Page::Forecasts => get(forecast::list),
+        Page::Forecast => get(forecast::get),
+        Page::ScalingPolicy => get(forecast_policy::get).post(forecast_policy::set),
+        Page::ForecastApply => post(forecast_policy::apply),
+        Page::ForecastIgnore => post(forecast_policy::ignore),
         Page::Planner => get(planner::get),
         Page::PlannerAct => post(planner::act),
         Page::PlannerDraft => get(planner::review),

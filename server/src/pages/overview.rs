@@ -2,6 +2,7 @@
 
 use super::answer::{Cell, csv, failure, page};
 use super::figure;
+use super::forecast::full_in_of;
 use super::shell::{Spec, shell};
 use super::visit::Visit;
 use crate::allocator::PoolFigures;
@@ -17,10 +18,11 @@ use headroom_domain::MINUTE_MS;
 use headroom_domain::occupancy::{Sums, slot_hours};
 use headroom_domain::pool::{OCCUPANCY_CRIT, OCCUPANCY_WARN};
 use headroom_frontend::model::{
-    FilterSet, Metric, Money, Named, NowBar, OverviewModel, PanelState, Peak, ShellModel, StandingModel, StatCard,
-    TopTenant,
+    FilterSet, Metric, Money, Named, NowBar, OverviewModel, PanelState, Peak, Risk, ShellModel, StandingModel,
+    StatCard, TopTenant,
 };
 use headroom_frontend::{pages, routes::RailEntry};
+use headroom_store::forecast::FullIn;
 
 const SPEC: Spec<'static> = Spec {
     title: "Executive overview",
@@ -51,6 +53,10 @@ pub(crate) async fn get(app: App, visit: Visit) -> Response {
             Ok(standing) => model.standing = Some(standing),
             Err(error) => return failure(&app, &visit, error).await,
         }
+        match risks(&app, &window).await {
+            Ok((risks, without)) => (model.risks, model.without_risk) = (risks, without),
+            Err(error) => return failure(&app, &visit, error).await,
+        }
     }
     match visit.csv() {
         Some("heatmap") => figure::heat_csv(&shell, "heatmap", &model.heatmap),
@@ -58,6 +64,31 @@ pub(crate) async fn get(app: App, visit: Visit) -> Response {
         Some(_) => figure::chart_csv(&shell, "overview", &model.trend),
         None => page(&shell, StatusCode::OK, || pages::overview(&shell, &model)),
     }
+}
+
+/// Most risks that are listed.
+const MOST_RISKS: usize = 8;
+/// Days within which being full is a risk.
+const RISK_DAYS: u32 = 30;
+
+/// Pools that may be full within the month, the soonest first, and how many have no such risk.
+async fn risks(app: &App, window: &Window) -> crate::app::Result<(Vec<Risk>, i64)> {
+    let keys = window.pool_keys();
+    let full = app.full_in(keys.as_deref()).await?;
+    let soonest = |full: &FullIn| full.p90_days.or(full.p50_days);
+    let is_risk = |full: &FullIn| full.full_at_ms.is_some() || soonest(full).is_some_and(|days| days <= RISK_DAYS);
+    let mut at_risk: Vec<(i32, FullIn)> =
+        full.iter().filter(|(_, full)| is_risk(full)).map(|(key, full)| (*key, *full)).collect();
+    let without = i64::try_from(full.len() - at_risk.len()).unwrap_or(i64::MAX);
+    at_risk.sort_by_key(|(key, full)| (full.full_at_ms.unwrap_or(i64::MAX), soonest(full).unwrap_or(u32::MAX), *key));
+    at_risk.truncate(MOST_RISKS);
+    let keys: Vec<i32> = at_risk.iter().map(|(key, _)| *key).collect();
+    let names = app.pools_named(&keys).await?;
+    let risk = |(key, full): &(i32, FullIn)| {
+        let (slug, name) = names.get(key)?.clone();
+        Some(Risk { pool: Named { slug, name }, full: full_in_of(Some(full), window.now_ms) })
+    };
+    Ok((at_risk.iter().filter_map(risk).collect(), without))
 }
 
 /// How promises and alerts stand, of the pools and tenants that are looked at.
@@ -110,6 +141,8 @@ fn model(visit: &Visit, shell: &ShellModel, window: &Window, o: &Overview) -> Ov
             })
             .collect(),
         tenants_in_scope: o.tenants,
+        risks: Vec::new(),
+        without_risk: 0,
         top_tenants_state: if o.top.is_empty() {
             PanelState::Empty { text: "No tenant used anything in this window.".into(), action: None }
         } else {

@@ -3,6 +3,7 @@
 use super::answer::{Cell, csv, failure, page};
 use super::audit::{HISTORY, edit};
 use super::figure;
+use super::forecast::full_in_of;
 use super::shell::{Spec, shell};
 use super::slot;
 use super::table::Asked;
@@ -111,7 +112,10 @@ async fn answer(app: &App, visit: &Visit, slug: &str) -> crate::app::Result<Resp
             }
         }
     };
-    let model = PoolModel { head: head(&detail), tab, tenants_count: detail.tenants, tracked: tracked.is_some() };
+    let mut head = head(&detail);
+    let full = app.full_in(Some(&[detail.now.pool.key])).await?;
+    head.full = full.get(&detail.now.pool.key).map(|full| full_in_of(Some(full), window.now_ms));
+    let model = PoolModel { head, tab, tenants_count: detail.tenants, tracked: tracked.is_some() };
     Ok(page(&shell, StatusCode::OK, || pages::pool(&shell, &model)))
 }
 
@@ -152,6 +156,7 @@ fn head(d: &PoolDetail) -> PoolHead {
         max: f.max_slots.map(Into::into),
         occupied: d.now.occupied(),
         reserved_idle: d.reserved_idle,
+        full: None,
         occupancy: d.now.occupancy(),
         mean: total.occupancy(),
         peak: peak(&d.trend.series).map(|(value, at)| Peak { value, at_ms: Some(at) }),

@@ -2,6 +2,7 @@
 
 use super::answer::{Cell, csv, failure, page};
 use super::figure::{self, local};
+use super::forecast::full_in_of;
 use super::shell::{Spec, shell};
 use super::table::Asked;
 use super::visit::Visit;
@@ -18,6 +19,7 @@ use headroom_frontend::model::{
     FilterSet, Link, Named, PanelState, Peak, PoolRow, PoolsModel, ShellModel, SmallMultiple,
 };
 use headroom_frontend::{pages, routes::RailEntry};
+use headroom_store::forecast::FullIn;
 use std::collections::HashMap;
 
 const SPEC: Spec<'static> = Spec {
@@ -35,6 +37,7 @@ const SORT_BY_WINDOW_UP_TO: usize = 1_000;
 struct Row {
     now: PoolNow,
     window: PoolWindow,
+    full: Option<FullIn>,
 }
 
 /// GET.
@@ -62,7 +65,7 @@ async fn answer(app: &App, visit: &Visit) -> crate::app::Result<Response> {
                 && kind.is_none_or(|k| f.kind == k)
                 && (owner.is_empty() || f.owner.eq_ignore_ascii_case(&owner))
         })
-        .map(|now| Row { now, window: PoolWindow::default() })
+        .map(|now| Row { now, window: PoolWindow::default(), full: None })
         .collect();
     let by_window = matches!(asked.sort.as_str(), "peak" | "rejected" | "reserved");
     if by_window && rows.len() > SORT_BY_WINDOW_UP_TO {
@@ -77,6 +80,10 @@ async fn answer(app: &App, visit: &Visit) -> crate::app::Result<Response> {
         let keys: Vec<i32> = rows.iter().map(|r| r.now.pool.key).collect();
         fill(&mut rows, app.pools_window(&window, &keys).await?);
     }
+    let mut full = app.full_in(None).await?;
+    for row in &mut rows {
+        row.full = full.remove(&row.now.pool.key);
+    }
     sort(&asked, &mut rows);
     let total = rows.len();
     let capacity: Option<i64> = rows.iter().filter_map(|r| r.now.effective()).reduce(|a, b| a + b);
@@ -85,7 +92,7 @@ async fn answer(app: &App, visit: &Visit) -> crate::app::Result<Response> {
         .filter_map(|r| r.now.occupied().zip(r.now.effective()))
         .fold((0, 0), |sum, (occupied, capacity)| (sum.0 + occupied, sum.1 + capacity));
     if export {
-        return Ok(table_csv(&shell, &rows));
+        return Ok(table_csv(&shell, &rows, window.now_ms));
     }
     let mut shown: Vec<Row> = rows.drain(asked.page(total)).collect();
     if !by_window {
@@ -98,7 +105,7 @@ async fn answer(app: &App, visit: &Visit) -> crate::app::Result<Response> {
         capacity,
         occupancy: headroom_domain::occupancy::ratio(known.0, known.1),
         multiples: if as_multiples { shown.iter().map(|r| multiple(&shell, &window, r)).collect() } else { Vec::new() },
-        rows: shown.iter().map(row).collect(),
+        rows: shown.iter().map(|r| row(r, window.now_ms)).collect(),
         table: asked.state(visit, &shell, total),
         kind,
         owner,
@@ -149,7 +156,7 @@ fn reserved_idle(row: &Row) -> Option<i64> {
     (row.window.sums.reserved_slot_ms > 0).then(|| last.reserved_idle_slot_ms / last.observed_ms)
 }
 
-fn row(r: &Row) -> PoolRow {
+fn row(r: &Row, now: i64) -> PoolRow {
     let f = &r.now.pool.fields;
     let has_claims = r.window.sums.claims > 0;
     PoolRow {
@@ -163,6 +170,7 @@ fn row(r: &Row) -> PoolRow {
         reserved_idle: reserved_idle(r),
         rejected: has_claims.then_some(r.window.sums.rejections),
         claims: has_claims.then_some(r.window.sums.claims),
+        full: full_in_of(r.full.as_ref(), now),
         owner: Some(f.owner.clone()).filter(|o| !o.is_empty()),
         region: f.region.clone(),
         as_of_ms: r.now.current.as_ref().map(|c| c.at_ms + i64::from(c.duration_ms)),
@@ -190,7 +198,7 @@ fn multiple(shell: &ShellModel, window: &Window, r: &Row) -> SmallMultiple {
     }
 }
 
-fn table_csv(shell: &ShellModel, rows: &[Row]) -> Response {
+fn table_csv(shell: &ShellModel, rows: &[Row], now: i64) -> Response {
     let header = [
         "pool",
         "name",
@@ -211,7 +219,7 @@ fn table_csv(shell: &ShellModel, rows: &[Row]) -> Response {
         "as_of_utc",
     ];
     let rows = rows.iter().map(|r| {
-        let p = row(r);
+        let p = row(r, now);
         let peak_at = p.peak.and_then(|peak| peak.at_ms);
         vec![
             Cell::Own(p.pool.slug),

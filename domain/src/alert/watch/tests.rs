@@ -120,6 +120,13 @@ fn far_above_the_usual() {
 
 #[test]
 fn leaks_page_when_they_fill_the_pool_soon() {
+    let watch = Watch::ForecastFull { within_ms: 24 * 60 * MINUTE_MS };
+    let of = |foreseen| watch.judge(&View { at: 1_000, foreseen, ..View::default() }).first().map(|holds| holds.truth);
+    let full_in = |minutes: i64| Some(Foreseen::FullAt(1_000 + minutes * MINUTE_MS));
+    assert_eq!(of(None), None, "without a forecast nothing is said");
+    assert_eq!(of(Some(Foreseen::NotFull)), Some(Truth::False));
+    assert_eq!((of(full_in(24 * 60)), of(full_in(24 * 60 - 1))), (Some(Truth::False), Some(Truth::True)));
+    assert_eq!(of(full_in(-60)), Some(Truth::True), "an hour that began is now");
     let watch = Watch::LeaksFill { within_ms: 240 * MINUTE_MS };
     let of = |left| watch.judge(&View { full_of_leaks_ms: left, ..View::default() })[0].truth;
     assert_eq!(

@@ -18,7 +18,7 @@ use headroom_domain::alert::replay::BurnRule;
 use headroom_domain::alert::rule::{Subject, TENANT_LEAST_TOTAL};
 use headroom_domain::alert::slo::{Sli, exceeds};
 use headroom_domain::alert::tally::{SeriesKey, Tally, WHOLE};
-use headroom_domain::alert::watch::{Minute, Silent, Usual, View, Watch};
+use headroom_domain::alert::watch::{Foreseen, Minute, Silent, Usual, View, Watch};
 use headroom_domain::alert::window::{Counts, SLICE_MS, Truth, Window};
 use headroom_domain::failure::What;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis, format};
@@ -26,7 +26,7 @@ use headroom_store::alert::{self, Event, Row};
 use headroom_store::alert_rule::Stored;
 use headroom_store::partition::{self, Cut};
 use headroom_store::sli::{self, Mark};
-use headroom_store::{change, finding, ingest, live, notification, owner, pool, quota};
+use headroom_store::{change, finding, forecast, ingest, live, notification, owner, pool, quota};
 use serde_json::json;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -50,6 +50,8 @@ const FAILING_LEAST: u64 = 20;
 const LEAST_LEAKS: u64 = 5;
 /// A pool that sends nothing for so long is silent.
 const SILENT_MS: Millis = 5 * MINUTE_MS;
+/// A forecast that is older says nothing any more.
+const FORECAST_MS: Millis = 3 * HOUR_MS;
 /// Weeks of the same hour from which the usual is taken.
 const USUAL_WEEKS: i64 = 4;
 
@@ -212,6 +214,8 @@ async fn failing(conn: &mut PgConnection, tracked: &[i32], watermark: Millis) ->
 struct Shared {
     findings: HashMap<i32, Vec<What>>,
     quotas: BTreeMap<i32, BTreeMap<i32, i64>>,
+    /// What forecasts say that are not old.
+    foreseen: BTreeMap<i32, Foreseen>,
     /// Pools that changed a moment ago; `None` = all of them.
     changed: Option<BTreeSet<i32>>,
     /// Pools with an alert that is not over.
@@ -237,6 +241,10 @@ impl Shared {
         for ((pool, tenant), quota) in quota::list(conn, None, None).await? {
             quotas.entry(pool).or_default().insert(tenant, quota.slots.into());
         }
+        let fresh =
+            forecast::full_in(conn, None).await?.into_iter().filter(|(_, full)| watermark - full.hour_ms < FORECAST_MS);
+        let foreseen =
+            fresh.map(|(pool, full)| (pool, full.full_at_ms.map_or(Foreseen::NotFull, Foreseen::FullAt))).collect();
         let mut changed = Some(BTreeSet::new());
         for change in change::list(conn, None, watermark - HELD_MS, context.now + 1, 1_000).await? {
             match (change.pool, &mut changed) {
@@ -258,6 +266,7 @@ impl Shared {
         Ok(Self {
             findings,
             quotas,
+            foreseen,
             changed,
             open: alert::pools_with_open(conn).await?.into_iter().collect(),
             pages: alert::pools_with_page(conn).await?.into_iter().collect(),
@@ -540,6 +549,7 @@ fn view<'a>(
         leaks,
         usual,
         full_of_leaks_ms,
+        foreseen: shared.foreseen.get(&pool).copied(),
     }
 }
 

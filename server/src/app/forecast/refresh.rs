@@ -1,0 +1,459 @@
+//! The hourly refresh: what is known is read, the rules work on a thread of their own, and all they say is written at once.
+//!
+//! A pool's transaction succeeds only if its forecast is still of an earlier hour, so that a run that was killed is finished by the
+//! next, and what one hour says is written once, whoever runs.
+
+use super::super::{App, AppError, Result};
+use super::scale::Settings;
+use super::{FEWEST_DAYS, HORIZON_DAYS, HORIZON_HOURS, KEPT_MS, LEDGER_KEPT_MS, Said, demand};
+use crate::zones;
+use headroom_domain::calendar::Event;
+use headroom_domain::exhaustion::{Exhaustion, exhaustion};
+use headroom_domain::forecast::daily::daily;
+use headroom_domain::forecast::online::{
+    self, Input, LEAD_HOURS, LEVELS, MOST_HOURS, Memory, Outlook, accuracy, fleet_kappa, refresh,
+};
+use headroom_domain::reservation::ReservationKind;
+use headroom_domain::scaling::{Base, Choice, Ledger, Policy, choose, headroom, ledger};
+use headroom_domain::series::floor;
+use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
+use headroom_store::forecast::{self, HourSaid, New};
+use headroom_store::pool::{self, CapacityStep, Pool};
+use headroom_store::promise::{self, Stored};
+use headroom_store::scaling;
+use std::time::{Duration, Instant};
+
+/// Pools of one look.
+const BATCH: i64 = 16;
+/// A run ends after this long and the next goes on: its lease must outlive it.
+const RUN_FOR: Duration = Duration::from_secs(40);
+/// A pool that is forecast for the first time gets forecasts of this many hours before, each from what was known then, so that its
+/// accuracy can be told at once.
+const REPLAYED_HOURS: i64 = 21 * 24;
+/// Days whose choice and ledger are made afterwards for such a pool.
+const REPLAYED_DAYS: i64 = 6;
+/// Days of minutes by which a day's policy is chosen.
+const CHOICE_DAYS: i64 = 28;
+/// Place of the median in the levels.
+const MEDIAN: usize = 3;
+/// Place of 0.9.
+const NINE_TENTHS: usize = 5;
+/// Memories that say how much wider than its models a young pool's quantiles are.
+const FLEET: i64 = 32;
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Pools whose forecast was made.
+    pub forecast: usize,
+    /// Pools that another run was faster with.
+    pub met: usize,
+    /// Choices of a day that were made.
+    pub chosen: usize,
+    /// What is too old and was removed.
+    pub forgotten: u64,
+}
+
+/// All that the rules need of a pool.
+struct Known {
+    hour_ms: Millis,
+    settings: Settings,
+    seen_from_ms: Millis,
+    memory: Memory,
+    is_new: bool,
+    kappa: f64,
+    /// Peaks up to the running hour.
+    peaks: Vec<f64>,
+    days: Vec<f64>,
+    events: Vec<Event>,
+    offset_hours: i64,
+    steps: Vec<CapacityStep>,
+    promises: Vec<Stored>,
+    /// What was foreseen before, from [`CHOICE_DAYS`] before the running day on.
+    hours: Vec<HourSaid>,
+    /// The day's choice, if it was made.
+    chosen: Option<(i64, Choice)>,
+    /// Minutes up to the running hour, from [`CHOICE_DAYS`] and, for a new pool, [`REPLAYED_DAYS`] before the running day on.
+    minutes: Vec<f64>,
+    minutes_from_ms: Millis,
+}
+
+/// All that they say.
+struct Told {
+    said: Said,
+    memory: Memory,
+    seen_from_ms: Millis,
+    full_at_ms: Option<Millis>,
+    hours: Vec<HourSaid>,
+    choices: Vec<(i64, Choice)>,
+    ledgers: Vec<(i64, Ledger)>,
+}
+
+impl App {
+    /// Forecasts what is due, in batches, until nothing is or the run took long enough.
+    pub(crate) async fn refresh_forecasts(&self) -> Result<Refreshed> {
+        let mut done = Refreshed::default();
+        let began = Instant::now();
+        let mut kappa = None;
+        loop {
+            let (now, due) = {
+                let mut conn = self.db.jobs.acquire().await?;
+                let now = headroom_store::now(&mut conn).await?;
+                (now, forecast::due(&mut conn, demand::running_hour(now), BATCH).await?)
+            };
+            if due.is_empty() {
+                break;
+            }
+            let kappa = match kappa {
+                Some(kappa) => kappa,
+                None => {
+                    let all = forecast::memories(&mut *self.db.jobs.acquire().await?, FLEET).await?;
+                    *kappa.insert(fleet_kappa(all.iter()))
+                }
+            };
+            let before = done.forecast;
+            for pool in due {
+                self.refresh_pool(pool, demand::running_hour(now), kappa, &mut done).await?;
+                if began.elapsed() > RUN_FOR {
+                    return Ok(done);
+                }
+            }
+            if done.forecast == before {
+                // Another run is at the same pools.
+                break;
+            }
+        }
+        let mut conn = self.db.jobs.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        done.forgotten = forecast::forget(&mut conn, now - KEPT_MS).await?;
+        done.forgotten += scaling::forget(&mut conn, now - LEDGER_KEPT_MS).await?;
+        Ok(done)
+    }
+
+    async fn refresh_pool(&self, pool: i32, hour_ms: Millis, kappa: f64, done: &mut Refreshed) -> Result<()> {
+        let Some(known) = self.know(pool, hour_ms, kappa).await? else { return Ok(()) };
+        // One at a time, on a thread that neither pages nor claims wait for.
+        let told = tokio::task::spawn_blocking(move || tell(known)).await;
+        let told = told.map_err(|error| AppError::Internal(format!("forecasting: {error}")))?;
+        let mut tx = self.db.jobs.begin().await?;
+        let days = match told.said.exhaustion {
+            Exhaustion::AlreadyFull => (Some(0), Some(0)),
+            Exhaustion::Within { p50, p90 } => (p50, p90),
+            Exhaustion::TooLittleHistory | Exhaustion::NotWithin { .. } => (None, None),
+        };
+        let new = New {
+            pool,
+            hour_ms,
+            seen_from_ms: told.seen_from_ms,
+            memory: &told.memory,
+            said: &told.said,
+            is_known: !matches!(told.said.exhaustion, Exhaustion::TooLittleHistory),
+            p50_days: days.0,
+            p90_days: days.1,
+            full_at_ms: told.full_at_ms,
+            lead: lead(&told.said.outlook),
+        };
+        if !forecast::put(&mut tx, &new).await? {
+            done.met += 1;
+            return Ok(());
+        }
+        forecast::put_hours(&mut tx, pool, &told.hours).await?;
+        for (day, choice) in &told.choices {
+            scaling::put_choice(&mut tx, pool, *day, choice).await?;
+        }
+        for (day, ledger) in &told.ledgers {
+            scaling::put_ledger(&mut tx, pool, *day, ledger).await?;
+        }
+        tx.commit().await?;
+        done.forecast += 1;
+        done.chosen += told.choices.len();
+        Ok(())
+    }
+
+    async fn know(&self, key: i32, hour_ms: Millis, kappa: f64) -> Result<Option<Known>> {
+        let mut conn = self.db.jobs.acquire().await?;
+        let conn = &mut *conn;
+        let Some(found) = pool::by_keys(conn, &[key]).await?.pop() else { return Ok(None) };
+        let kept = forecast::kept(conn, key).await?;
+        let is_new = kept.is_none();
+        let back = MOST_HOURS as i64 + if is_new { REPLAYED_HOURS } else { 0 };
+        let peaks = demand::hours(conn, key, hour_ms - back * HOUR_MS, hour_ms).await?;
+        let today_ms = floor(hour_ms, DAY_MS);
+        let days = demand::days(conn, key, today_ms - 400 * DAY_MS, today_ms).await?;
+        let mut minutes_from_ms = today_ms - CHOICE_DAYS * DAY_MS;
+        if is_new {
+            minutes_from_ms -= REPLAYED_DAYS * DAY_MS;
+        }
+        let chosen = scaling::choices(conn, Some(&[key])).await?.pop().map(|(_, day, choice)| (day, choice));
+        let settings = settings_of(conn, &found).await?;
+        let (seen_from_ms, memory) = kept.map_or((hour_ms, Memory::default()), |kept| (kept.seen_from_ms, kept.memory));
+        Ok(Some(Known {
+            hour_ms,
+            settings,
+            seen_from_ms,
+            memory,
+            is_new,
+            kappa,
+            peaks,
+            days,
+            events: super::events(conn, key, hour_ms - back * HOUR_MS, hour_ms + HORIZON_DAYS as i64 * DAY_MS).await?,
+            offset_hours: offset_hours(&found, hour_ms),
+            steps: pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default(),
+            promises: promise::during(conn, Some(&[key]), None, hour_ms, hour_ms + HORIZON_DAYS as i64 * DAY_MS)
+                .await?,
+            hours: forecast::hours(conn, key, minutes_from_ms, hour_ms + 2 * HOUR_MS).await?,
+            chosen,
+            minutes: demand::minutes(conn, key, minutes_from_ms, hour_ms).await?,
+            minutes_from_ms,
+        }))
+    }
+}
+
+async fn settings_of(conn: &mut sqlx::PgConnection, pool: &Pool) -> Result<Settings> {
+    let set = scaling::policies::<Settings>(conn, Some(&[pool.key])).await?.pop();
+    Ok(set.and_then(|(_, policy)| policy.settings).unwrap_or_else(|| Settings::usual(pool)))
+}
+
+/// Hours of a pool's zone ahead of UTC, rounded.
+pub(super) fn offset_hours(pool: &Pool, at: Millis) -> i64 {
+    let minutes = zones::slice(&pool.fields.zone, at, at).map_or(0, |zone| zone.offset_at(at).0);
+    (i64::from(minutes) + 30).div_euclid(60)
+}
+
+/// Effective capacity at an instant, 0 before the first step.
+pub(super) fn capacity_at(steps: &[CapacityStep], at: Millis) -> i64 {
+    pool::step_at(steps, at).map_or(0, |step| i64::from(step.configured - step.planned_down).max(0))
+}
+
+/// The most that is promised at once within stretches of time, one after the other.
+pub(super) fn promised(promises: &[Stored], from: Millis, stretch_ms: Millis, count: usize) -> Vec<i64> {
+    let guaranteed: Vec<&Stored> =
+        promises.iter().filter(|one| one.kind == ReservationKind::Guaranteed && !one.is_lead).collect();
+    (0..count as Millis)
+        .map(|place| {
+            let (start, end) = (from + place * stretch_ms, from + (place + 1) * stretch_ms);
+            let holds = |one: &Stored, at: Millis| {
+                one.reservation.from_ms <= at && one.reservation.to_ms.is_none_or(|to| to > at)
+            };
+            // What is promised grows only where a promise starts.
+            let instants = guaranteed.iter().map(|one| one.reservation.from_ms.max(start)).filter(|at| *at < end);
+            let at_once = |at: Millis| {
+                guaranteed.iter().filter(|one| holds(one, at)).map(|one| one.reservation.baseline).sum::<i64>()
+            };
+            instants.map(at_once).max().unwrap_or(0)
+        })
+        .collect()
+}
+
+/// The first hour of those foreseen in which one of ten futures, or what is promised, takes more than there is.
+pub(super) fn full_at(outlook: &Outlook, steps: &[CapacityStep], promises: &[Stored]) -> Option<Millis> {
+    let from = outlook.from_hour * HOUR_MS;
+    let promised = promised(promises, from, HOUR_MS, HORIZON_HOURS);
+    let wanted = outlook.quantiles.get(NINE_TENTHS)?;
+    wanted.iter().zip(promised).enumerate().find_map(|(hour, (wanted, promised))| {
+        let at = from + hour as Millis * HOUR_MS;
+        let capacity = capacity_at(steps, at);
+        (wanted.max(promised as f64) > capacity as f64).then_some(at)
+    })
+}
+
+fn tell(mut known: Known) -> Told {
+    let hour = known.hour_ms / HOUR_MS;
+    let first_hour = hour - known.peaks.len() as i64;
+    let mut hours = Vec::new();
+    let mut refreshed = |memory: &mut Memory, at: i64, horizon: usize| {
+        let upto = (at - first_hour).clamp(0, known.peaks.len() as i64) as usize;
+        let input = Input {
+            now_hour: at,
+            peaks: &known.peaks[upto.saturating_sub(MOST_HOURS)..upto],
+            events: &known.events,
+            offset_hours: known.offset_hours,
+            horizon,
+            kappa: known.kappa,
+        };
+        let outlook = refresh(memory, &input);
+        if let Some(said) = at_lead(&outlook) {
+            hours.push(said);
+        }
+        outlook
+    };
+    if known.is_new {
+        let known_from = known.peaks.iter().position(|peak| peak.is_finite()).map(|place| first_hour + place as i64);
+        let from = (hour - REPLAYED_HOURS).max(known_from.map_or(hour, |first| first + 24));
+        for at in from..hour {
+            refreshed(&mut known.memory, at, LEAD_HOURS);
+        }
+    }
+    let outlook = refreshed(&mut known.memory, hour, HORIZON_HOURS);
+    let recent = &known.peaks[known.peaks.len().saturating_sub(MOST_HOURS)..];
+    let known_hours = recent.iter().filter(|peak| peak.is_finite()).count();
+    known.hours.extend(hours.iter().cloned());
+    let medians = Medians { hours: &known.hours };
+
+    let today = known.hour_ms.div_euclid(DAY_MS);
+    let (mut choices, mut ledgers) = (Vec::new(), Vec::new());
+    let mut chosen = known.chosen.take();
+    let first = if known.is_new { today - REPLAYED_DAYS } else { today };
+    for day in first..=today {
+        if chosen.as_ref().is_some_and(|(of, _)| *of >= day) {
+            continue;
+        }
+        // What the day before took is settled with what was chosen for it.
+        if let Some((of, choice)) = chosen.as_ref().filter(|(of, _)| *of == day - 1) {
+            ledgers.extend(settle(&known, &medians, *of, &choice.policy).map(|ledger| (*of, ledger)));
+        }
+        let choice = choose(known.minutes_between(day - CHOICE_DAYS, day), &medians.days(day - CHOICE_DAYS, day));
+        choices.push((day, choice.clone()));
+        chosen = Some((day, choice));
+    }
+    let policy = chosen.map(|(_, choice)| choice.policy).unwrap_or_default();
+
+    let tomorrow_ms = (today + 1) * DAY_MS;
+    let daily = daily(&known.days, HORIZON_DAYS);
+    let capacity: Vec<i64> = (0..HORIZON_DAYS as i64)
+        .map(|day| {
+            // The least of a day: what falls short of it for an hour is full.
+            let (start, end) = (tomorrow_ms + day * DAY_MS, tomorrow_ms + (day + 1) * DAY_MS);
+            let within = known.steps.iter().filter(|step| (start + 1..end).contains(&step.from_ms));
+            let changed = within.map(|step| capacity_at(&known.steps, step.from_ms));
+            changed.fold(capacity_at(&known.steps, start), i64::min)
+        })
+        .collect();
+    let reserved = promised(&known.promises, tomorrow_ms, DAY_MS, HORIZON_DAYS);
+    let exhaustion = exhaustion(&daily, &capacity, &reserved);
+    let running = medians.range(hour - 15 * 24 + 1, 15 * 24);
+    let said = Said {
+        accuracy: accuracy(&known.memory, recent, hour, known.offset_hours),
+        headroom: headroom(&policy, &known.minutes, &running),
+        daily,
+        exhaustion,
+        known_hours,
+        outlook,
+    };
+    let full_at_ms = full_at(&said.outlook, &known.steps, &known.promises).filter(|_| known_hours >= FEWEST_DAYS * 24);
+    Told { said, full_at_ms, memory: known.memory, seen_from_ms: known.seen_from_ms, hours, choices, ledgers }
+}
+
+/// Median and 0.95 quantile of the hour that plans rest on.
+fn lead(outlook: &Outlook) -> Option<(f64, f64)> {
+    let step = LEAD_HOURS - 1;
+    Some((*outlook.median.get(step)?, *outlook.quantile(0.95).get(step)?))
+}
+
+/// What is said for the hour that a plan rests on.
+fn at_lead(outlook: &Outlook) -> Option<HourSaid> {
+    let step = LEAD_HOURS - 1;
+    let levels: Vec<f64> = outlook.quantiles.iter().filter_map(|steps| steps.get(step)).copied().collect();
+    let hour_ms = (outlook.from_hour + step as i64) * HOUR_MS;
+    (levels.len() == LEVELS.len()).then_some(HourSaid { hour_ms, levels })
+}
+
+impl Known {
+    /// Minutes of whole days since 1970, as far as there are any.
+    fn minutes_between(&self, from_day: i64, to_day: i64) -> &[f64] {
+        let place =
+            |day: i64| ((day * DAY_MS - self.minutes_from_ms) / MINUTE_MS).clamp(0, self.minutes.len() as i64) as usize;
+        let (from, to) = (place(from_day), place(to_day));
+        // What is unknown in front is no history.
+        let minutes = &self.minutes[from..to];
+        let first = minutes.iter().position(|wanted| wanted.is_finite()).unwrap_or(minutes.len());
+        &minutes[first / 1_440 * 1_440..]
+    }
+}
+
+/// What was foreseen at the lead of plans.
+struct Medians<'a> {
+    hours: &'a [HourSaid],
+}
+
+impl Medians<'_> {
+    fn levels(&self, hour: i64) -> Option<&[f64]> {
+        let at = self.hours.binary_search_by_key(&(hour * HOUR_MS), |said| said.hour_ms).ok()?;
+        Some(&self.hours[at].levels)
+    }
+
+    fn range(&self, first_hour: i64, count: i64) -> Vec<f64> {
+        let median = |hour| self.levels(hour).and_then(|levels| levels.get(MEDIAN)).copied().unwrap_or(f64::NAN);
+        (first_hour..first_hour + count).map(median).collect()
+    }
+
+    fn days(&self, from_day: i64, to_day: i64) -> Vec<f64> {
+        self.range(from_day * 24, (to_day - from_day) * 24)
+    }
+}
+
+/// What a day took, in fact and by the rules.
+fn settle(known: &Known, medians: &Medians<'_>, day: i64, policy: &Policy) -> Option<Ledger> {
+    let minutes = known.minutes_between(day - 15, day + 1);
+    let whole = 1_440;
+    let start = minutes.len().checked_sub(whole)?;
+    if minutes[start..].iter().all(|wanted| wanted.is_nan()) {
+        return None;
+    }
+    let actual: Vec<i64> =
+        (0..whole as i64).map(|minute| capacity_at(&known.steps, day * DAY_MS + minute * MINUTE_MS)).collect();
+    let provided = provided(minutes, medians, (day + 1) * 24 - (minutes.len() / 60) as i64, policy);
+    let bounded = |slots: &f64| (slots.ceil() as i64).clamp(known.settings.least(), known.settings.most());
+    let chosen: Vec<i64> = provided[start..].iter().map(bounded).collect();
+    Some(ledger(minutes, &actual, &chosen))
+}
+
+/// What a policy would have provided in the last day of some minutes, which are whole hours from `first_hour` on; before that day,
+/// what its base provides.
+fn provided(minutes: &[f64], medians: &Medians<'_>, first_hour: i64, policy: &Policy) -> Vec<f64> {
+    use headroom_domain::backtest::{base, shortfall};
+    let hours = minutes.len() / 60;
+    let expected = medians.range(first_hour, hours as i64);
+    let follow = |percent: u32| base(Base::Follow { percent }, minutes, &expected);
+    let mut slots = match policy {
+        Policy::Follow { percent } => follow(*percent),
+        Policy::Foresee { .. } => follow(100),
+        Policy::Headroom { base: of, .. } => base(*of, minutes, &expected),
+    };
+    let plain = slots.clone();
+    for hour in hours.saturating_sub(24)..hours {
+        let within = hour * 60..((hour + 1) * 60).min(slots.len());
+        match policy {
+            Policy::Follow { .. } => {}
+            Policy::Foresee { permille } => {
+                let said = medians.levels(first_hour + hour as i64).map_or(0.0, |levels| level(levels, *permille));
+                slots[within].iter_mut().for_each(|slots| *slots = slots.max(said));
+            }
+            Policy::Headroom { permille, is_factor, .. } => {
+                let upto = hour * 60;
+                let short = shortfall(&minutes[..upto], &plain[..upto], f64::from(*permille) / 1e3, *is_factor);
+                for slots in &mut slots[within] {
+                    *slots = match (short.is_finite(), is_factor) {
+                        (false, _) => *slots,
+                        (true, true) => *slots * short.max(1.0),
+                        (true, false) => *slots + short.max(0.0),
+                    };
+                }
+            }
+        }
+    }
+    slots
+}
+
+/// The quantile of a level, given those of the rules' levels: the next one above.
+fn level(levels: &[f64], permille: u32) -> f64 {
+    let wanted = f64::from(permille) / 1e3;
+    let place = LEVELS.iter().position(|one| *one >= wanted - 1e-9).unwrap_or(LEVELS.len() - 1);
+    levels.get(place).copied().unwrap_or(0.0)
+}
+
+/// An outlook without the hours that passed since it was made.
+pub(super) fn from_hour(outlook: &Outlook, hour: i64) -> Outlook {
+    let passed = (hour - outlook.from_hour).clamp(0, outlook.marks.len() as i64) as usize;
+    let cut = |values: &[f64]| values.get(passed..).unwrap_or_default().to_vec();
+    online::Outlook {
+        from_hour: outlook.from_hour + passed as i64,
+        median: cut(&outlook.median),
+        quantiles: outlook.quantiles.iter().map(|steps| cut(steps)).collect(),
+        marks: outlook.marks[passed..].to_vec(),
+        floors: cut(&outlook.floors),
+        engine: outlook.engine,
+        basis: outlook.basis,
+        confidence: outlook.confidence,
+    }
+}

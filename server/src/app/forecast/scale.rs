@@ -1,0 +1,572 @@
+//! From a forecast to steps of capacity: how a pool is scaled, what is to be done now, and doing it.
+
+use super::super::{App, AppError, Problem, Result, pools};
+use super::refresh::{capacity_at, from_hour, full_at, promised};
+use super::{HORIZON_DAYS, HORIZON_HOURS, Said, demand};
+use headroom_domain::access::Action;
+use headroom_domain::scaling::{
+    Choice, Expectation, Live, Mode, Need, Now, Plan, Policy, Rules, Step, expect, needs, plan,
+};
+use headroom_domain::series::floor;
+use headroom_domain::{DAY_MS, HOUR_MS, MAX_SLOTS, MINUTE_MS, Millis};
+use headroom_store::audit::{self, Entry};
+use headroom_store::forecast::{self, Found};
+use headroom_store::pool::{self, CapacityStep, Pool};
+use headroom_store::promise::{self, Stored};
+use headroom_store::scaling::{self, Decision, Outcome, Policy as Kept};
+use headroom_store::{current, owner};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A figure of what is used now that is older than this is none.
+const LIVE_FRESH_MS: Millis = 15 * MINUTE_MS;
+/// The same decision is not written again within this time.
+const REPEATED_MS: Millis = HOUR_MS;
+/// A decision that could not be applied for so long is given up: the world has moved on.
+const PENDING_MS: Millis = 30 * MINUTE_MS;
+/// Longest time for which recommendations are ignored.
+const LONGEST_IGNORE_MS: Millis = 90 * DAY_MS;
+
+/// What the plan of a pool rests on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// The policy that was chosen for the day by what it would have cost.
+    #[default]
+    Guard,
+    /// The forecast at the pool's level, whether it pays or not.
+    Forecast,
+}
+
+impl Basis {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Guard => "guard",
+            Self::Forecast => "forecast",
+        }
+    }
+}
+
+/// Bounds and patience of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Never less.
+    pub min: u32,
+    /// Never more.
+    pub max: u32,
+    /// What plans rest on.
+    pub basis: Basis,
+    /// Level of the forecast, in thousandths.
+    pub level_permille: u32,
+    /// From asking for slots until they are there.
+    pub lead_minutes: u32,
+    /// After growing nothing shrinks for so long.
+    pub hold_minutes: u32,
+    /// Shrinking by less than this part is not worth a change.
+    pub band_percent: u32,
+    /// Changes by fewer slots are not worth it; growing to what is needed always is.
+    pub least_change: u32,
+    /// Between a change and the next that shrinks.
+    pub cooldown_minutes: u32,
+}
+
+impl Settings {
+    /// What holds for a pool whose policy nobody set.
+    pub fn usual(pool: &Pool) -> Self {
+        let bound = |slots: Option<i32>| slots.and_then(|slots| u32::try_from(slots).ok());
+        Self {
+            min: bound(pool.fields.min_slots).unwrap_or(0),
+            max: bound(pool.fields.max_slots).unwrap_or(MAX_SLOTS as u32),
+            basis: Basis::Guard,
+            level_permille: 950,
+            lead_minutes: 10,
+            hold_minutes: 60,
+            band_percent: 5,
+            least_change: 0,
+            cooldown_minutes: 10,
+        }
+    }
+
+    /// What is wrong with it, by field.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut within = |field: &str, value: u32, least: u32, most: u32, unit: &str| {
+            if !(least..=most).contains(&value) {
+                problems.push(Problem::new(field, value.to_string(), format!("{least} to {most} {unit}")));
+            }
+        };
+        within("min", self.min, 0, MAX_SLOTS as u32, "slots");
+        within("max", self.max, self.min.min(MAX_SLOTS as u32), MAX_SLOTS as u32, "slots, not below the least");
+        within("level_permille", self.level_permille, 500, 990, "thousandths");
+        within("lead_minutes", self.lead_minutes, 0, 1_440, "minutes");
+        within("hold_minutes", self.hold_minutes, 0, 2_880, "minutes");
+        within("band_percent", self.band_percent, 0, 50, "per cent");
+        within("least_change", self.least_change, 0, MAX_SLOTS as u32, "slots");
+        within("cooldown_minutes", self.cooldown_minutes, 0, 1_440, "minutes");
+        problems
+    }
+
+    pub(super) fn least(&self) -> i64 {
+        i64::from(self.min.min(self.max))
+    }
+
+    pub(super) fn most(&self) -> i64 {
+        i64::from(self.max)
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            min: self.min,
+            max: self.max,
+            lead_minutes: self.lead_minutes,
+            hold_minutes: self.hold_minutes,
+            band_percent: self.band_percent,
+            // A change has to save what its least slots cost in an hour.
+            step_price: f64::from(self.least_change),
+        }
+    }
+}
+
+/// A pool's policy as somebody wants it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wish {
+    /// What happens with plans.
+    pub mode: Mode,
+    /// Bounds and patience.
+    pub settings: Settings,
+}
+
+/// The state of a pool from which plans are made.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub pool: Pool,
+    pub found: Found<Said>,
+    pub choice: Option<(i64, Choice)>,
+    pub policy: Kept<Settings>,
+    pub settings: Settings,
+    pub steps: Vec<CapacityStep>,
+    pub promises: Vec<Stored>,
+    pub live: Option<f64>,
+    pub is_tracked: bool,
+}
+
+/// A plan with all that it was made from.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// What to do.
+    pub plan: Plan,
+    /// What the hours need.
+    pub needs: Vec<Need>,
+    /// What that is expected to come to.
+    pub expectation: Expectation,
+    /// The policy behind it.
+    pub policy: Policy,
+    /// Present capacity.
+    pub capacity: i64,
+    /// What is wanted now.
+    pub live: f64,
+}
+
+impl State {
+    pub(super) fn policy_used(&self, settings: &Settings) -> Policy {
+        match (settings.basis, &self.choice) {
+            (Basis::Forecast, _) => Policy::Foresee { permille: settings.level_permille },
+            (Basis::Guard, Some((_, choice))) => choice.policy,
+            (Basis::Guard, None) => Policy::default(),
+        }
+    }
+
+    pub(super) fn capacity(&self, at: Millis) -> i64 {
+        capacity_at(&self.steps, at)
+    }
+
+    /// The plan at an instant, with demand grown by a part of it.
+    pub(super) fn plan(&self, now: Millis, settings: &Settings, growth_percent: i32) -> Planned {
+        let hour = now.div_euclid(HOUR_MS);
+        let mut outlook = from_hour(&self.found.said.outlook, hour);
+        let grown = 1.0 + f64::from(growth_percent) / 100.0;
+        for values in outlook.quantiles.iter_mut().chain([&mut outlook.median]) {
+            values.iter_mut().for_each(|value| *value *= grown);
+        }
+        let live = self.live.unwrap_or(0.0) * grown;
+        let policy = self.policy_used(settings);
+        let committed = promised(&self.promises, hour * HOUR_MS, HOUR_MS, outlook.marks.len().max(1));
+        let needs = needs(&outlook, &policy, Live { demand: live, headroom: self.found.said.headroom }, &committed);
+        let capacity = self.capacity(now);
+        let grew =
+            self.steps.windows(2).filter(|pair| pair[1].from_ms <= now && pair[1].configured > pair[0].configured);
+        let at = Now {
+            now_ms: now,
+            capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
+            last_grown_ms: grew.map(|pair| pair[1].from_ms).max(),
+        };
+        let plan = plan(&needs, &settings.rules(), &at);
+        let expectation = expect(&plan, &outlook);
+        Planned { plan, needs, expectation, policy, capacity, live }
+    }
+
+    /// What to do now, if anything.
+    fn due(&self, now: Millis) -> Option<(Planned, Step)> {
+        // Without any figure of what is used nothing is decided: following nothing would take everything away.
+        self.live?;
+        let planned = self.plan(now, &self.settings, 0);
+        let step = planned.plan.steps.iter().rfind(|step| step.at_ms <= now)?.clone();
+        let (before, after) = (planned.capacity, i64::from(step.to));
+        let changed = self.steps.iter().filter(|step| step.from_ms <= now).map(|step| step.from_ms).max();
+        let is_cooling = changed.is_some_and(|at| now - at < Millis::from(self.settings.cooldown_minutes) * MINUTE_MS);
+        let is_small = before - after < i64::from(self.settings.least_change);
+        if after == before || (after < before && (is_cooling || is_small)) {
+            return None;
+        }
+        Some((planned, step))
+    }
+}
+
+/// What a turn of decisions did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// Decisions that were written.
+    pub decided: usize,
+    /// Changes of capacity.
+    pub applied: usize,
+    /// Changes that could not be made.
+    pub refused: usize,
+}
+
+/// Reads what plans of pools are made from; pools without a forecast are left out.
+pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -> Result<Vec<State>> {
+    let found = forecast::newest::<Said>(conn, Some(keys), false).await?;
+    let keys: Vec<i32> = found.iter().map(|found| found.pool).collect();
+    let mut by_key: BTreeMap<i32, Pool> =
+        pool::by_keys(conn, &keys).await?.into_iter().map(|pool| (pool.key, pool)).collect();
+    let mut choices: BTreeMap<i32, (i64, Choice)> =
+        scaling::choices(conn, Some(&keys)).await?.into_iter().map(|(key, day, choice)| (key, (day, choice))).collect();
+    let mut policies: BTreeMap<i32, Kept<Settings>> = scaling::policies(conn, Some(&keys)).await?.into_iter().collect();
+    let mut steps = pool::capacity(conn, Some(&keys)).await?;
+    let end = now + HORIZON_DAYS as Millis * DAY_MS;
+    let mut promises: BTreeMap<i32, Vec<Stored>> = BTreeMap::new();
+    for one in promise::during(conn, Some(&keys), None, floor(now, HOUR_MS), end).await? {
+        promises.entry(one.reservation.pool).or_default().push(one);
+    }
+    let fresh: BTreeMap<i32, f64> = current::list(conn, Some(&keys), Some(&[0]))
+        .await?
+        .into_iter()
+        .filter(|one| now - (one.at_ms + i64::from(one.duration_ms)) < LIVE_FRESH_MS)
+        .map(|one| (one.pool, f64::from(one.occupied.max(0)) + one.rejections.max(0) as f64))
+        .collect();
+    let tracked: BTreeSet<i32> = owner::tracked(conn).await?.into_iter().collect();
+    let state = |found: Found<Said>| {
+        let key = found.pool;
+        let pool = by_key.remove(&key)?;
+        let policy = policies.remove(&key).unwrap_or_default();
+        Some(State {
+            settings: policy.settings.unwrap_or_else(|| Settings::usual(&pool)),
+            choice: choices.remove(&key),
+            steps: steps.remove(&key).unwrap_or_default(),
+            promises: promises.remove(&key).unwrap_or_default(),
+            live: fresh.get(&key).copied(),
+            is_tracked: tracked.contains(&key),
+            pool,
+            found,
+            policy,
+        })
+    };
+    Ok(found.into_iter().filter_map(state).collect())
+}
+
+impl App {
+    /// Decides about every pool with a forecast, and applies what is to be applied.
+    pub(crate) async fn scale(&self) -> Result<Decided> {
+        let mut done = Decided::default();
+        let (now, keys) = {
+            let mut conn = self.db.jobs.acquire().await?;
+            let now = headroom_store::now(&mut conn).await?;
+            let keys: Vec<i32> = forecast::full_in(&mut conn, None).await?.into_iter().map(|(pool, _)| pool).collect();
+            (now, keys)
+        };
+        let hour_ms = demand::running_hour(now);
+        for keys in keys.chunks(32) {
+            let mut conn = self.db.jobs.acquire().await?;
+            let states = states(&mut conn, keys, now).await?;
+            let last: BTreeMap<i32, Decision> = scaling::last_decisions(&mut conn, keys)
+                .await?
+                .into_iter()
+                .map(|decision| (decision.pool, decision))
+                .collect();
+            for state in states {
+                // Capacity or promises may have changed since the hour began.
+                let full = full_at(&state.found.said.outlook, &state.steps, &state.promises)
+                    .filter(|_| state.found.said.known_hours >= super::FEWEST_DAYS * 24);
+                let planned = state.plan(now, &state.settings, 0);
+                let recommended = planned.plan.capacity.first().and_then(|slots| i32::try_from(*slots).ok());
+                let recommended = recommended.filter(|_| state.live.is_some());
+                forecast::set_present(&mut conn, state.pool.key, state.found.hour_ms, full, recommended).await?;
+                // A forecast of an earlier hour is about to be made anew.
+                if state.found.hour_ms < hour_ms {
+                    continue;
+                }
+                if let Some(decision) = decision(&state, now, last.get(&state.pool.key)) {
+                    done.decided += usize::from(scaling::decide(&mut conn, &decision).await?);
+                }
+            }
+        }
+        self.apply_pending(now, &mut done).await?;
+        Ok(done)
+    }
+
+    /// Applies what was decided and is not applied yet: the change and the end of the decision in one transaction.
+    async fn apply_pending(&self, now: Millis, done: &mut Decided) -> Result<()> {
+        let pending = scaling::pending(&mut *self.db.jobs.acquire().await?).await?;
+        for decision in pending {
+            let refused = if now - decision.at_ms > PENDING_MS {
+                Some("it waited for more than 30 minutes".to_owned())
+            } else {
+                match self.apply_decision(&decision, now).await {
+                    Ok(()) => None,
+                    Err(
+                        error @ (AppError::Invalid(_)
+                        | AppError::Planned(_)
+                        | AppError::Conflict(_)
+                        | AppError::NotFound { .. }),
+                    ) => Some(error.to_string()),
+                    Err(error) => return Err(error),
+                }
+            };
+            match refused {
+                None => done.applied += 1,
+                Some(why) => {
+                    let why: String = why.chars().take(500).collect();
+                    let mut conn = self.db.jobs.acquire().await?;
+                    let is_new =
+                        scaling::settle(&mut conn, decision.pool, decision.at_ms, Outcome::Refused, &why).await?;
+                    done.refused += usize::from(is_new);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply_decision(&self, decision: &Decision, now: Millis) -> Result<()> {
+        let mut tx = self.db.pages.begin().await?;
+        let Some(pool) = pool::by_keys(&mut tx, &[decision.pool]).await?.pop() else {
+            return Err(AppError::Invalid(vec![Problem::new("pool", decision.pool.to_string(), "a pool that exists")]));
+        };
+        if !scaling::settle(&mut tx, decision.pool, decision.at_ms, Outcome::Applied, "").await? {
+            // Another run was faster.
+            return Ok(());
+        }
+        let steps = pool::capacity(&mut tx, Some(&[pool.key])).await?.remove(&pool.key).unwrap_or_default();
+        let planned_down = pool::step_at(&steps, now).map_or(0, |step| step.planned_down);
+        let step = CapacityStep {
+            from_ms: floor(now, MINUTE_MS),
+            configured: decision.wanted.saturating_add(planned_down),
+            planned_down,
+            reason: format!("scaling: {}", decision.reason).chars().take(500).collect(),
+            actor: self.caller.actor.name.clone(),
+        };
+        self.set_capacity_in(&mut tx, pool.fields.slug.as_str(), &step, false).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// How a pool is scaled.
+    ///
+    /// # Errors
+    /// `NotFound` without such a pool.
+    pub async fn scaling_policy(&self, slug: &str) -> Result<(Pool, Kept<Settings>, Settings)> {
+        self.require(Action::See)?;
+        let mut conn = self.db.pages.acquire().await?;
+        let pool = pools::find(&mut conn, &self.caller, slug).await?;
+        let kept = scaling::policies(&mut conn, Some(&[pool.key])).await?.pop().map(|(_, policy)| policy);
+        let kept: Kept<Settings> = kept.unwrap_or_default();
+        let settings = kept.settings.unwrap_or_else(|| Settings::usual(&pool));
+        Ok((pool, kept, settings))
+    }
+
+    /// Sets how a pool is scaled, if its policy is still at `version`; 0 = nobody set one.
+    ///
+    /// # Errors
+    /// Every field that is wrong; `Stale` if somebody else was faster.
+    pub async fn set_scaling_policy(&self, slug: &str, version: i32, wish: &Wish) -> Result<Kept<Settings>> {
+        self.change_policy(slug, version, "set-scaling-policy", "", |_, is_tracked, _, kept| {
+            let mut problems = wish.settings.problems();
+            if wish.mode == Mode::Apply && !is_tracked {
+                let expected = "shadow or recommend: the capacity of this pool comes from outside, which reads what is recommended";
+                problems.push(Problem::new("mode", "apply", expected));
+            }
+            if !problems.is_empty() {
+                return Err(AppError::Invalid(problems));
+            }
+            Ok(Kept { mode: wish.mode, settings: Some(wish.settings), ..kept.clone() })
+        })
+        .await
+    }
+
+    /// Ignores recommendations for a pool until an instant, with a reason; an instant that is past ends that.
+    ///
+    /// # Errors
+    /// `Invalid` without a reason or beyond 90 days.
+    pub async fn ignore_recommendations(
+        &self,
+        slug: &str,
+        version: i32,
+        until: Millis,
+        why: &str,
+    ) -> Result<Kept<Settings>> {
+        let why = why.trim();
+        self.change_policy(slug, version, "ignore-recommendations", why, |pool, _, now, kept| {
+            let mut problems = Vec::new();
+            if until > now && (why.is_empty() || why.chars().count() > 500 || why.contains('\0')) {
+                problems.push(Problem::new("reason", why, "a reason of 1 to 500 characters"));
+            }
+            if until > now + LONGEST_IGNORE_MS {
+                problems.push(Problem::new("until", "later", "at most 90 days from now"));
+            }
+            if !problems.is_empty() {
+                return Err(AppError::Invalid(problems));
+            }
+            Ok(Kept {
+                settings: Some(kept.settings.unwrap_or_else(|| Settings::usual(pool))),
+                ignore_until_ms: (until > now).then_some(until),
+                ignore_why: if until > now { why.to_owned() } else { String::new() },
+                ..kept.clone()
+            })
+        })
+        .await
+    }
+
+    /// Takes a step of the present plan: the capacity of a tracked pool is set, from the step's instant on.
+    ///
+    /// # Errors
+    /// `Conflict` if the plan has no such step any more, or the pool's slots are given out elsewhere; what a change of capacity
+    /// is refused for.
+    pub async fn take_step(&self, slug: &str, at: Millis, to: i32) -> Result<i32> {
+        self.require(Action::Plan)?;
+        self.require_all_tenants(Action::Plan)?;
+        let mut tx = self.db.pages.begin().await?;
+        let pool = pools::find(&mut tx, &self.caller, slug).await?;
+        let now = headroom_store::now(&mut tx).await?;
+        let state = states(&mut tx, &[pool.key], now).await?.pop();
+        let state =
+            state.ok_or_else(|| AppError::Conflict("there is no forecast of this pool, so there is no plan".into()))?;
+        if !state.is_tracked {
+            let text = "the capacity of this pool comes from outside: Headroom does not set it";
+            return Err(AppError::Conflict(text.into()));
+        }
+        let planned = state.plan(now, &state.settings, 0);
+        // What was due when the page was shown is due now.
+        let same = |step: &&Step| {
+            i64::from(step.to) == i64::from(to) && (step.at_ms == at || (at <= now && step.at_ms <= now + MINUTE_MS))
+        };
+        let Some(step) = planned.plan.steps.iter().find(same) else {
+            let text = "the plan has changed since the page was shown: look at its steps again";
+            return Err(AppError::Conflict(text.into()));
+        };
+        let from_ms = floor(step.at_ms.max(now), MINUTE_MS);
+        let planned_down = pool::step_at(&state.steps, from_ms).map_or(0, |step| step.planned_down);
+        let change = CapacityStep {
+            from_ms,
+            configured: to.saturating_add(planned_down),
+            planned_down,
+            reason: format!("step of the plan: {}", step.reason).chars().take(500).collect(),
+            actor: String::new(),
+        };
+        self.set_capacity_in(&mut tx, slug, &change, false).await?;
+        tx.commit().await?;
+        Ok(to)
+    }
+
+    async fn change_policy(
+        &self,
+        slug: &str,
+        version: i32,
+        action: &'static str,
+        reason: &str,
+        change: impl FnOnce(&Pool, bool, Millis, &Kept<Settings>) -> Result<Kept<Settings>>,
+    ) -> Result<Kept<Settings>> {
+        self.require(Action::Plan)?;
+        self.require_all_tenants(Action::Plan)?;
+        let mut tx = self.db.pages.begin().await?;
+        let pool = pools::find(&mut tx, &self.caller, slug).await?;
+        let before = scaling::policies(&mut tx, Some(&[pool.key])).await?.pop().map(|(_, policy)| policy);
+        let before: Kept<Settings> = before.unwrap_or_default();
+        let is_tracked = owner::tracked(&mut tx).await?.contains(&pool.key);
+        let after = change(&pool, is_tracked, headroom_store::now(&mut tx).await?, &before)?;
+        if before.version != version || !scaling::set_policy(&mut tx, pool.key, version, &after).await? {
+            let now = before.version;
+            return Err(AppError::Stale { what: "scaling policy", slug: slug.to_owned(), seen: version, now });
+        }
+        let value = |policy: &Kept<Settings>| {
+            serde_json::json!({
+                "mode": policy.mode, "settings": policy.settings, "ignore_until_ms": policy.ignore_until_ms,
+                "ignore_why": policy.ignore_why
+            })
+        };
+        let entry = Entry {
+            actor: &self.caller.actor,
+            action,
+            object: "pool",
+            key: pool.fields.slug.as_str(),
+            id: Some(pool.id),
+            before: (before.version > 0).then(|| value(&before)),
+            after: Some(value(&after)),
+            reason,
+        };
+        audit::record(&mut tx, &entry).await?;
+        tx.commit().await?;
+        Ok(Kept { version: version + 1, ..after })
+    }
+}
+
+/// What is decided about a pool now, unless it was just before.
+fn decision(state: &State, now: Millis, last: Option<&Decision>) -> Option<Decision> {
+    let (planned, step) = state.due(now)?;
+    let is_ignored = state.policy.ignore_until_ms.is_some_and(|until| until > now);
+    let outcome = match state.policy.mode {
+        Mode::Shadow => Outcome::Shadow,
+        Mode::Apply if state.is_tracked && !is_ignored => Outcome::Pending,
+        Mode::Recommend | Mode::Apply if !is_ignored => Outcome::Recommended,
+        Mode::Recommend | Mode::Apply => Outcome::Shadow,
+    };
+    let (before, wanted) = (i32::try_from(planned.capacity).ok()?, i32::try_from(step.to).ok()?);
+    let same = |last: &&Decision| {
+        last.wanted == wanted
+            && last.before == before
+            && now - last.at_ms < REPEATED_MS
+            && last.outcome != Outcome::Applied
+    };
+    if last.filter(same).is_some() {
+        return None;
+    }
+    let need = planned.needs.first().copied().unwrap_or_default();
+    let inputs = serde_json::json!({
+        "forecast_of_ms": state.found.hour_ms,
+        "policy": planned.policy,
+        "rules": state.settings,
+        "live": round(planned.live),
+        "headroom": round(state.found.said.headroom),
+        "quantile": round(need.quantile),
+        "with_headroom": round(need.live),
+        "committed": round(need.committed),
+        "event_floor": round(need.event_floor),
+        "hours": HORIZON_HOURS,
+    });
+    Some(Decision {
+        pool: state.pool.key,
+        at_ms: floor(now, MINUTE_MS),
+        mode: state.policy.mode.as_str().to_owned(),
+        before,
+        wanted,
+        decider: format!("{:?}", step.decider).to_lowercase(),
+        reason: step.reason.chars().take(500).collect(),
+        inputs,
+        outcome,
+        note: String::new(),
+    })
+}
+
+fn round(slots: f64) -> f64 {
+    (slots * 10.0).round() / 10.0
+}

@@ -1,0 +1,333 @@
+//! What pages and the API read of forecasts and plans.
+
+use super::super::{App, AppError, Result, pools};
+use super::scale::{Planned, Settings, State, states};
+use super::{FEWEST_DAYS, HONEST, Said, demand};
+use headroom_domain::access::Action;
+use headroom_domain::exhaustion::Exhaustion;
+use headroom_domain::forecast::online::LEVELS;
+use headroom_domain::scaling::{Choice, Ledger, Mode};
+use headroom_domain::series::floor;
+use headroom_domain::{DAY_MS, HOUR_MS, Millis};
+use headroom_store::forecast::{self, Found, FullIn, Gauges, HourSaid};
+use headroom_store::pool::{self, Pool};
+use headroom_store::scaling::{self, Decision, Policy as Kept};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Hours of the past that are drawn before a fan.
+const PAST_HOURS: i64 = 48;
+/// Decisions that are shown.
+const DECISIONS: i64 = 20;
+/// Days of the ledger that are shown and added up.
+const LEDGER_DAYS: i64 = 30;
+/// Monitoring is told of forecasts that are not older.
+const GAUGES_MS: Millis = 3 * HOUR_MS;
+/// Most growth that a what-if takes, in per cent.
+const MOST_GROWTH: i32 = 400;
+
+/// A pool in the list.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The pool.
+    pub pool: Pool,
+    /// Capacity now.
+    pub capacity: i64,
+    /// What is wanted now.
+    pub live: Option<f64>,
+    /// The largest 0.95 quantile of the next 48 hours.
+    pub p95: Option<f64>,
+    /// When it is full.
+    pub exhaustion: Exhaustion,
+    /// The first hour in which one of ten futures wants more than there is.
+    pub full_at_ms: Option<Millis>,
+    /// Whether there is too little history for a forecast.
+    pub is_young: bool,
+    /// Part of the hours within the range of 80 %.
+    pub coverage_80: Option<f64>,
+    /// Typical miss.
+    pub wape: Option<f64>,
+    /// What happens with plans.
+    pub mode: Mode,
+    /// Whether predicting pays, and why.
+    pub choice: Option<Choice>,
+    /// Capacity that is recommended now.
+    pub recommended: u32,
+}
+
+/// What somebody tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WhatIf {
+    /// Settings in place of the pool's.
+    pub settings: Settings,
+    /// Demand grows by so much at once.
+    pub growth_percent: i32,
+}
+
+/// A pool's forecast with all that belongs to it.
+#[derive(Debug, Clone)]
+pub struct PoolForecast {
+    /// The pool.
+    pub pool: Pool,
+    /// The database's clock.
+    pub now_ms: Millis,
+    /// The newest forecast; `None` until the first was made.
+    pub found: Option<Found<Said>>,
+    /// The plan by the pool's settings.
+    pub planned: Option<Planned>,
+    /// The plan by what somebody tries.
+    pub tried: Option<Planned>,
+    /// The day's choice with its day.
+    pub choice: Option<(i64, Choice)>,
+    /// How it is scaled.
+    pub policy: Kept<Settings>,
+    /// Its settings, or the usual ones.
+    pub settings: Settings,
+    /// Whether Headroom gives out its slots.
+    pub is_tracked: bool,
+    /// Peaks of the last two days by hour with their starts; NaN unknown.
+    pub past: Vec<(Millis, f64)>,
+    /// Capacity by hour, of the past and of the forecast.
+    pub capacity: Vec<(Millis, i64)>,
+    /// What days took, newest first.
+    pub ledger: Vec<(i64, Ledger)>,
+    /// Decisions, newest first.
+    pub decisions: Vec<Decision>,
+}
+
+impl PoolForecast {
+    /// Whether there is too little history for a fan.
+    pub fn is_young(&self) -> bool {
+        self.found.as_ref().is_none_or(|found| found.said.known_hours < FEWEST_DAYS * 24)
+    }
+
+    /// Days of the last eight weeks of which the demand is known.
+    pub fn known_days(&self) -> usize {
+        self.found.as_ref().map_or(0, |found| found.said.known_hours / 24)
+    }
+
+    /// Whether "as last week" is at least as good as the model.
+    pub fn naive_wins(&self) -> bool {
+        let judged = self.found.as_ref().map(|found| &found.said.accuracy);
+        judged.and_then(|a| Some(a.wape? >= a.naive_wape?)).unwrap_or(false)
+    }
+
+    /// Whether ranges of 80 % held too seldom.
+    pub fn is_too_narrow(&self) -> bool {
+        let judged = self.found.as_ref().and_then(|found| found.said.accuracy.coverage_80);
+        judged.is_some_and(|coverage| coverage < HONEST.0)
+    }
+
+    /// Whether ranges of 80 % held too often.
+    pub fn is_too_wide(&self) -> bool {
+        let judged = self.found.as_ref().and_then(|found| found.said.accuracy.coverage_80);
+        judged.is_some_and(|coverage| coverage > HONEST.1)
+    }
+}
+
+/// A past day: what was foreseen for its hours at the lead of plans, and what came.
+#[derive(Debug, Clone)]
+pub struct PastDay {
+    /// The first hour.
+    pub from_ms: Millis,
+    /// The hour after the last.
+    pub to_ms: Millis,
+    /// By hour: its start, the quantiles in the order of the rules' levels if they are known, and what came.
+    pub hours: Vec<(Millis, Option<HourSaid>, Option<f64>)>,
+    /// Typical miss of the day.
+    pub wape: Option<f64>,
+    /// Hours between the quantiles of 0.1 and 0.9, and hours of which both are known.
+    pub held: (usize, usize),
+}
+
+impl App {
+    /// Forecasts of all pools that may be seen, those that are full soonest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn forecasts(&self) -> Result<(Vec<Row>, Millis)> {
+        self.require(Action::See)?;
+        let mut conn = self.db.pages.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let seen = pool::list(&mut conn, false).await?.into_iter().filter(|pool| self.caller.sees_pool(pool.key));
+        let keys: Vec<i32> = seen.map(|pool| pool.key).collect();
+        let mut rows = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(64) {
+            let states = states(&mut conn, keys, now).await?;
+            rows.extend(states.iter().map(|state| row(state, now)));
+        }
+        let rank = |row: &Row| match row.exhaustion {
+            Exhaustion::AlreadyFull => 0,
+            Exhaustion::Within { p50, p90 } => p90.or(p50).unwrap_or(u32::MAX - 1),
+            Exhaustion::NotWithin { .. } | Exhaustion::TooLittleHistory => u32::MAX,
+        };
+        rows.sort_by_key(|row| (row.full_at_ms.unwrap_or(Millis::MAX), rank(row), row.pool.fields.slug.to_string()));
+        Ok((rows, now))
+    }
+
+    /// When pools that may be seen are full, by key.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn full_in(&self, keys: Option<&[i32]>) -> Result<BTreeMap<i32, FullIn>> {
+        self.require(Action::See)?;
+        let mut conn = self.db.pages.acquire().await?;
+        let found = forecast::full_in(&mut conn, keys).await?;
+        Ok(found.into_iter().filter(|(key, _)| self.caller.sees_pool(*key)).collect())
+    }
+
+    /// Forecasts in Prometheus' text exposition: of the whole house.
+    ///
+    /// # Errors
+    /// Those of the store; `Forbidden` for who sees some pools only.
+    pub async fn forecast_gauges(&self) -> Result<String> {
+        self.require_whole_view()?;
+        let mut conn = self.db.pages.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let all = forecast::gauges(&mut conn, now - GAUGES_MS).await?;
+        let mut text = String::new();
+        let mut tell = |name: &str, what: &str, of: &dyn Fn(&Gauges) -> Vec<(&'static str, f64)>| {
+            let _ = writeln!(text, "# HELP {name} {what}\n# TYPE {name} gauge");
+            for gauges in &all {
+                for (labels, value) in of(gauges) {
+                    // Slugs have no character that would have to be escaped.
+                    let _ = writeln!(text, "{name}{{pool_id=\"{}\"{labels}}} {value}", gauges.slug);
+                }
+            }
+        };
+        tell("slot_forecast", "slots wanted at the most in the hour that plans rest on", &|one| {
+            let median = one.lead_median.map(|value| (",quantile=\"0.5\"", value));
+            median.into_iter().chain(one.lead_p95.map(|value| (",quantile=\"0.95\"", value))).collect()
+        });
+        tell("slot_recommended_capacity", "slots that the plan has for now", &|one| {
+            one.recommended.map(|slots| ("", f64::from(slots))).into_iter().collect()
+        });
+        tell("slot_days_to_exhaustion", "days until the pool is full; absent = not foreseen", &|one| {
+            let p50 = one.p50_days.map(|days| (",quantile=\"0.5\"", f64::from(days)));
+            p50.into_iter().chain(one.p90_days.map(|days| (",quantile=\"0.9\"", f64::from(days)))).collect()
+        });
+        Ok(text)
+    }
+
+    /// Slugs and names of pools that may be seen, by key.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn pools_named(&self, keys: &[i32]) -> Result<BTreeMap<i32, (String, String)>> {
+        self.require(Action::See)?;
+        let pools = pool::by_keys(&mut *self.db.pages.acquire().await?, keys).await?;
+        let seen = pools.into_iter().filter(|pool| self.caller.sees_pool(pool.key));
+        Ok(seen.map(|pool| (pool.key, (pool.fields.slug.to_string(), pool.fields.name))).collect())
+    }
+
+    /// The forecast of a pool with its plan.
+    ///
+    /// # Errors
+    /// `NotFound` without such a pool, `Invalid` for what cannot be tried.
+    pub async fn pool_forecast(&self, slug: &str, what_if: Option<&WhatIf>) -> Result<PoolForecast> {
+        self.require(Action::See)?;
+        if let Some(what_if) = what_if {
+            let mut problems = what_if.settings.problems();
+            if !(-90..=MOST_GROWTH).contains(&what_if.growth_percent) {
+                let expected = format!("-90 to {MOST_GROWTH} per cent");
+                problems.push(super::super::Problem::new("growth", what_if.growth_percent.to_string(), expected));
+            }
+            if !problems.is_empty() {
+                return Err(AppError::Invalid(problems));
+            }
+        }
+        let (pool, kept, settings) = self.scaling_policy(slug).await?;
+        let mut conn = self.db.pages.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let key = pool.key;
+        let hour = floor(now, HOUR_MS);
+        let past = demand::hours(&mut conn, key, hour - PAST_HOURS * HOUR_MS, hour).await?;
+        let past = (0..).map(|place| hour + (place - PAST_HOURS) * HOUR_MS).zip(past).collect();
+        let state = states(&mut conn, &[key], now).await?.pop();
+        let capacity = match &state {
+            Some(state) => {
+                let hours = -PAST_HOURS..super::HORIZON_HOURS as i64;
+                hours.map(|at| hour + at * HOUR_MS).map(|at| (at, state.capacity(at))).collect()
+            }
+            None => Vec::new(),
+        };
+        Ok(PoolForecast {
+            now_ms: now,
+            planned: state.as_ref().map(|state| state.plan(now, &settings, 0)),
+            tried: state
+                .as_ref()
+                .zip(what_if)
+                .map(|(state, tried)| state.plan(now, &tried.settings, tried.growth_percent)),
+            choice: state.as_ref().and_then(|state| state.choice.clone()),
+            is_tracked: headroom_store::owner::tracked(&mut conn).await?.contains(&key),
+            ledger: scaling::ledgers(&mut conn, key, LEDGER_DAYS).await?,
+            decisions: scaling::decisions(&mut conn, key, DECISIONS).await?,
+            found: state.map(|state| state.found),
+            policy: kept,
+            settings,
+            past,
+            capacity,
+            pool,
+        })
+    }
+
+    /// What was foreseen for a past stretch, a day of the pool's zone, and what came.
+    ///
+    /// # Errors
+    /// `NotFound` without such a pool.
+    pub async fn past_day(&self, slug: &str, from: Millis, to: Millis) -> Result<PastDay> {
+        self.require(Action::See)?;
+        let mut conn = self.db.pages.acquire().await?;
+        let pool = pools::find(&mut conn, &self.caller, slug).await?;
+        let (from_ms, to_ms) = (floor(from, HOUR_MS), floor(to.min(from + 2 * DAY_MS), HOUR_MS));
+        let mut said: BTreeMap<Millis, HourSaid> = forecast::hours(&mut conn, pool.key, from_ms, to_ms)
+            .await?
+            .into_iter()
+            .map(|said| (said.hour_ms, said))
+            .collect();
+        let came = demand::hours(&mut conn, pool.key, from_ms, to_ms).await?;
+        let starts = (0..).map(|hour| from_ms + hour * HOUR_MS);
+        let hours: Vec<_> = starts
+            .zip(came)
+            .map(|(at, came)| (at, said.remove(&at), Some(came).filter(|came| came.is_finite())))
+            .collect();
+        let (mut missed, mut sum, mut held) = (0.0, 0.0, (0, 0));
+        for (_, said, came) in &hours {
+            if let (Some(said), Some(came)) = (said, came) {
+                missed += (quantile(said, 0.5) - came).abs();
+                sum += came;
+                held.1 += 1;
+                held.0 += usize::from((quantile(said, 0.1)..=quantile(said, 0.9)).contains(came));
+            }
+        }
+        Ok(PastDay { from_ms, to_ms, hours, wape: (sum > 0.0).then(|| missed / sum), held })
+    }
+}
+
+/// The quantile of one of the rules' levels.
+fn quantile(said: &HourSaid, level: f64) -> f64 {
+    let place = LEVELS.iter().position(|one| (one - level).abs() < 1e-9);
+    place.and_then(|place| said.levels.get(place)).copied().unwrap_or(0.0)
+}
+
+fn row(state: &State, now: Millis) -> Row {
+    let said = &state.found.said;
+    let hours = said.outlook.quantile(0.95);
+    let p95 = hours.iter().take(48).copied().reduce(f64::max);
+    let planned = state.plan(now, &state.settings, 0);
+    let is_young = said.known_hours < FEWEST_DAYS * 24;
+    Row {
+        capacity: state.capacity(now),
+        live: state.live,
+        p95: p95.filter(|_| !is_young),
+        exhaustion: said.exhaustion,
+        full_at_ms: state.found.full_at_ms,
+        is_young,
+        coverage_80: said.accuracy.coverage_80,
+        wape: said.accuracy.wape,
+        mode: state.policy.mode,
+        choice: state.choice.as_ref().map(|(_, choice)| choice.clone()),
+        recommended: planned.plan.capacity.first().copied().unwrap_or(0),
+        pool: state.pool.clone(),
+    }
+}

@@ -1,0 +1,21 @@
+//! Pools are forecast, and scaled by it.
+
+use super::Outcome;
+use crate::app::caller::Caller;
+use crate::app::{App, AppError};
+use serde_json::json;
+use std::sync::Arc;
+
+/// One run.
+pub async fn run(app: &App) -> Result<Outcome, AppError> {
+    let app = app.clone().acting(Arc::new(Caller::machine("job")));
+    let refreshed = app.refresh_forecasts().await?;
+    let decided = app.scale().await?;
+    let acted =
+        refreshed.forecast > 0 || refreshed.forgotten > 0 || decided.decided + decided.applied + decided.refused > 0;
+    let detail = json!({
+        "forecast": refreshed.forecast, "met": refreshed.met, "chosen": refreshed.chosen, "forgotten": refreshed.forgotten,
+        "decided": decided.decided, "applied": decided.applied, "refused": decided.refused
+    });
+    Ok(Outcome { acted, detail })
+}

@@ -1,0 +1,293 @@
+//! What is foreseen of each pool, and what was foreseen of hours that came.
+
+use crate::{Result, StoreError, timestamp};
+use chrono::{DateTime, Utc};
+use headroom_domain::Millis;
+use headroom_domain::forecast::online::Memory;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection};
+
+/// Pools that are not archived and whose forecast is of an hour before `hour`: those first that have one, the oldest first.
+pub async fn due(conn: &mut PgConnection, hour: Millis, limit: i64) -> Result<Vec<i32>> {
+    Ok(sqlx::query_scalar(
+        "SELECT p.pool_id FROM pool p LEFT JOIN forecast f USING (pool_id)
+         WHERE p.archived_at IS NULL AND (f.hour IS NULL OR f.hour < $1)
+         ORDER BY f.hour IS NULL, f.hour, p.pool_id LIMIT $2",
+    )
+    .bind(timestamp(hour))
+    .bind(limit)
+    .fetch_all(conn)
+    .await?)
+}
+
+/// What the rules remember of a pool.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The hour of its newest forecast.
+    pub hour_ms: Millis,
+    /// Forecasts for hours before this were made afterwards.
+    pub seen_from_ms: Millis,
+    /// What is remembered.
+    pub memory: Memory,
+}
+
+/// What the rules remember of a pool; `None` before its first forecast.
+pub async fn kept(conn: &mut PgConnection, pool: i32) -> Result<Option<Kept>> {
+    let row: Option<(DateTime<Utc>, DateTime<Utc>, Json<Memory>)> =
+        sqlx::query_as("SELECT hour, seen_from, memory FROM forecast WHERE pool_id = $1")
+            .bind(pool)
+            .fetch_optional(conn)
+            .await?;
+    Ok(row.map(|(hour, seen_from, memory)| Kept {
+        hour_ms: hour.timestamp_millis(),
+        seen_from_ms: seen_from.timestamp_millis(),
+        memory: memory.0,
+    }))
+}
+
+/// What the rules remember of some pools: the fleet's experience stands in for pools that are too young for their own.
+pub async fn memories(conn: &mut PgConnection, limit: i64) -> Result<Vec<Memory>> {
+    let rows: Vec<Json<Memory>> =
+        sqlx::query_scalar("SELECT memory FROM forecast ORDER BY pool_id LIMIT $1").bind(limit).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|memory| memory.0).collect())
+}
+
+/// A forecast to keep.
+#[derive(Debug)]
+pub struct New<'a, S> {
+    /// The pool's key.
+    pub pool: i32,
+    /// The running hour it was made in.
+    pub hour_ms: Millis,
+    /// Forecasts for hours before this were made afterwards.
+    pub seen_from_ms: Millis,
+    /// What is remembered for the next.
+    pub memory: &'a Memory,
+    /// What pages show.
+    pub said: &'a S,
+    /// Whether there is enough history to say when it is full.
+    pub is_known: bool,
+    /// Days until the pool is full, as likely as not.
+    pub p50_days: Option<u32>,
+    /// Days until it is full in one of ten cases.
+    pub p90_days: Option<u32>,
+    /// The first hour in which one of ten futures wants more than there is.
+    pub full_at_ms: Option<Millis>,
+    /// Median and 0.95 quantile of the hour that plans rest on.
+    pub lead: Option<(f64, f64)>,
+}
+
+/// Keeps a forecast, unless there is one of that hour or a later one: false, and whatever else its transaction wrote is to be
+/// given up.
+pub async fn put<S: Serialize + Sync>(conn: &mut PgConnection, new: &New<'_, S>) -> Result<bool> {
+    let days = |days: Option<u32>| days.map(|days| i32::try_from(days).unwrap_or(i32::MAX));
+    let done = sqlx::query(
+        "INSERT INTO forecast AS f (pool_id, hour, seen_from, memory, said, p50_days, p90_days, full_at, is_known,
+             lead_median, lead_p95)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (pool_id) DO UPDATE SET hour = EXCLUDED.hour, made_at = hr_now(), seen_from = EXCLUDED.seen_from,
+             memory = EXCLUDED.memory, said = EXCLUDED.said, p50_days = EXCLUDED.p50_days, p90_days = EXCLUDED.p90_days,
+             full_at = EXCLUDED.full_at, is_known = EXCLUDED.is_known,
+             lead_median = EXCLUDED.lead_median, lead_p95 = EXCLUDED.lead_p95
+         WHERE f.hour < EXCLUDED.hour",
+    )
+    .bind(new.pool)
+    .bind(timestamp(new.hour_ms))
+    .bind(timestamp(new.seen_from_ms))
+    .bind(Json(new.memory))
+    .bind(Json(new.said))
+    .bind(days(new.p50_days))
+    .bind(days(new.p90_days))
+    .bind(new.full_at_ms.map(timestamp))
+    .bind(new.is_known)
+    .bind(new.lead.map(|(median, _)| median))
+    .bind(new.lead.map(|(_, p95)| p95))
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes anew when a pool is full and what capacity is recommended, of a forecast that stays: what is wanted now, the capacity or
+/// promises changed.
+pub async fn set_present(
+    conn: &mut PgConnection,
+    pool: i32,
+    hour_ms: Millis,
+    full_at_ms: Option<Millis>,
+    recommended: Option<i32>,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE forecast SET full_at = $3, recommended = $4
+         WHERE pool_id = $1 AND hour = $2 AND (full_at, recommended) IS DISTINCT FROM ($3::timestamptz, $4::int)",
+    )
+    .bind(pool)
+    .bind(timestamp(hour_ms))
+    .bind(full_at_ms.map(timestamp))
+    .bind(recommended)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The newest forecast of a pool.
+#[derive(Debug, Clone)]
+pub struct Found<S> {
+    /// The pool's key.
+    pub pool: i32,
+    /// The running hour it was made in.
+    pub hour_ms: Millis,
+    /// When it was made.
+    pub made_ms: Millis,
+    /// Forecasts for hours before this were made afterwards.
+    pub seen_from_ms: Millis,
+    /// What was said.
+    pub said: S,
+    /// When one of ten futures wants more than there is.
+    pub full_at_ms: Option<Millis>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    pool_id: i32,
+    hour: DateTime<Utc>,
+    made_at: DateTime<Utc>,
+    seen_from: DateTime<Utc>,
+    said: serde_json::Value,
+    full_at: Option<DateTime<Utc>>,
+}
+
+/// The newest forecasts, of some pools or of all; `only_full` = of those that may be full soon.
+pub async fn newest<S: DeserializeOwned>(
+    conn: &mut PgConnection,
+    pools: Option<&[i32]>,
+    only_full: bool,
+) -> Result<Vec<Found<S>>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT pool_id, hour, made_at, seen_from, said, full_at FROM forecast
+         WHERE ($1::int[] IS NULL OR pool_id = ANY($1)) AND (NOT $2 OR full_at IS NOT NULL) ORDER BY pool_id",
+    )
+    .bind(pools)
+    .bind(only_full)
+    .fetch_all(conn)
+    .await?;
+    let found = |row: Row| {
+        let damaged = |error: serde_json::Error| StoreError::Damaged {
+            what: format!("forecast of pool {}", row.pool_id),
+            problem: error.to_string(),
+        };
+        Ok(Found {
+            pool: row.pool_id,
+            hour_ms: row.hour.timestamp_millis(),
+            made_ms: row.made_at.timestamp_millis(),
+            seen_from_ms: row.seen_from.timestamp_millis(),
+            said: serde_json::from_value(row.said).map_err(damaged)?,
+            full_at_ms: row.full_at.map(|at| at.timestamp_millis()),
+        })
+    };
+    rows.into_iter().map(found).collect()
+}
+
+/// When pools are full: the day as likely as not, the day in one of ten cases, the hour in one of ten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FullIn {
+    /// Whether there is enough history to say.
+    pub is_known: bool,
+    /// Days, as likely as not.
+    pub p50_days: Option<u32>,
+    /// Days in one of ten cases.
+    pub p90_days: Option<u32>,
+    /// The hour in one of ten cases, within the week that is foreseen by the hour.
+    pub full_at_ms: Option<Millis>,
+    /// The running hour of the forecast.
+    pub hour_ms: Millis,
+}
+
+/// When pools are full, without the rest of their forecasts.
+pub async fn full_in(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec<(i32, FullIn)>> {
+    type Narrow = (i32, Option<i32>, Option<i32>, Option<DateTime<Utc>>, DateTime<Utc>, bool);
+    let rows: Vec<Narrow> = sqlx::query_as(
+        "SELECT pool_id, p50_days, p90_days, full_at, hour, is_known FROM forecast
+         WHERE $1::int[] IS NULL OR pool_id = ANY($1) ORDER BY pool_id",
+    )
+    .bind(pools)
+    .fetch_all(conn)
+    .await?;
+    let days = |days: Option<i32>| days.map(i32::unsigned_abs);
+    let full = |(pool, p50, p90, full_at, hour, is_known): Narrow| {
+        let full_at_ms = full_at.map(|at| at.timestamp_millis());
+        let hour_ms = hour.timestamp_millis();
+        (pool, FullIn { is_known, p50_days: days(p50), p90_days: days(p90), full_at_ms, hour_ms })
+    };
+    Ok(rows.into_iter().map(full).collect())
+}
+
+/// What monitoring is told of a pool.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct Gauges {
+    /// The pool's slug.
+    pub slug: String,
+    /// Median of the hour that plans rest on.
+    pub lead_median: Option<f64>,
+    /// Its 0.95 quantile.
+    pub lead_p95: Option<f64>,
+    /// Capacity that the plan has for now.
+    pub recommended: Option<i32>,
+    /// Days until the pool is full, as likely as not.
+    pub p50_days: Option<i32>,
+    /// Days until it is full in one of ten cases.
+    pub p90_days: Option<i32>,
+}
+
+/// What monitoring is told of pools that are not archived and whose forecast is not older than an instant.
+pub async fn gauges(conn: &mut PgConnection, since: Millis) -> Result<Vec<Gauges>> {
+    Ok(sqlx::query_as(
+        "SELECT p.slug, f.lead_median, f.lead_p95, f.recommended, f.p50_days, f.p90_days
+         FROM forecast f JOIN pool p USING (pool_id) WHERE p.archived_at IS NULL AND f.hour >= $1 ORDER BY p.slug",
+    )
+    .bind(timestamp(since))
+    .fetch_all(conn)
+    .await?)
+}
+
+/// What was foreseen for an hour, by level.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HourSaid {
+    /// The hour's start.
+    pub hour_ms: Millis,
+    /// Quantiles in the order of the rules' levels.
+    pub levels: Vec<f64>,
+}
+
+/// Keeps what is foreseen for hours; what was said first of an hour stays.
+pub async fn put_hours(conn: &mut PgConnection, pool: i32, hours: &[HourSaid]) -> Result<()> {
+    for hour in hours {
+        sqlx::query("INSERT INTO forecast_hour (pool_id, hour, levels) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            .bind(pool)
+            .bind(timestamp(hour.hour_ms))
+            .bind(&hour.levels)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// What was foreseen for the hours of `[from, to)`, oldest first.
+pub async fn hours(conn: &mut PgConnection, pool: i32, from: Millis, to: Millis) -> Result<Vec<HourSaid>> {
+    let rows: Vec<(DateTime<Utc>, Vec<f64>)> = sqlx::query_as(
+        "SELECT hour, levels FROM forecast_hour WHERE pool_id = $1 AND hour >= $2 AND hour < $3 ORDER BY hour",
+    )
+    .bind(pool)
+    .bind(timestamp(from))
+    .bind(timestamp(to))
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(hour, levels)| HourSaid { hour_ms: hour.timestamp_millis(), levels }).collect())
+}
+
+/// Forgets what was foreseen for hours before an instant.
+pub async fn forget(conn: &mut PgConnection, before: Millis) -> Result<u64> {
+    let done = sqlx::query("DELETE FROM forecast_hour WHERE hour < $1").bind(timestamp(before)).execute(conn).await?;
+    Ok(done.rows_affected())
+}
