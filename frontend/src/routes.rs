@@ -128,6 +128,20 @@ pub enum Page {
     PlannerImportStep,
     /// Rows of a file that are not taken, as a file.
     PlannerImportRows,
+    /// What was promised and not used, this month.
+    Waste,
+    /// The same of one month, as a page or a file.
+    WasteMonth,
+    /// Target that makes a draft of one suggestion.
+    WasteDraft,
+    /// Target that reckons a closed month anew.
+    WasteCorrect,
+    /// Reports that were closed.
+    Reports,
+    /// One report of another kind, as a page or a file.
+    Report,
+    /// Target that reckons such a report anew.
+    ReportCorrect,
     /// List of tenants.
     Tenants,
     /// Form for a new tenant.
@@ -243,6 +257,8 @@ pub enum RailEntry {
     Tenants,
     /// `/planner`
     Planner,
+    /// `/waste`
+    Waste,
     /// `/debug`
     Debug,
     /// `/jobs`
@@ -257,7 +273,7 @@ pub enum RailEntry {
 
 impl RailEntry {
     /// The upper group of the rail.
-    pub const MAIN: [Self; 5] = [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants, Self::Planner];
+    pub const MAIN: [Self; 6] = [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants, Self::Planner, Self::Waste];
     /// Those within reach of a thumb on phones.
     pub const THUMB: [Self; 4] = [Self::Overview, Self::OnCall, Self::Pools, Self::Planner];
     /// The lower group.
@@ -271,6 +287,7 @@ impl RailEntry {
             Self::Pools => "Pools",
             Self::Tenants => "Tenants",
             Self::Planner => "Planner",
+            Self::Waste => "Waste",
             Self::Debug => "Debug",
             Self::Jobs => "Jobs",
             Self::Audit => "Audit",
@@ -287,6 +304,7 @@ impl RailEntry {
             Self::Pools => "/pools",
             Self::Tenants => "/tenants",
             Self::Planner => "/planner",
+            Self::Waste => "/waste",
             Self::Debug => "/debug",
             Self::Jobs => "/jobs",
             Self::Audit => "/audit",
@@ -303,6 +321,7 @@ impl RailEntry {
             Self::Pools => "layers",
             Self::Tenants => "users",
             Self::Planner => "calendar-range",
+            Self::Waste => "table-2",
             Self::Debug => "bug",
             Self::Jobs => "history",
             Self::Audit => "pencil",
@@ -358,6 +377,7 @@ const DEBUGGING: Option<RailEntry> = Some(RailEntry::Debug);
 const POOLS: Option<RailEntry> = Some(RailEntry::Pools);
 const TENANTS: Option<RailEntry> = Some(RailEntry::Tenants);
 const PLANNER: Option<RailEntry> = Some(RailEntry::Planner);
+const WASTE: Option<RailEntry> = Some(RailEntry::Waste);
 const ADMIN: Option<RailEntry> = Some(RailEntry::Admin);
 const HELP: Option<RailEntry> = Some(RailEntry::Help);
 
@@ -443,6 +463,13 @@ pub const ROUTES: &[PageRoute] = &[
     ),
     form(Page::PlannerImportStep, "/planner/import/{import}", "Steps of an import", PLAN, PLANNER, &[]),
     get(Page::PlannerImportRows, "/planner/import/{import}/errors.csv", "Rows that are not taken", PLAN, PLANNER, &[]),
+    get(Page::Waste, "/waste", "Reservation waste", SEE, WASTE, &["/waste"]),
+    get(Page::WasteMonth, "/waste/{month}", "Reservation waste of a month", SEE, WASTE, &[]),
+    target(Page::WasteDraft, "/waste/{month}/draft", "Draft of a suggestion", PLAN, WASTE),
+    target(Page::WasteCorrect, "/waste/{month}/correct", "Correct a closed month", PLAN, WASTE),
+    get(Page::Reports, "/reports", "Reports", SEE, WASTE, &["/reports"]),
+    get(Page::Report, "/reports/{report}", "Report", SEE, WASTE, &[]),
+    target(Page::ReportCorrect, "/reports/{report}/correct", "Correct a closed report", PLAN, WASTE),
     get(Page::Tenants, "/tenants", "Tenants", SEE, TENANTS, &["/tenants"]),
     form(Page::TenantNew, "/tenants/new", "New tenant", PLAN, TENANTS, &["/tenants/new"]),
     get(

@@ -38,6 +38,7 @@ impl Viewer {
             | RailEntry::Pools
             | RailEntry::Tenants
             | RailEntry::Planner
+            | RailEntry::Waste
             | RailEntry::Help => true,
             RailEntry::Debug => self.debugs,
             RailEntry::Jobs => self.sees_jobs,

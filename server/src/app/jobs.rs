@@ -88,8 +88,17 @@ pub const PLANS: Scheduled = Scheduled {
     margin_ms: USUAL_MARGIN_MS,
 };
 
+/// Reports close.
+pub const REPORTS: Scheduled = Scheduled {
+    name: "reports",
+    purpose: "Closes reports: months on the 3rd at 06:00 in the organisation's zone, each once.",
+    period_ms: 60_000,
+    // A month of many pools takes a while to reckon.
+    margin_ms: 600_000,
+};
+
 /// Everything that runs by itself.
-pub const SCHEDULE: [Scheduled; 8] = [ROLLUP, FEED, FINDINGS, ALERTS, ESCALATION, PLANS, PARTITIONS, SESSIONS];
+pub const SCHEDULE: [Scheduled; 9] = [ROLLUP, FEED, FINDINGS, ALERTS, ESCALATION, PLANS, REPORTS, PARTITIONS, SESSIONS];
 
 impl App {
     /// The newest runs of all jobs.

@@ -12,10 +12,11 @@ pub mod feed;
 pub mod findings;
 pub mod partitions;
 pub mod plans;
+pub mod reports;
 pub mod rollup;
 pub mod sessions;
 
-use crate::app::jobs::{ALERTS, ESCALATION, FEED, FINDINGS, PARTITIONS, PLANS, ROLLUP, SESSIONS, Scheduled};
+use crate::app::jobs::{ALERTS, ESCALATION, FEED, FINDINGS, PARTITIONS, PLANS, REPORTS, ROLLUP, SESSIONS, Scheduled};
 use crate::app::{App, AppError};
 use crate::clock;
 use futures::future::BoxFuture;
@@ -51,13 +52,14 @@ impl std::fmt::Debug for Job {
 }
 
 /// Every job there is.
-pub const JOBS: [Job; 8] = [
+pub const JOBS: [Job; 9] = [
     Job { schedule: ROLLUP, run: |app| Box::pin(rollup::outcome(&app.db)) },
     Job { schedule: FEED, run: |app| Box::pin(feed::outcome(&app.db)) },
     Job { schedule: FINDINGS, run: |app| Box::pin(findings::run(&app.db)) },
     Job { schedule: ALERTS, run: |app| Box::pin(alerts::judge(&app.db)) },
     Job { schedule: ESCALATION, run: |app| Box::pin(alerts::escalate(&app.db)) },
     Job { schedule: PLANS, run: |app| Box::pin(plans::run(app)) },
+    Job { schedule: REPORTS, run: |app| Box::pin(reports::run(app)) },
     Job { schedule: PARTITIONS, run: |app| Box::pin(partitions::run(&app.db)) },
     Job { schedule: SESSIONS, run: |app| Box::pin(sessions::run(&app.db)) },
 ];

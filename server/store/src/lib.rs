@@ -31,6 +31,7 @@ pub mod pool;
 pub mod promise;
 pub mod quota;
 pub mod receiver;
+pub mod report;
 pub mod reservation;
 pub mod runbook;
 pub mod session;
