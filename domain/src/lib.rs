@@ -31,8 +31,11 @@ pub mod plan;
 pub mod pool;
 mod queue;
 pub mod range;
+pub mod report;
+pub mod requests;
 pub mod reservation;
 pub mod retention;
+pub mod rightsize;
 pub mod scaling;
 pub mod series;
 pub mod sketch;
@@ -40,6 +43,7 @@ pub mod slug;
 pub mod swf;
 pub mod tenant;
 pub mod throttle;
+pub mod waste;
 pub mod whatif;
 
 /// Milliseconds since the Unix epoch, UTC. The unit of every instant inside the product.

@@ -165,6 +165,14 @@ pub fn parse_line(line: &[u8]) -> Result<Line, SwfError> {
     Ok(Line::Job(Job { submit_s, wait_s, run_s, slots, user, group, queue }))
 }
 
+/// What a job asked for, of a line that is one: processors and seconds, `None` where they are unknown or out of range.
+pub fn asked(line: &[u8]) -> Option<(i64, i64)> {
+    let mut fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
+    let slots = integer(fields.nth(7)?).filter(|slots| (1..=MAX_SLOTS).contains(slots))?;
+    let seconds = integer(fields.next()?).filter(|seconds| (1..=MAX_SECONDS).contains(seconds))?;
+    Some((slots, seconds))
+}
+
 /// Digits with an optional sign and fraction.
 fn is_number(field: &[u8]) -> bool {
     let digits = field.strip_prefix(b"-").or_else(|| field.strip_prefix(b"+")).unwrap_or(field);

@@ -154,6 +154,20 @@ pub enum Page {
     ForecastApply,
     /// Target that ignores recommendations for a while.
     ForecastIgnore,
+    /// What was promised and not used, this month.
+    Waste,
+    /// The same of one month, as a page or a file.
+    WasteMonth,
+    /// Target that makes a draft of one suggestion.
+    WasteDraft,
+    /// Target that reckons a closed month anew.
+    WasteCorrect,
+    /// Reports that were closed.
+    Reports,
+    /// One report of another kind, as a page or a file.
+    Report,
+    /// Target that reckons such a report anew.
+    ReportCorrect,
     /// List of tenants.
     Tenants,
     /// Form for a new tenant.
@@ -277,6 +291,8 @@ pub enum RailEntry {
     Planner,
     /// `/forecast`
     Forecast,
+    /// `/waste`
+    Waste,
     /// `/debug`
     Debug,
     /// `/jobs`
@@ -291,8 +307,8 @@ pub enum RailEntry {
 
 impl RailEntry {
     /// The upper group of the rail.
-    pub const MAIN: [Self; 6] =
-        [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants, Self::Planner, Self::Forecast];
+    pub const MAIN: [Self; 7] =
+        [Self::Overview, Self::OnCall, Self::Pools, Self::Tenants, Self::Planner, Self::Forecast, Self::Waste];
     /// Those within reach of a thumb on phones.
     pub const THUMB: [Self; 4] = [Self::Overview, Self::OnCall, Self::Pools, Self::Planner];
     /// The lower group.
@@ -307,6 +323,7 @@ impl RailEntry {
             Self::Tenants => "Tenants",
             Self::Planner => "Planner",
             Self::Forecast => "Forecast",
+            Self::Waste => "Waste",
             Self::Debug => "Debug",
             Self::Jobs => "Jobs",
             Self::Audit => "Audit",
@@ -324,6 +341,7 @@ impl RailEntry {
             Self::Tenants => "/tenants",
             Self::Planner => "/planner",
             Self::Forecast => "/forecast",
+            Self::Waste => "/waste",
             Self::Debug => "/debug",
             Self::Jobs => "/jobs",
             Self::Audit => "/audit",
@@ -341,6 +359,7 @@ impl RailEntry {
             Self::Tenants => "users",
             Self::Planner => "calendar-range",
             Self::Forecast => "scaling",
+            Self::Waste => "table-2",
             Self::Debug => "bug",
             Self::Jobs => "history",
             Self::Audit => "pencil",
@@ -397,6 +416,7 @@ const POOLS: Option<RailEntry> = Some(RailEntry::Pools);
 const TENANTS: Option<RailEntry> = Some(RailEntry::Tenants);
 const PLANNER: Option<RailEntry> = Some(RailEntry::Planner);
 const FORECAST: Option<RailEntry> = Some(RailEntry::Forecast);
+const WASTE: Option<RailEntry> = Some(RailEntry::Waste);
 const ADMIN: Option<RailEntry> = Some(RailEntry::Admin);
 const HELP: Option<RailEntry> = Some(RailEntry::Help);
 
@@ -509,6 +529,13 @@ pub const ROUTES: &[PageRoute] = &[
     ),
     target(Page::ForecastApply, "/forecast/{pool}/apply", "Take a recommended step", PLAN, FORECAST),
     target(Page::ForecastIgnore, "/forecast/{pool}/ignore", "Ignore recommendations", PLAN, FORECAST),
+    get(Page::Waste, "/waste", "Reservation waste", SEE, WASTE, &["/waste"]),
+    get(Page::WasteMonth, "/waste/{month}", "Reservation waste of a month", SEE, WASTE, &[]),
+    target(Page::WasteDraft, "/waste/{month}/draft", "Draft of a suggestion", PLAN, WASTE),
+    target(Page::WasteCorrect, "/waste/{month}/correct", "Correct a closed month", PLAN, WASTE),
+    get(Page::Reports, "/reports", "Reports", SEE, WASTE, &["/reports"]),
+    get(Page::Report, "/reports/{report}", "Report", SEE, WASTE, &[]),
+    target(Page::ReportCorrect, "/reports/{report}/correct", "Correct a closed report", PLAN, WASTE),
     get(Page::Tenants, "/tenants", "Tenants", SEE, TENANTS, &["/tenants"]),
     form(Page::TenantNew, "/tenants/new", "New tenant", PLAN, TENANTS, &["/tenants/new"]),
     get(

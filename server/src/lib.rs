@@ -21,6 +21,7 @@ pub mod net;
 pub mod notify;
 pub mod outward;
 pub mod pages;
+pub mod paper;
 pub mod planfile;
 pub mod postgres;
 pub mod serve;

@@ -7,6 +7,7 @@
 
 mod live;
 mod planner;
+mod reports;
 
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
@@ -979,6 +980,19 @@ fn all_pages() -> Vec<(&'static str, String)> {
             "planner-import-preview",
             render::document(|| pages::import_step(&plan("Import", "/planner/import"), &planner::import_preview())),
         ),
+        (
+            "waste",
+            render::document(|| {
+                let shell = plain("Reservation waste", "/waste", Some(RailEntry::Waste));
+                pages::report(&shell, &reports::waste())
+            }),
+        ),
+        (
+            "reports",
+            render::document(|| {
+                pages::reports(&plain("Reports", "/reports", Some(RailEntry::Waste)), &reports::archive())
+            }),
+        ),
         ("tenants", render::document(|| pages::tenants(&tenants_shell, &tenants()))),
         ("tenant", render::document(|| pages::tenant(&tenant_shell, &tenant(share())))),
         ("tenant-metering", render::document(|| pages::tenant(&tenant_shell, &tenant(metering())))),
@@ -1044,6 +1058,7 @@ fn all_pages() -> Vec<(&'static str, String)> {
                         density: Density::Cosy,
                         shortcuts: true,
                         letters: Some(true),
+                        reports: Some(false),
                         zones: vec!["UTC".into()],
                     },
                 )
@@ -1066,6 +1081,7 @@ fn all_pages() -> Vec<(&'static str, String)> {
                         density: Density::Cosy,
                         shortcuts: true,
                         letters: Some(true),
+                        reports: Some(false),
                         zones: vec!["UTC".into()],
                     },
                 )

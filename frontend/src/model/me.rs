@@ -19,6 +19,8 @@ pub struct MeModel {
     pub shortcuts: bool,
     /// Whether the account wants letters about plans: field `letters` (`on`, `off`), kept with the account. `None` without one.
     pub letters: Option<bool>,
+    /// Whether the account wants a letter when a report closes: field `reports` (`on`, `off`). `None` without one.
+    pub reports: Option<bool>,
     /// Zones offered while typing.
     pub zones: Vec<String>,
 }

@@ -39,6 +39,7 @@ impl Viewer {
             | RailEntry::Tenants
             | RailEntry::Planner
             | RailEntry::Forecast
+            | RailEntry::Waste
             | RailEntry::Help => true,
             RailEntry::Debug => self.debugs,
             RailEntry::Jobs => self.sees_jobs,

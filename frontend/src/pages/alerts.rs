@@ -453,6 +453,10 @@ fn tiers(model: &AlertModel) -> Option<AnyView> {
 
 fn timeline(shell: &ShellModel, alert: i64, rows: &[TimelineRow]) -> AnyView {
     let export = format!("/alerts/{alert}?format=md");
+    // It is of all tenants, so it is for those who answer for all.
+    let summary = shell.viewer.as_ref().is_some_and(|viewer| viewer.operates || viewer.plans).then(|| {
+        view! { <a class="hr-btn hr-btn--small" href=format!("/reports/incident-{alert}")>"Incident summary"</a> }
+    });
     let items = rows
         .iter()
         .map(|row| {
@@ -468,6 +472,7 @@ fn timeline(shell: &ShellModel, alert: i64, rows: &[TimelineRow]) -> AnyView {
     view! {
         <section class="hr-card" aria-labelledby="timeline-title">
             <div class="hr-card__head"><h2 id="timeline-title">"Timeline"</h2><span class="hr-card__sub">"newest first"</span>
+                {summary}
                 <a class="hr-btn hr-btn--small" href=export download="">{icon(shell, "download")}"Postmortem"</a></div>
             <ol class="hr-alert__timeline" data-refresh="timeline" data-ticks="">{items}</ol>
         </section>

@@ -273,6 +273,18 @@ fn preferences(shell: &ShellModel, model: &MeModel) -> AnyView {
             </fieldset>
         }
     });
+    let reports = model.reports.map(|wanted| {
+        view! {
+            <fieldset class="hr-card hr-form__group">
+                <legend class="hr-form__legend">"Letters about reports"</legend>
+                <div class="hr-radios">
+                    {radio("reports", "on", "By e-mail, when a week, a month or a quarter closes", wanted)}
+                    {radio("reports", "off", "None", !wanted)}
+                </div>
+                <p class="hr-field__help">"Kept with your account, not in this browser."</p>
+            </fieldset>
+        }
+    });
     view! {
         <form class="hr-form" method="post" action="/me" aria-labelledby="preferences-title">
             {csrf(shell)}
@@ -301,6 +313,7 @@ fn preferences(shell: &ShellModel, model: &MeModel) -> AnyView {
                 <p class="hr-field__help"><a href="/help/shortcuts">"List of shortcuts"</a></p>
             </fieldset>
             {letters}
+            {reports}
             <div class="hr-form__foot"><button class="hr-btn hr-btn--primary" type="submit">"Save preferences"</button></div>
             {datalist("zones", &model.zones)}
         </form>

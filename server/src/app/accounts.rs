@@ -311,6 +311,18 @@ impl App {
         Ok(Some(letter::are_wanted(&mut *self.db.pages.acquire().await?, own.key).await?))
     }
 
+    /// Whether the caller wants a letter when a report closes; `None` without an account.
+    pub async fn wants_reports(&self) -> Result<Option<bool>> {
+        let Some(own) = self.caller.account() else { return Ok(None) };
+        Ok(Some(letter::are_reports_wanted(&mut *self.db.pages.acquire().await?, own.key).await?))
+    }
+
+    /// Says whether the caller wants a letter when a report closes.
+    pub async fn want_reports(&self, wanted: bool) -> Result<()> {
+        let key = self.require_account()?.key;
+        Ok(letter::set_reports_wanted(&mut *self.db.pages.acquire().await?, key, wanted).await?)
+    }
+
     /// Says whether the caller wants letters about plans.
     pub async fn want_letters(&self, wanted: bool) -> Result<()> {
         let key = self.require_account()?.key;

@@ -41,6 +41,7 @@ impl Scheduled {
             "escalation" => "whoever is asked next is asked on time",
             "forecasts" => "every pool is foreseen once an hour, and a step of its plan is taken in the minute in which it is due",
             "plans" => "reservations begin and end at whole minutes",
+            "reports" => "a report closes within a minute of its time, once",
             "partitions" => "partitions exist eight days ahead, so a run that is late by days does no harm",
             "sessions" => "nothing of people is kept for longer than it has to be",
             _ if self.period_ms >= 24 * 60 * MINUTE_MS => "once a day is enough for what changes by days",
@@ -155,9 +156,18 @@ pub const FORECASTS: Scheduled = Scheduled {
     margin_ms: USUAL_MARGIN_MS,
 };
 
+/// Reports close.
+pub const REPORTS: Scheduled = Scheduled {
+    name: "reports",
+    purpose: "Closes reports: months on the 3rd at 06:00 in the organisation's zone, each once.",
+    period_ms: 60_000,
+    // A month of many pools takes a while to reckon.
+    margin_ms: 600_000,
+};
+
 /// Everything that runs by itself.
-pub const SCHEDULE: [Scheduled; 9] =
-    [ROLLUP, FEED, FINDINGS, ALERTS, ESCALATION, PLANS, FORECASTS, PARTITIONS, SESSIONS];
+pub const SCHEDULE: [Scheduled; 10] =
+    [ROLLUP, FEED, FINDINGS, ALERTS, ESCALATION, PLANS, FORECASTS, REPORTS, PARTITIONS, SESSIONS];
 
 impl App {
     /// The newest runs of all jobs.

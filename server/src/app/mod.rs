@@ -25,6 +25,7 @@ pub mod overview;
 pub mod plan;
 pub mod pools;
 pub mod receivers;
+pub mod reports;
 pub mod search;
 pub mod settings;
 pub mod shell;

@@ -12,6 +12,7 @@ mod outside;
 mod people;
 mod plan;
 mod pool;
+mod report;
 mod serve;
 mod simulate;
 mod tenant;
@@ -44,6 +45,7 @@ Exact sums out:    headroom usage --by tenant --format csv
 Slots in a script: headroom exec --pool ci-runners --tenant web -- make test
 A game day:        headroom simulate --list
 What comes:        headroom forecast --csv demand.csv
+What is wasted:    headroom report waste --format pdf --output waste.pdf
 
 Without --database-url a private PostgreSQL is kept below --data-dir; several commands may use it at once."
 )]
@@ -84,6 +86,9 @@ enum Verb {
     /// Bring history in: SWF logs, occupancy samples, intervals, changes
     #[command(subcommand)]
     Import(import::Import),
+    /// Print a report: what was promised and not used
+    #[command(subcommand)]
+    Report(report::Report),
     /// Print exact sums of slot-milliseconds
     Usage(usage::Usage),
     /// Make, list and change pools
@@ -145,6 +150,7 @@ pub async fn run() -> Result<ExitCode> {
         Verb::Demo(verb) => verb.run(&cli.place).await,
         Verb::Import(verb) => verb.run(&cli.place).await,
         Verb::Usage(verb) => verb.run(&cli.place).await,
+        Verb::Report(verb) => verb.run(&cli.place).await,
         Verb::Pool(verb) => verb.run(&cli.place).await,
         Verb::Tenant(verb) => verb.run(&cli.place).await,
         Verb::User(verb) => verb.run(&cli.place).await,

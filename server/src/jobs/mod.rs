@@ -17,10 +17,13 @@ pub mod findings;
 pub mod forecasts;
 pub mod partitions;
 pub mod plans;
+pub mod reports;
 pub mod rollup;
 pub mod sessions;
 
-use crate::app::jobs::{ALERTS, ESCALATION, FEED, FINDINGS, FORECASTS, PARTITIONS, PLANS, ROLLUP, SESSIONS, Scheduled};
+use crate::app::jobs::{
+    ALERTS, ESCALATION, FEED, FINDINGS, FORECASTS, PARTITIONS, PLANS, REPORTS, ROLLUP, SESSIONS, Scheduled,
+};
 use crate::app::jobs::{TURN, is_careless, lost};
 use crate::app::{App, AppError};
 use crate::clock;
@@ -58,7 +61,7 @@ impl std::fmt::Debug for Job {
 }
 
 /// Every job there is.
-pub const JOBS: [Job; 9] = [
+pub const JOBS: [Job; 10] = [
     Job { schedule: ROLLUP, run: |app| Box::pin(rollup::outcome(&app.db)) },
     Job { schedule: FEED, run: |app| Box::pin(feed::outcome(&app.db)) },
     Job { schedule: FINDINGS, run: |app| Box::pin(findings::run(&app.db)) },
@@ -66,6 +69,7 @@ pub const JOBS: [Job; 9] = [
     Job { schedule: ESCALATION, run: |app| Box::pin(alerts::escalate(&app.db)) },
     Job { schedule: PLANS, run: |app| Box::pin(plans::run(app)) },
     Job { schedule: FORECASTS, run: |app| Box::pin(forecasts::run(app)) },
+    Job { schedule: REPORTS, run: |app| Box::pin(reports::run(app)) },
     Job { schedule: PARTITIONS, run: |app| Box::pin(partitions::run(&app.db)) },
     Job { schedule: SESSIONS, run: |app| Box::pin(sessions::run(&app.db)) },
 ];

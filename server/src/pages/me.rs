@@ -50,6 +50,10 @@ pub(super) async fn show(
         Ok(letters) => letters,
         Err(error) => return failure(app, visit, error).await,
     };
+    let reports = match app.wants_reports().await {
+        Ok(reports) => reports,
+        Err(error) => return failure(app, visit, error).await,
+    };
     let stored = visit.cookie("hr_tz").filter(|tz| zones::is_known(tz)).unwrap_or_else(|| shell.zone.name().to_owned());
     let model = MeModel {
         tz: refused.unwrap_or_else(|| Field::of(stored)),
@@ -57,6 +61,7 @@ pub(super) async fn show(
         density: visit.density(),
         shortcuts: shell.shortcuts,
         letters,
+        reports,
         account,
         zones: zones::OFFERED.iter().map(|z| (*z).to_owned()).collect(),
     };
@@ -87,6 +92,11 @@ pub(crate) async fn post(app: App, visit: Visit, Extension(browser): Extension<S
     }
     if matches!(posted.get("letters"), "on" | "off")
         && let Err(error) = app.want_letters(posted.get("letters") == "on").await
+    {
+        return failure(&app, &visit, error).await;
+    }
+    if matches!(posted.get("reports"), "on" | "off")
+        && let Err(error) = app.want_reports(posted.get("reports") == "on").await
     {
         return failure(&app, &visit, error).await;
     }

@@ -26,6 +26,7 @@ mod pool_form;
 mod pools;
 mod postmortem;
 mod receivers;
+mod reports;
 mod rules;
 mod runbooks;
 mod schedules;
@@ -118,6 +119,13 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::AlertQuality => get(alerts::quality),
         Page::PoolAct => get(act::get).post(act::post),
         Page::PoolArchive => get(archive::pool).post(archive::archive_pool),
+        Page::Waste => get(reports::current),
+        Page::WasteMonth => get(reports::month),
+        Page::WasteDraft => post(reports::draft),
+        Page::WasteCorrect => post(reports::correct),
+        Page::Reports => get(reports::list),
+        Page::Report => get(reports::report),
+        Page::ReportCorrect => post(reports::correct_report),
         Page::Tenants => get(tenants::get),
         Page::TenantNew => get(tenant_form::new).post(tenant_form::create),
         Page::Tenant => get(tenant::get),

@@ -112,6 +112,31 @@ pub async fn reader(conn: &mut PgConnection, id: Uuid) -> Result<Option<Reader>>
     .await?)
 }
 
+/// Keys of accounts that want a letter when a report closes.
+pub async fn readers_of_reports(conn: &mut PgConnection) -> Result<Vec<i32>> {
+    let query = "SELECT account_id FROM account WHERE report_letters AND disabled_at IS NULL ORDER BY account_id";
+    Ok(sqlx::query_scalar(query).fetch_all(conn).await?)
+}
+
+/// Whether an account wants letters about reports.
+pub async fn are_reports_wanted(conn: &mut PgConnection, account: i32) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT report_letters FROM account WHERE account_id = $1")
+        .bind(account)
+        .fetch_optional(conn)
+        .await?
+        .unwrap_or_default())
+}
+
+/// Says whether an account wants letters about reports.
+pub async fn set_reports_wanted(conn: &mut PgConnection, account: i32, wanted: bool) -> Result<()> {
+    sqlx::query("UPDATE account SET report_letters = $2 WHERE account_id = $1")
+        .bind(account)
+        .bind(wanted)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Whether an account wants letters about plans.
 pub async fn are_wanted(conn: &mut PgConnection, account: i32) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT plan_letters FROM account WHERE account_id = $1")

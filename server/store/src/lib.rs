@@ -33,6 +33,7 @@ pub mod pool;
 pub mod promise;
 pub mod quota;
 pub mod receiver;
+pub mod report;
 pub mod reservation;
 pub mod runbook;
 pub mod scaling;

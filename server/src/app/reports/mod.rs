@@ -1,0 +1,316 @@
+//! Reports: reckoned, closed with their checksum, kept as they were, and told to those who want them.
+//!
+//! What is closed is the figures of all tenants; what somebody sees of it is cut to what they may see each time it is asked for.
+
+mod incident;
+mod letters;
+pub mod period;
+pub mod waste;
+mod weekly;
+
+use super::{App, AppError, Result};
+use headroom_domain::Millis;
+use headroom_domain::access::Action;
+use headroom_domain::report::{Cell, Document, Kind};
+use headroom_store::audit::{self, Entry};
+use headroom_store::organisation;
+use headroom_store::report::{self, Listed, New};
+use period::{Period, zone_around};
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+use std::fmt::Write as _;
+
+/// Reports of a list.
+const MOST_LISTED: i64 = 500;
+/// Reports over a period: they close by themselves.
+pub const OVER_PERIODS: [Kind; 3] = [Kind::Waste, Kind::Weekly, Kind::Quarterly];
+/// Longest note of a correction, in characters.
+const MAX_NOTE: usize = 500;
+/// A server that was away closes what fell due meanwhile, at most so many periods back.
+const MOST_BACK: usize = 13;
+
+/// A report as somebody sees it.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What it says.
+    pub document: Document,
+    /// How it was kept; `None` = it is provisional.
+    pub kept: Option<Listed>,
+    /// Whether it is of all tenants and pools.
+    pub is_whole: bool,
+    /// When it was asked for.
+    pub now_ms: Millis,
+}
+
+/// The figures as text: the same figures are always the same text.
+fn canonical(document: &Document) -> Result<String> {
+    serde_json::to_string(document).map_err(|error| AppError::Internal(format!("a report as text: {error}")))
+}
+
+/// SHA-256 in hexadecimal.
+fn checksum(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut out, byte| {
+        // Writing into memory does not fail.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// What a list shows of a report.
+fn total_minor(document: &Document) -> Option<i64> {
+    match document.table("waste")?.total_of("idle_minor")? {
+        Cell::Money(minor) => minor,
+        _ => None,
+    }
+}
+
+/// Reckons a report over a period.
+async fn reckon(conn: &mut PgConnection, kind: Kind, period: &Period, now: Millis) -> Result<Document> {
+    let organisation = organisation::get(conn).await?;
+    match kind {
+        Kind::Waste => waste::document(conn, &organisation, period, now).await,
+        Kind::Weekly => weekly::document(conn, &organisation, period, now).await,
+        Kind::Quarterly => weekly::quarterly(conn, &organisation, period, now).await,
+        Kind::Incident => Err(AppError::invalid("kind", kind.as_str(), "a report over a period")),
+    }
+}
+
+/// The same with all figures of one instant. The transaction only reads.
+async fn reckon_at_once(conn: &mut PgConnection, kind: Kind, period: &Period) -> Result<Document> {
+    sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *conn).await?;
+    let now = headroom_store::now(conn).await?;
+    reckon(conn, kind, period, now).await
+}
+
+impl App {
+    /// The period of a kind of report that is running now, and the zone it is in.
+    pub async fn current_period(&self, kind: Kind) -> Result<Option<Period>> {
+        self.require(Action::See)?;
+        let mut conn = self.db.pages.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let zone = zone_around(&organisation::get(&mut conn).await?.zone, now, now);
+        Ok(Period::of(kind, zone.local(now).date()))
+    }
+
+    /// A report: as it was closed (a version of it, or the newest), or provisional where it is not.
+    ///
+    /// # Errors
+    /// `Invalid` for a period that is none (that of an incident is the number of its alert), `NotFound` for one that has not begun and for a version that there is not.
+    pub async fn report(&self, kind: Kind, text: &str, version: Option<i32>) -> Result<Report> {
+        self.require(Action::See)?;
+        if kind == Kind::Incident && version.is_none() {
+            return self.incident(text).await;
+        }
+        let period = Period::parse(kind, text)?;
+        let slug = period.slug();
+        let mut tx = self.db.pages.begin().await?;
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
+        let now_ms = headroom_store::now(&mut tx).await?;
+        let organisation = organisation::get(&mut tx).await?;
+        let found = report::get(&mut tx, kind, &slug, version).await?;
+        let missing = || AppError::NotFound { what: "report", slug: text.to_owned(), suggestion: None };
+        let (document, kept) = match found {
+            Some((kept, figures)) => {
+                if checksum(&figures) != kept.checksum {
+                    return Err(AppError::Internal(format!("the figures of {kind} {slug} are not what was closed")));
+                }
+                let document = serde_json::from_str(&figures)
+                    .map_err(|error| AppError::Internal(format!("the figures of {kind} {slug}: {error}")))?;
+                (document, Some(kept))
+            }
+            None if version.is_some() => return Err(missing()),
+            None => {
+                let zone = zone_around(&organisation.zone, now_ms, now_ms);
+                if period.range(&zone).0 > now_ms {
+                    return Err(missing());
+                }
+                (reckon(&mut tx, kind, &period, now_ms).await?, None)
+            }
+        };
+        self.as_seen(&mut tx, document, kept, now_ms).await
+    }
+
+    /// What the caller may see of a report.
+    async fn as_seen(
+        &self,
+        conn: &mut PgConnection,
+        document: Document,
+        kept: Option<Listed>,
+        now_ms: Millis,
+    ) -> Result<Report> {
+        let mut document = document.limited(self.caller.tenants.as_deref(), self.caller.pools.as_deref());
+        if !self.sees_money(&organisation::get(conn).await?) {
+            document = document.without_money();
+        }
+        let is_whole = !self.caller.is_limited();
+        Ok(Report { document, kept, is_whole, now_ms })
+    }
+
+    /// Kept reports, the newest first. Their totals and checksums are of all tenants, so who sees some only is told neither.
+    pub async fn reports(&self) -> Result<Vec<Listed>> {
+        self.require(Action::See)?;
+        let mut conn = self.db.pages.acquire().await?;
+        let shows_money = self.sees_money(&organisation::get(&mut conn).await?) && !self.caller.is_limited();
+        let mut reports = report::list(&mut conn, MOST_LISTED).await?;
+        for one in &mut reports {
+            if !shows_money {
+                one.total_minor = None;
+            }
+            if self.caller.is_limited() {
+                one.checksum.clear();
+                one.note.clear();
+            }
+        }
+        // An incident is about whoever was hit.
+        reports.retain(|one| one.kind != Kind::Incident || !self.caller.is_limited());
+        Ok(reports)
+    }
+
+    /// Closes what is due: each period once, whoever asks. Returns what was closed.
+    pub(crate) async fn close_reports(&self) -> Result<Vec<String>> {
+        let mut closed = Vec::new();
+        for kind in OVER_PERIODS {
+            for period in self.due(kind).await? {
+                let mut tx = self.db.jobs.begin().await?;
+                let document = reckon_at_once(&mut tx, kind, &period).await?;
+                tx.commit().await?;
+                // What is long to reckon holds nobody up who writes the audit trail.
+                let mut tx = self.db.jobs.begin().await?;
+                if self.keep(&mut tx, &document, 1, "").await? {
+                    self.write_of_report(&mut tx, &document).await?;
+                    closed.push(format!("{kind} {}", period.slug()));
+                }
+                tx.commit().await?;
+            }
+        }
+        Ok(closed)
+    }
+
+    /// Periods whose time to close has come and that are not closed, the oldest first; those before the first sample are none.
+    async fn due(&self, kind: Kind) -> Result<Vec<Period>> {
+        let mut conn = self.db.jobs.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let Some((first, _)) = headroom_store::history::extent(&mut conn, None).await? else { return Ok(Vec::new()) };
+        let zone = zone_around(&organisation::get(&mut conn).await?.zone, now, now);
+        let mut due = Vec::new();
+        let mut period = Period::of(kind, zone.local(now).date());
+        for _ in 0..MOST_BACK {
+            let Some(one) = period else { break };
+            if one.range(&zone).1 <= first {
+                break;
+            }
+            if one.closes_ms(&zone) <= now && !report::is_closed(&mut conn, kind, &one.slug()).await? {
+                due.push(one);
+            }
+            period = one.before();
+        }
+        due.reverse();
+        Ok(due)
+    }
+
+    /// Keeps a report. Returns whether it is new.
+    async fn keep(&self, conn: &mut PgConnection, document: &Document, version: i32, note: &str) -> Result<bool> {
+        let figures = canonical(document)?;
+        let checksum = checksum(&figures);
+        let new = New {
+            kind: document.kind,
+            period: &document.period,
+            version,
+            actor: &self.caller.actor.name,
+            note,
+            title: &document.title,
+            total_minor: total_minor(document),
+            currency: document.currency.as_deref(),
+            figures: &figures,
+            checksum: &checksum,
+        };
+        if !report::keep(conn, &new).await? {
+            return Ok(false);
+        }
+        let entry = Entry {
+            actor: &self.caller.actor,
+            action: if version == 1 { "close" } else { "correct" },
+            object: "report",
+            key: &format!("{} {} v{version}", document.kind, document.period),
+            id: None,
+            before: None,
+            after: Some(serde_json::json!({ "checksum": checksum })),
+            reason: note,
+        };
+        audit::record(conn, &entry).await?;
+        Ok(true)
+    }
+
+    /// Reckons a closed report anew, as another version with a note that says why.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not closed, `Invalid` without a note, `Conflict` if nothing would be different or somebody was faster.
+    pub async fn correct_report(&self, kind: Kind, text: &str, note: &str) -> Result<Listed> {
+        self.require(Action::Plan)?;
+        self.require_no_limits(Action::Plan)?;
+        let note = note.trim();
+        let is_good = (1..=MAX_NOTE).contains(&note.chars().count()) && !note.chars().any(char::is_control);
+        if !is_good {
+            return Err(AppError::invalid("note", note, "what was corrected, in 1 to 500 characters on one line"));
+        }
+        let period = Period::parse(kind, text)?;
+        let mut tx = self.db.pages.begin().await?;
+        let document = reckon_at_once(&mut tx, kind, &period).await?;
+        tx.commit().await?;
+        let mut tx = self.db.pages.begin().await?;
+        let slug = period.slug();
+        let missing = || AppError::NotFound { what: "report", slug: slug.clone(), suggestion: None };
+        let (kept, figures) = report::get(&mut tx, kind, &slug, None).await?.ok_or_else(missing)?;
+        if canonical(&document)? == figures {
+            return Err(AppError::Conflict(format!("{} says the same today: nothing is to be corrected", kept.title)));
+        }
+        if !self.keep(&mut tx, &document, kept.version + 1, note).await? {
+            return Err(AppError::Conflict(format!("{} was corrected meanwhile; look at it again", kept.title)));
+        }
+        let (listed, _) = report::get(&mut tx, kind, &slug, Some(kept.version + 1)).await?.ok_or_else(missing)?;
+        tx.commit().await?;
+        Ok(listed)
+    }
+
+    /// Sets what a slot of a pool costs for an hour without a reservation, in millionths; `None` = the same as with one.
+    pub async fn set_elastic_price(&self, slug: &str, micros: Option<i64>) -> Result<()> {
+        /// The same bound as that of a pool's price.
+        const MOST: i64 = 1_000_000_000_000;
+        self.require(Action::Plan)?;
+        self.require_all_tenants(Action::Plan)?;
+        if let Some(wrong) = micros.filter(|micros| !(0..=MOST).contains(micros)) {
+            return Err(AppError::invalid("elastic_price", wrong.to_string(), "0 to 1,000,000 for a slot and hour"));
+        }
+        let mut tx = self.db.pages.begin().await?;
+        if !self.may_see_prices(&mut tx).await? {
+            return Err(AppError::invalid("elastic_price", "", "no price from somebody who is not shown money"));
+        }
+        let pool = super::pools::find(&mut tx, &self.caller, slug).await?;
+        let before = report::elastic_prices(&mut tx).await?.get(&pool.key).copied();
+        report::set_elastic_price(&mut tx, pool.key, micros).await?;
+        let entry = Entry {
+            actor: &self.caller.actor,
+            action: "set-elastic-price",
+            object: "pool",
+            key: slug,
+            id: Some(pool.id),
+            before: before.map(Into::into),
+            after: micros.map(Into::into),
+            reason: "",
+        };
+        audit::record(&mut tx, &entry).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_that_of_everybody_elses_tools() {
+        // printf abc | sha256sum
+        assert_eq!(checksum("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

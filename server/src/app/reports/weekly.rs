@@ -1,0 +1,243 @@
+//! The weekly report, occupancy and how noisy alerts were, and the quarterly one: capacity, quotas and promises beside what was used.
+
+use super::period::{Period, zone_around};
+use crate::app::Result;
+use headroom_domain::report::{Cell, Document, Kind, Row, Table};
+use headroom_domain::series::floor;
+use headroom_domain::{HOUR_MS, Millis};
+use headroom_store::history::ALL_TENANTS;
+use headroom_store::organisation::Organisation;
+use headroom_store::usage::{self, Wanted, WideSums};
+use headroom_store::{alert, pool, promise, quota, tenant};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+
+/// The hours of a period that are known at `now`.
+fn span(
+    organisation: &Organisation,
+    period: &Period,
+    now: Millis,
+) -> (headroom_domain::localtime::ZoneSlice, Millis, Millis) {
+    let zone = zone_around(&organisation.zone, now, now);
+    let (from, end) = period.range(&zone);
+    let to = end.min(floor(now, HOUR_MS)).max(from);
+    (zone, from, to)
+}
+
+fn small(wide: i128) -> i64 {
+    i64::try_from(wide).unwrap_or(i64::MAX)
+}
+
+fn about_pool(key: i32, slug: &str, mut cells: Vec<Cell>) -> Row {
+    cells.insert(0, Cell::text(slug));
+    Row::of(cells).of_pool(key, slug)
+}
+
+/// Sums of pools over a stretch.
+async fn pools_over(conn: &mut PgConnection, from: Millis, to: Millis) -> Result<BTreeMap<i32, WideSums>> {
+    if from >= to {
+        return Ok(BTreeMap::new());
+    }
+    let wanted = Wanted { pools: None, tenants: Some(vec![ALL_TENANTS]) };
+    let sums = usage::sums(conn, &wanted, Some(from), Some(to)).await?.unwrap_or_default();
+    Ok(sums.into_iter().map(|((pool, _), sums)| (pool, sums)).collect())
+}
+
+/// The weekly report.
+pub(super) async fn document(
+    conn: &mut PgConnection,
+    organisation: &Organisation,
+    week: &Period,
+    now: Millis,
+) -> Result<Document> {
+    let (zone, from, to) = span(organisation, week, now);
+    let names: BTreeMap<i32, String> = pool::keys(conn).await?.into_iter().collect();
+    let sums = pools_over(conn, from, to).await?;
+    let before = match week.before() {
+        Some(before) => {
+            let (from, to) = before.range(&zone);
+            pools_over(conn, from, to).await?
+        }
+        None => BTreeMap::new(),
+    };
+    let mut occupancy = Table::new(
+        "occupancy",
+        "Occupancy",
+        "Occupied of capacity on average, and the week before; the highest number of slots at once; the time in which a pool was full; claims that were rejected.",
+        &[
+            ("pool", "Pool"),
+            ("occupied_slot_ms", "Used"),
+            ("occupancy", "Occupancy"),
+            ("occupancy_before", "Week before"),
+            ("highest_slots", "Highest"),
+            ("full", "Full"),
+            ("claims", "Claims"),
+            ("rejections", "Rejected"),
+            ("rejected", "Rejected of claims"),
+        ],
+    );
+    for (key, sums) in sums.iter().filter(|(_, sums)| sums.observed_ms > 0) {
+        let Some(slug) = names.get(key) else { continue };
+        let earlier = before.get(key).cloned().unwrap_or_default();
+        let counted = |value: i128| Cell::Count((sums.claims > 0).then(|| small(value)));
+        occupancy.rows.push(about_pool(
+            *key,
+            slug,
+            vec![
+                Cell::SlotTime(small(sums.occupied_slot_ms)),
+                Cell::Ratio(small(sums.occupied_slot_ms), small(sums.capacity_slot_ms)),
+                Cell::Ratio(small(earlier.occupied_slot_ms), small(earlier.capacity_slot_ms)),
+                Cell::Level(Some(sums.max_occupied)),
+                Cell::Ratio(small(sums.saturated_ms), small(sums.observed_ms)),
+                counted(sums.claims),
+                counted(sums.rejections),
+                Cell::Ratio(small(sums.rejections), small(sums.claims)),
+            ],
+        ));
+    }
+    let mut noise = Table::new(
+        "alerts",
+        "Alerts and how noisy they were",
+        "What fired in the week, by rule. An alert that nobody acknowledged told nobody anything: its rule is too eager, or nobody was there.",
+        &[
+            ("rule", "Rule"),
+            ("fires", "Fired"),
+            ("pages", "Pages"),
+            ("acknowledged", "Acknowledged"),
+            ("never", "Never acknowledged"),
+            ("never_share", "Noise"),
+            ("median_ack_ms", "Until acknowledged, median"),
+            ("firing_ms", "Firing"),
+        ],
+    );
+    for rule in alert::quality(conn, from, to, None, None).await? {
+        noise.rows.push(Row::of(vec![
+            Cell::text(&rule.rule),
+            Cell::Count(Some(rule.fires)),
+            Cell::Count(Some(rule.pages)),
+            Cell::Count(Some(rule.acked)),
+            Cell::Count(Some(rule.never_acked)),
+            Cell::Ratio(rule.never_acked, rule.fires),
+            Cell::Time(rule.median_ack_ms),
+            Cell::Time(Some(rule.firing_ms)),
+        ]));
+    }
+    noise.has_total = true;
+    let mut tables = vec![occupancy, noise];
+    tables.retain(|table| !table.rows.is_empty());
+    Ok(Document {
+        kind: Kind::Weekly,
+        period: week.slug(),
+        title: format!("Occupancy and alerts, {}", week.name()),
+        zone: zone.name().to_owned(),
+        from_ms: from,
+        to_ms: to,
+        currency: None,
+        facts: vec![("Hours of the report".into(), Cell::Count(Some((to - from) / HOUR_MS)))],
+        tables,
+        notes: vec![
+            "Averages are ratios of sums over time of which something is known; what is not known is left out.".into(),
+        ],
+    })
+}
+
+/// The quarterly report.
+pub(super) async fn quarterly(
+    conn: &mut PgConnection,
+    organisation: &Organisation,
+    quarter: &Period,
+    now: Millis,
+) -> Result<Document> {
+    let (zone, from, to) = span(organisation, quarter, now);
+    let names: BTreeMap<i32, String> = pool::keys(conn).await?.into_iter().collect();
+    let tenants: BTreeMap<i32, String> = tenant::keys(conn).await?.into_iter().collect();
+    let sums = pools_over(conn, from, to).await?;
+    let steps = pool::capacity(conn, None).await?;
+    let at_end = (to - 1).max(from);
+    let mut capacity = Table::new(
+        "capacity",
+        "Capacity",
+        "Slots in service at the start and at the end of the quarter, what was used of them on average and at most, and what was promised at the end.",
+        &[
+            ("pool", "Pool"),
+            ("slots_at_start", "At the start"),
+            ("slots_at_end", "At the end"),
+            ("changes", "Changes"),
+            ("occupancy", "Occupancy"),
+            ("highest_slots", "Highest"),
+            ("highest_share", "Of capacity"),
+            ("promised_slots", "Promised"),
+            ("promised_share", "Of capacity"),
+            ("rejections", "Rejected"),
+        ],
+    );
+    let promises = promise::during(conn, None, None, at_end, at_end + 1).await?;
+    for (key, sums) in sums.iter().filter(|(_, sums)| sums.observed_ms > 0) {
+        let Some(slug) = names.get(key) else { continue };
+        let steps = steps.get(key).map_or(&[][..], Vec::as_slice);
+        let slots = |at| pool::step_at(steps, at).map(|step| i64::from(step.configured - step.planned_down));
+        let changes = steps.iter().filter(|step| step.from_ms > from && step.from_ms < to).count() as i64;
+        let promised: i64 =
+            promises.iter().filter(|one| one.reservation.pool == *key).map(|one| one.reservation.baseline).sum();
+        let end = slots(at_end);
+        capacity.rows.push(about_pool(
+            *key,
+            slug,
+            vec![
+                Cell::Level(slots(from)),
+                Cell::Level(end),
+                Cell::Count(Some(changes)),
+                Cell::Ratio(small(sums.occupied_slot_ms), small(sums.capacity_slot_ms)),
+                Cell::Level(Some(sums.max_occupied)),
+                Cell::Ratio(sums.max_occupied, end.unwrap_or_default()),
+                Cell::Level(Some(promised)),
+                Cell::Ratio(promised, end.unwrap_or_default()),
+                Cell::Count((sums.claims > 0).then(|| small(sums.rejections))),
+            ],
+        ));
+    }
+    let mut quotas = Table::new(
+        "quotas",
+        "Quotas",
+        "The highest number of slots a tenant held at once, to the hour, beside its quota. A quota far above is no limit; one that was reached may hurt.",
+        &[
+            ("tenant", "Tenant"),
+            ("pool", "Pool"),
+            ("quota_slots", "Quota"),
+            ("highest_slots", "Highest"),
+            ("highest_share", "Of quota"),
+            ("occupied_slot_ms", "Used"),
+        ],
+    );
+    let of_tenants = usage::sums(conn, &Wanted::default(), Some(from), Some(to)).await?.unwrap_or_default();
+    for ((pool, tenant), quota) in quota::list(conn, None, None).await? {
+        let sums = of_tenants.get(&(pool, tenant)).cloned().unwrap_or_default();
+        let (Some(tenant_slug), Some(pool_slug)) = (tenants.get(&tenant), names.get(&pool)) else { continue };
+        let cells = vec![
+            Cell::text(tenant_slug),
+            Cell::text(pool_slug),
+            Cell::Level(Some(quota.slots.into())),
+            Cell::Level(Some(sums.max_occupied)),
+            Cell::Ratio(sums.max_occupied, quota.slots.into()),
+            Cell::SlotTime(small(sums.occupied_slot_ms)),
+        ];
+        quotas.rows.push(Row::of(cells).of_tenant(tenant, tenant_slug).of_pool(pool, pool_slug));
+    }
+    let mut tables = vec![capacity, quotas];
+    tables.retain(|table| !table.rows.is_empty());
+    Ok(Document {
+        kind: Kind::Quarterly,
+        period: quarter.slug(),
+        title: format!("Capacity and quotas, {}", quarter.name()),
+        zone: zone.name().to_owned(),
+        from_ms: from,
+        to_ms: to,
+        currency: None,
+        facts: vec![("Hours of the report".into(), Cell::Count(Some((to - from) / HOUR_MS)))],
+        tables,
+        notes: vec![
+            "Averages are ratios of sums over time of which something is known; what is not known is left out.".into(),
+            "Game days are not recorded by Headroom: put their scores (headroom simulate) beside this report.".into(),
+        ],
+    })
+}
