@@ -39,7 +39,9 @@ impl Scheduled {
             "findings" => "what is wrong is told within seconds",
             "alerts" => "a burn that pages is judged in the minute in which it is seen",
             "escalation" => "whoever is asked next is asked on time",
-            "forecasts" => "every pool is foreseen once an hour, and a step of its plan is taken in the minute in which it is due",
+            "forecasts" => {
+                "every pool is foreseen once an hour, and a step of its plan is taken in the minute in which it is due"
+            }
             "plans" => "reservations begin and end at whole minutes",
             "reports" => "a report closes within a minute of its time, once",
             "partitions" => "partitions exist eight days ahead, so a run that is late by days does no harm",

@@ -1,8 +1,8 @@
 //! The description of the API, generated from the code.
 
 use super::{
-    alerts, backlog, calendar, claims, error, events, findings, forecasts, health, history, ingest, jobs, oncall, people,
-    plans, pools, prometheus, receivers, rules, runbooks, silences, slos, slots, tenants,
+    alerts, backlog, calendar, claims, error, events, findings, forecasts, health, history, ingest, jobs, oncall,
+    people, plans, pools, prometheus, receivers, rules, runbooks, silences, slos, slots, tenants,
 };
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
