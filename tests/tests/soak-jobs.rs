@@ -108,7 +108,7 @@ impl World {
         sqlx::query("BEGIN").execute(&mut blocker).await?;
         let lock = match place {
             "reservation" => "LOCK TABLE reservation IN ACCESS EXCLUSIVE MODE",
-            "change" => "LOCK TABLE change IN ACCESS EXCLUSIVE MODE",
+            "change" => "LOCK TABLE change_event IN ACCESS EXCLUSIVE MODE",
             _ => "LOCK TABLE job_run IN ACCESS EXCLUSIVE MODE",
         };
         sqlx::query(lock).execute(&mut blocker).await?;
@@ -122,11 +122,13 @@ impl World {
             "reservation" => {
                 "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'reservation'::regclass)"
             }
-            "change" => "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'change'::regclass)",
+            "change" => {
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'change_event'::regclass)"
+            }
             // Other jobs record their runs, too: this turn has done its work when its effect is there.
             _ => {
                 "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'job_run'::regclass)
-                      AND (SELECT count(*) FROM change WHERE title LIKE 'reservation r-% ends within 30 days%')
+                      AND (SELECT count(*) FROM change_event WHERE title LIKE 'reservation r-% ends within 30 days%')
                           >= (extract(epoch FROM hr_now() - to_timestamp(1795597260)) / 60)::int"
             }
         };
@@ -153,7 +155,7 @@ impl World {
         .fetch_all(&mut self.conn)
         .await?;
         let told = sqlx::query_as(
-            "SELECT split_part(title, ' ', 2), count(*) FROM change WHERE title LIKE 'reservation r-% ends within 30 days%'
+            "SELECT split_part(title, ' ', 2), count(*) FROM change_event WHERE title LIKE 'reservation r-% ends within 30 days%'
              GROUP BY 1 ORDER BY 1",
         )
         .fetch_all(&mut self.conn)

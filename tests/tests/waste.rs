@@ -187,7 +187,7 @@ async fn figures_are_those_that_are_worked_out_by_hand() -> Result<()> {
         assert_eq!(split("quiet", key)?, Cell::SlotTime(0));
     }
     assert_eq!(split("quiet", "utilisation")?.shown(""), "25.0\u{202f}%");
-    assert_eq!(split("quiet", "coverage")?.shown(""), "100\u{202f}%", "all that it holds here is promised to it");
+    assert_eq!(split("quiet", "coverage")?.shown(""), "100.0\u{202f}%", "all that it holds here is promised to it");
 
     // quiet's peaks are 10: 11 are a tenth above, and 29 of 40 are too many. What was lent was of use, so all that was unused
     // could be saved and no more: 42,992,056,464 slot-ms are 11,942.2379 slot-hours, 597.11.

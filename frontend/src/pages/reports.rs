@@ -178,7 +178,7 @@ fn table_card(shell: &ShellModel, model: &ReportModel, table: &Table) -> AnyView
                 <h2 id=title_id.clone()>{table.title.clone()}</h2>
                 <span class="hr-card__tools"><a href=csv aria-label=format!("{} as CSV", table.title)>"CSV"</a></span>
             </div>
-            <div class="hr-scroll hr-report__scroll" tabindex="0" role="region" aria-labelledby=title_id.clone()>
+            <div class="hr-scroll hr-report__scroll" tabindex="0" role="group" aria-labelledby=title_id.clone()>
                 <table class="hr-table hr-table--cards hr-report__table">
                     <caption class="hr-table__caption">{table.basis.clone()}</caption>
                     <thead><tr>{heads.collect_view()}{act_head}</tr></thead>
@@ -302,7 +302,7 @@ pub fn reports(shell: &ShellModel, model: &ReportsModel) -> AnyView {
         empty(shell, "No report is closed yet. A month closes on the 3rd at 06:00.", None)
     } else {
         view! {
-            <div class="hr-scroll" tabindex="0" role="region" aria-labelledby="archive-title">
+            <div class="hr-scroll" tabindex="0" role="group" aria-labelledby="archive-title">
                 <table class="hr-table hr-table--cards">
                     <caption class="hr-table__caption">"What was closed stays as it was; a correction is another version."</caption>
                     <thead>

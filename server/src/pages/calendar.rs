@@ -118,7 +118,7 @@ pub(crate) async fn list(app: App, visit: Visit) -> Response {
         if is_month {
             let today = window.zone.local(window.now_ms).date();
             let first = visit.get("month").and_then(month_named).unwrap_or(today).with_day(1).unwrap_or(today);
-            model.month = Some(month(&app, &asked, &window.zone.name().to_owned(), first, today, &here).await?);
+            model.month = Some(month(&app, &asked, window.zone.name(), first, today, &here).await?);
         } else {
             let skip = visit.get("cur").and_then(|cursor| cursor.parse::<i64>().ok()).unwrap_or(0).max(0);
             asked.offset = skip;

@@ -11,6 +11,7 @@ use crate::app::{App, AppError, Problem, Result};
 use crate::charts::{Annotation, Axis, ChartSpec, Colour, Line, Mark, Point, Unit, Variant};
 use axum::http::StatusCode;
 use axum::response::Response;
+use chrono::Datelike;
 use headroom_domain::access::Action;
 use headroom_domain::exhaustion::Exhaustion;
 use headroom_domain::forecast::online::{LEVELS, Weak};
@@ -23,6 +24,7 @@ use headroom_frontend::model::{
     LedgerBox, LedgerRow, Named, PastBox, PlanBox, ShellModel, StepRow, Urgency, WhatIfBox,
 };
 use headroom_frontend::{pages, routes::RailEntry};
+use std::fmt::Write as _;
 
 /// Hours of the future that the fan shows.
 const FAN_HOURS: usize = 48;
@@ -257,13 +259,12 @@ pub(super) async fn show(
     let chart = fan(&found, visit, &shell);
     match visit.csv() {
         Some("ledger") => return Ok(ledger_csv(&shell, slug, &found.ledger)),
-        Some("past") => {}
+        Some("past") | None => {}
         Some(_) => {
             if let Some(chart) = &chart {
                 return Ok(chart_csv(&shell, &format!("forecast_{slug}"), chart));
             }
         }
-        None => {}
     }
     let past = past(app, visit, &shell, slug, found.now_ms).await?;
     if let (Some("past"), Some(chart)) = (visit.csv(), &past.chart) {
@@ -313,7 +314,8 @@ fn summary(found: &PoolForecast) -> String {
         _ => format!("Full in: {}.", full.text),
     };
     if let Some(step) = found.planned.as_ref().and_then(|planned| planned.plan.steps.first()) {
-        text += &format!(
+        let _ = write!(
+            text,
             " Recommended next: {} slots in place of {}.",
             format::count(step.to.into()),
             format::count(step.from.into())
@@ -473,7 +475,8 @@ fn fan(found: &PoolForecast, visit: &Visit, shell: &ShellModel) -> Option<ChartM
     );
     if let Some((_, levels)) = hours.get(23) {
         let of = |level: f64| format::count(slots(levels.get(place(level)).copied().unwrap_or(0.0)));
-        model.description += &format!(" In a day: median {}, 80 % range {}–{}.", of(0.5), of(0.1), of(0.9));
+        let said = &mut model.description;
+        let _ = write!(said, " In a day: median {}, 80 % range {}–{}.", of(0.5), of(0.1), of(0.9));
     }
     Some(model)
 }
@@ -539,7 +542,7 @@ fn plan(found: &PoolForecast, shell: &ShellModel, money: &Money, refused: &Refus
             "By the forecast at P{}, as somebody set it. What two weeks say: {reason}.",
             format::decimal(
                 f64::from(found.settings.level_permille) / 10.0,
-                usize::from(found.settings.level_permille % 10 != 0)
+                usize::from(!found.settings.level_permille.is_multiple_of(10))
             )
         ),
     };
@@ -706,8 +709,7 @@ async fn past(app: &App, visit: &Visit, shell: &ShellModel, slug: &str, now: Mil
         Some(text) => chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok(),
     };
     let mut found = PastBox { day: Field::of(asked.unwrap_or_else(|| yesterday.to_string())), ..PastBox::default() };
-    let Some(day) = day.filter(|day| *day <= shell.zone.local(now).date() && day.to_string() >= "1970".to_owned())
-    else {
+    let Some(day) = day.filter(|day| *day <= shell.zone.local(now).date() && (1970..).contains(&day.year())) else {
         let problem = Problem::new("day", &found.day.value, "a past day such as 2026-11-20");
         found.day.error = error_of("day", &[problem]);
         return Ok(found);

@@ -234,7 +234,7 @@ async fn progress(app: &App, visit: &Visit, number: i32) -> Result<Response> {
     let rejected_rows: Vec<[String; 4]> = rejected
         .into_iter()
         .flat_map(|rejected| &rejected.shown)
-        .map(|one| [one.line.to_string(), one.column.to_string(), one.found.clone(), one.expected.to_string()])
+        .map(|one| [one.line.to_string(), one.column.clone(), one.found.clone(), one.expected.clone()])
         .collect();
     if visit.csv().is_some() {
         let header = ["line", "column", "found", "expected"];

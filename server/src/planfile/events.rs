@@ -446,8 +446,7 @@ pub fn read(content: &[u8], zone: &str, now: Millis) -> Result<Read, Fault> {
         return Err(fault(1, "", &found, format!("a file of at most {MOST_BYTES} bytes: split it")));
     }
     let text = std::str::from_utf8(content).map_err(|problem| {
-        let line =
-            content.get(..problem.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = memchr::memchr_iter(b'\n', content.get(..problem.valid_up_to()).unwrap_or_default()).count() + 1;
         fault(line, "", "", "text in UTF-8")
     })?;
     let mut read = Read::default();

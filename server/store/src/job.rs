@@ -166,14 +166,20 @@ pub struct Taker<'a> {
 
 /// Whether a turn is due, or somebody asked for one. A time that lies further ahead than the period is from before the clock was set
 /// back.
-const IS_WANTED: &str = "(asked_at IS NOT NULL OR next_due IS NULL OR next_due <= hr_now() OR next_due > hr_now() + $2 * interval '1 millisecond')";
+macro_rules! is_wanted {
+    () => {
+        "(asked_at IS NOT NULL OR next_due IS NULL OR next_due <= hr_now() OR next_due > hr_now() + $2 * interval '1 millisecond')"
+    };
+}
 
 /// Whether a turn of a job could be begun now. Only a look: [`begin`] decides.
 pub async fn is_wanted(conn: &mut PgConnection, job: &str, period_ms: Millis) -> Result<bool> {
-    let statement = format!(
-        "SELECT coalesce((SELECT (owner IS NULL OR expires_at < hr_now()) AND {IS_WANTED} FROM job_lease WHERE job = $1), true)"
+    let statement = concat!(
+        "SELECT coalesce((SELECT (owner IS NULL OR expires_at < hr_now()) AND ",
+        is_wanted!(),
+        " FROM job_lease WHERE job = $1), true)"
     );
-    Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).bind(job).bind(period_ms).fetch_one(conn).await?)
+    Ok(sqlx::query_scalar(statement).bind(job).bind(period_ms).fetch_one(conn).await?)
 }
 
 /// Begins the turn of a job that is due or asked for, unless another one is at it. Of turns that were missed the last is done.
@@ -182,16 +188,18 @@ pub async fn begin(conn: &mut PgConnection, taker: &Taker<'_>) -> Result<Option<
         .bind(taker.job)
         .execute(&mut *conn)
         .await?;
-    let statement = format!(
+    let statement = concat!(
         "WITH seen AS (
              SELECT job, next_due IS NULL OR next_due <= hr_now() OR next_due > hr_now() + $2 * interval '1 millisecond' AS is_due
              FROM job_lease
-             WHERE job = $1 AND (owner IS NULL OR owner = $3 OR expires_at < hr_now()) AND {IS_WANTED} FOR UPDATE)
+             WHERE job = $1 AND (owner IS NULL OR owner = $3 OR expires_at < hr_now()) AND ",
+        is_wanted!(),
+        " FOR UPDATE)
          UPDATE job_lease l SET owner = $3, server = $4, epoch = l.epoch + 1, running_since = hr_now(),
              expires_at = hr_now() + $5 * interval '1 millisecond'
          FROM seen WHERE l.job = seen.job RETURNING l.epoch, seen.is_due, l.asked_by, l.running_since"
     );
-    let row: Option<(i64, bool, Option<String>, DateTime<Utc>)> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+    let row: Option<(i64, bool, Option<String>, DateTime<Utc>)> = sqlx::query_as(statement)
         .bind(taker.job)
         .bind(taker.period_ms)
         .bind(taker.owner)

@@ -245,14 +245,15 @@ pub(super) fn promised(promises: &[Stored], from: Millis, stretch_ms: Millis, co
         .collect()
 }
 
-/// The first hour of those foreseen in which one of ten futures, or what is promised, takes more than there is.
-pub(super) fn full_at(outlook: &Outlook, steps: &[CapacityStep], promises: &[Stored]) -> Option<Millis> {
+/// The first hour of those foreseen in which one of ten futures, or what is promised, takes more than there is. Of the hour that runs
+/// the capacity of now counts: what was added since it began is there.
+pub(super) fn full_at(outlook: &Outlook, steps: &[CapacityStep], promises: &[Stored], now: Millis) -> Option<Millis> {
     let from = outlook.from_hour * HOUR_MS;
     let promised = promised(promises, from, HOUR_MS, HORIZON_HOURS);
     let wanted = outlook.quantiles.get(NINE_TENTHS)?;
     wanted.iter().zip(promised).enumerate().find_map(|(hour, (wanted, promised))| {
         let at = from + hour as Millis * HOUR_MS;
-        let capacity = capacity_at(steps, at);
+        let capacity = capacity_at(steps, at.max(now));
         (wanted.max(promised as f64) > capacity as f64).then_some(at)
     })
 }
@@ -330,7 +331,8 @@ fn tell(mut known: Known) -> Told {
         known_hours,
         outlook,
     };
-    let full_at_ms = full_at(&said.outlook, &known.steps, &known.promises).filter(|_| known_hours >= FEWEST_DAYS * 24);
+    let full_at_ms = full_at(&said.outlook, &known.steps, &known.promises, known.hour_ms)
+        .filter(|_| known_hours >= FEWEST_DAYS * 24);
     Told { said, full_at_ms, memory: known.memory, seen_from_ms: known.seen_from_ms, hours, choices, ledgers }
 }
 

@@ -188,7 +188,9 @@ impl State {
         let mut outlook = from_hour(&self.found.said.outlook, hour);
         let grown = 1.0 + f64::from(growth_percent) / 100.0;
         for values in outlook.quantiles.iter_mut().chain([&mut outlook.median]) {
-            values.iter_mut().for_each(|value| *value *= grown);
+            for value in values.iter_mut() {
+                *value *= grown;
+            }
         }
         let live = self.live.unwrap_or(0.0) * grown;
         let policy = self.policy_used(settings);
@@ -297,7 +299,7 @@ impl App {
                 .collect();
             for state in states {
                 // Capacity or promises may have changed since the hour began.
-                let full = full_at(&state.found.said.outlook, &state.steps, &state.promises)
+                let full = full_at(&state.found.said.outlook, &state.steps, &state.promises, now)
                     .filter(|_| state.found.said.known_hours >= super::FEWEST_DAYS * 24);
                 let planned = state.plan(now, &state.settings, 0);
                 let recommended = planned.plan.capacity.first().and_then(|slots| i32::try_from(*slots).ok());
@@ -525,19 +527,18 @@ fn decision(state: &State, now: Millis, last: Option<&Decision>) -> Option<Decis
     let (planned, step) = state.due(now)?;
     let is_ignored = state.policy.ignore_until_ms.is_some_and(|until| until > now);
     let outcome = match state.policy.mode {
-        Mode::Shadow => Outcome::Shadow,
         Mode::Apply if state.is_tracked && !is_ignored => Outcome::Pending,
         Mode::Recommend | Mode::Apply if !is_ignored => Outcome::Recommended,
-        Mode::Recommend | Mode::Apply => Outcome::Shadow,
+        Mode::Shadow | Mode::Recommend | Mode::Apply => Outcome::Shadow,
     };
     let (before, wanted) = (i32::try_from(planned.capacity).ok()?, i32::try_from(step.to).ok()?);
-    let same = |last: &&Decision| {
+    let same = |last: &Decision| {
         last.wanted == wanted
             && last.before == before
             && now - last.at_ms < REPEATED_MS
             && last.outcome != Outcome::Applied
     };
-    if last.filter(same).is_some() {
+    if last.is_some_and(same) {
         return None;
     }
     let need = planned.needs.first().copied().unwrap_or_default();

@@ -539,6 +539,7 @@ mod tests {
             asked: vec![2, 3],
             skipped: vec![2, 1, 4_000_000],
             all_or_nothing: Some(true),
+            version: None,
         };
         let repairs = repaired(Repairs::default(), asked, file).unwrap();
         assert_eq!(repairs.cells, [(3, [(2, "400".to_owned())].into())].into());

@@ -95,7 +95,7 @@ impl Period {
         }
     }
 
-    fn moved(&self, periods: i32) -> Option<Self> {
+    fn moved(self, periods: i32) -> Option<Self> {
         let by = periods.unsigned_abs();
         let first = match self.kind {
             Kind::Weekly if periods < 0 => self.first.checked_sub_days(Days::new(7 * u64::from(by)))?,

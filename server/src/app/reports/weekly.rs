@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// The hours of a period that are known at `now`.
 fn span(
     organisation: &Organisation,
-    period: &Period,
+    period: Period,
     now: Millis,
 ) -> (headroom_domain::localtime::ZoneSlice, Millis, Millis) {
     let zone = zone_around(&organisation.zone, now, now);
@@ -50,7 +50,7 @@ pub(super) async fn document(
     week: &Period,
     now: Millis,
 ) -> Result<Document> {
-    let (zone, from, to) = span(organisation, week, now);
+    let (zone, from, to) = span(organisation, *week, now);
     let names: BTreeMap<i32, String> = pool::keys(conn).await?.into_iter().collect();
     let sums = pools_over(conn, from, to).await?;
     let before = match week.before() {
@@ -78,7 +78,7 @@ pub(super) async fn document(
     );
     for (key, sums) in sums.iter().filter(|(_, sums)| sums.observed_ms > 0) {
         let Some(slug) = names.get(key) else { continue };
-        let earlier = before.get(key).cloned().unwrap_or_default();
+        let earlier = before.get(key).copied().unwrap_or_default();
         let counted = |value: i128| Cell::Count((sums.claims > 0).then(|| small(value)));
         occupancy.rows.push(about_pool(
             *key,
@@ -148,7 +148,7 @@ pub(super) async fn quarterly(
     quarter: &Period,
     now: Millis,
 ) -> Result<Document> {
-    let (zone, from, to) = span(organisation, quarter, now);
+    let (zone, from, to) = span(organisation, *quarter, now);
     let names: BTreeMap<i32, String> = pool::keys(conn).await?.into_iter().collect();
     let tenants: BTreeMap<i32, String> = tenant::keys(conn).await?.into_iter().collect();
     let sums = pools_over(conn, from, to).await?;
@@ -211,7 +211,7 @@ pub(super) async fn quarterly(
     );
     let of_tenants = usage::sums(conn, &Wanted::default(), Some(from), Some(to)).await?.unwrap_or_default();
     for ((pool, tenant), quota) in quota::list(conn, None, None).await? {
-        let sums = of_tenants.get(&(pool, tenant)).cloned().unwrap_or_default();
+        let sums = of_tenants.get(&(pool, tenant)).copied().unwrap_or_default();
         let (Some(tenant_slug), Some(pool_slug)) = (tenants.get(&tenant), names.get(&pool)) else { continue };
         let cells = vec![
             Cell::text(tenant_slug),
