@@ -16,7 +16,7 @@ use tower_sessions::session::Id;
 /// 2026-11-25T09:00:00Z.
 const NOW: i64 = 1_795_597_200_000;
 /// Only a failure waits this long.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 async fn person(database: &Database, service: &Service, number: u128, role: Role) -> Result<Client> {
     let mut conn = database.connect().await?;

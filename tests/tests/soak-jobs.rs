@@ -23,7 +23,7 @@ const START: i64 = NOW + MINUTE_MS;
 /// that is left is to record it.
 const PLACES: [&str; 3] = ["reservation", "change", "job_run"];
 /// Only a failure waits this long.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// Longer than a lease.
 const LEASE_MS: i64 = PLANS.margin_ms + 5_000;
 

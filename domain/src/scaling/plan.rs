@@ -5,6 +5,7 @@
 
 use super::need::{Decider, Need};
 use crate::forecast::online::{Mark, Outlook};
+use crate::format::count;
 use crate::{HOUR_MS, MINUTE_MS, Millis};
 use serde::{Deserialize, Serialize};
 
@@ -216,10 +217,14 @@ fn step(start: usize, from: u32, level: Level, rules: &Rules, now: &Now, from_ms
     let effective_ms = at_ms.saturating_add(lead_ms);
     let by = level.decider.words();
     let reason = match (grows, level.decider) {
-        (true, Decider::Maximum) => format!("grows to the maximum of {}, and more is needed", level.slots),
-        (true, _) => format!("grows to {}: {by} asks for it", level.slots),
-        (false, Decider::Maximum) => format!("shrinks to the maximum of {}, though more is needed", level.slots),
-        (false, _) => format!("shrinks to {}: {by} asks for no more", level.slots),
+        (true, Decider::Maximum) => {
+            format!("grows to the maximum of {}, and more is needed", count(level.slots.into()))
+        }
+        (true, _) => format!("grows to {}: {by} asks for it", count(level.slots.into())),
+        (false, Decider::Maximum) => {
+            format!("shrinks to the maximum of {}, though more is needed", count(level.slots.into()))
+        }
+        (false, _) => format!("shrinks to {}: {by} asks for no more", count(level.slots.into())),
     };
     let is_late = grows && effective_ms > needed_ms;
     Step { at_ms, effective_ms, from, to: level.slots, decider: level.decider, is_late, reason }

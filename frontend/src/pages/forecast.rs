@@ -81,7 +81,7 @@ pub fn forecasts(shell: &ShellModel, model: &ForecastsModel) -> AnyView {
                 </div>
             </div>
             {more}
-            {csv(shell, &model.csv_href)}
+            <p>{csv(shell, &model.csv_href)}</p>
         }
         .into_any()
     };

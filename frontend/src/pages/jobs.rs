@@ -49,7 +49,7 @@ pub fn jobs(shell: &ShellModel, model: &JobsModel) -> AnyView {
         <section class="hr-card hr-card--flush" aria-labelledby="scheduled-title">
             <div class="hr-card__head"><h2 id="scheduled-title">"Scheduled"</h2><span class="hr-card__sub">"one replica runs each at a time"</span></div>
             <div class="hr-scroll" role="group" tabindex="0" aria-labelledby="scheduled-title">
-                <table class="hr-table">
+                <table class="hr-table hr-jobs">
                     <thead>
                         <tr>
                             <th scope="col">"Job"</th>

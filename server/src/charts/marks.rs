@@ -12,7 +12,7 @@ const ENVELOPE: f64 = 0.15;
 
 impl Layout<'_> {
     pub(super) fn envelope(&self, pen: &Pen<'_>, line: &Line) {
-        if line.envelope.is_none() {
+        if line.envelope.is_none() && line.mark != Mark::Band {
             return;
         }
         for run in runs(line) {
