@@ -212,6 +212,8 @@ impl App {
     pub async fn run_job(&self, name: &str) -> Result<()> {
         self.require(Action::SeeJobs)?;
         self.require(Action::Plan)?;
+        // A job works for all pools and tenants.
+        self.require_no_limits(Action::Plan)?;
         let scheduled = self.scheduled(name)?;
         if scheduled.is_continuous() {
             let period = format::duration(scheduled.period_ms);
@@ -249,6 +251,7 @@ impl App {
     /// Tells an import to stop. What it read is kept, and the same command goes on with it.
     pub async fn cancel_import(&self, part: i32) -> Result<()> {
         self.require(Action::Plan)?;
+        self.require_no_limits(Action::Plan)?;
         let found = self.import(part).await?;
         let name = &found.source_name;
         if found.is_done() {

@@ -358,7 +358,8 @@ pub async fn metrics(app: App, Path(pool): Path<String>) -> Result<Json<ScalingM
         return Err(AppError::Conflict("there is no forecast of this pool yet".into()).into());
     };
     let is_ignored = found.policy.ignore_until_ms.is_some_and(|until| until > found.now_ms);
-    let is_told = found.policy.mode != Mode::Shadow && !is_ignored;
+    // Where nobody says what is in use, whoever asks is to leave things as they are.
+    let is_told = found.policy.mode != Mode::Shadow && !is_ignored && planned.is_live;
     let now = u32::try_from(planned.capacity).unwrap_or(u32::MAX);
     // What is to be asked for now: slots that are there only after the lead time count already.
     let due = planned.plan.steps.iter().rfind(|step| step.at_ms <= found.now_ms).map(|step| step.to);

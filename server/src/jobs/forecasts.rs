@@ -9,8 +9,10 @@ use std::sync::Arc;
 /// One run.
 pub async fn run(app: &App) -> Result<Outcome, AppError> {
     let app = app.clone().acting(Arc::new(Caller::machine("job")));
-    let refreshed = app.refresh_forecasts().await?;
+    // Decisions rest on the forecasts that there are, also while new ones fail.
+    let refreshed = app.refresh_forecasts().await;
     let decided = app.scale().await?;
+    let refreshed = refreshed?;
     let acted =
         refreshed.forecast > 0 || refreshed.forgotten > 0 || decided.decided + decided.applied + decided.refused > 0;
     let detail = json!({

@@ -529,7 +529,11 @@ fn plan(found: &PoolForecast, shell: &ShellModel, money: &Money, refused: &Refus
     };
     let until = found.policy.ignore_until_ms.filter(|until| *until > found.now_ms);
     plan.ignored = until.map(|until| {
-        format!("Ignored until {}: {}", format::day_time(shell.zone.local(until)), found.policy.ignore_why)
+        let until = format::day_time(shell.zone.local(until));
+        if found.policy.ignore_why.is_empty() {
+            return format!("Ignored until {until}");
+        }
+        format!("Ignored until {until}: {}", found.policy.ignore_why)
     });
     let reason = found.choice.as_ref().map_or("not judged yet", |(_, choice)| choice.reason.as_str());
     let Some(planned) = &found.planned else {

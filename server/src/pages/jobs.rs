@@ -53,7 +53,7 @@ fn scheduled(app: &App, job: &Scheduled, standings: &[Standing], last: Option<&R
         asked_by: standing
             .filter(|standing| standing.asked_ms.is_some())
             .and_then(|standing| standing.asked_by.clone()),
-        may_run: !job.is_continuous() && app.caller().may(Action::Plan),
+        may_run: !job.is_continuous() && app.caller().may(Action::Plan) && !app.caller().is_limited(),
         last: last.map(run),
         next_ms: due.map(|at| at.max(now)),
     }
@@ -260,7 +260,8 @@ async fn progress(app: &App, visit: &Visit, number: i32) -> Result<Response> {
         cancelled_by: found.cancelled_by.clone(),
         may_cancel: run.outcome == JobOutcome::Running
             && found.cancelled_by.is_none()
-            && app.caller().may(Action::Plan),
+            && app.caller().may(Action::Plan)
+            && !app.caller().is_limited(),
         run,
     };
     Ok(page(&shell, StatusCode::OK, || pages::import_progress(&shell, &model)))

@@ -564,17 +564,16 @@ fn occurrences(one: &One, now: Millis) -> Result<(Vec<Occurrence>, usize), Strin
     locals.extend(
         one.more.iter().map(|when| if when.zone == one.start.zone { when.local } else { slice.local(when.instant()) }),
     );
-    for when in &one.except {
-        if when.is_day {
-            locals.retain(|local| local.date() != when.local.date());
-        } else {
-            let at = when.instant();
-            locals.retain(|local| instant(*local, &one.start.zone) != at);
-        }
-    }
     let all = locals.len();
     locals.retain(|local| *local >= from && *local < to);
     let outside = all - locals.len();
+    // Each is looked up once, however many exceptions there are.
+    let (days, times): (Vec<&When>, Vec<&When>) = one.except.iter().partition(|when| when.is_day);
+    let days: BTreeSet<NaiveDate> = days.into_iter().map(|when| when.local.date()).collect();
+    let times: BTreeSet<Millis> = times.into_iter().map(When::instant).collect();
+    locals.retain(|local| {
+        !days.contains(&local.date()) && (times.is_empty() || !times.contains(&instant(*local, &one.start.zone)))
+    });
     Ok((locals.into_iter().map(|local| at(one, instant(local, &one.start.zone), local)).collect(), outside))
 }
 

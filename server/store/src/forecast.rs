@@ -208,8 +208,8 @@ pub struct FullIn {
 pub async fn full_in(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec<(i32, FullIn)>> {
     type Narrow = (i32, Option<i32>, Option<i32>, Option<DateTime<Utc>>, DateTime<Utc>, bool);
     let rows: Vec<Narrow> = sqlx::query_as(
-        "SELECT pool_id, p50_days, p90_days, full_at, hour, is_known FROM forecast
-         WHERE $1::int[] IS NULL OR pool_id = ANY($1) ORDER BY pool_id",
+        "SELECT pool_id, p50_days, p90_days, full_at, hour, is_known FROM forecast JOIN pool USING (pool_id)
+         WHERE archived_at IS NULL AND ($1::int[] IS NULL OR pool_id = ANY($1)) ORDER BY pool_id",
     )
     .bind(pools)
     .fetch_all(conn)

@@ -113,7 +113,10 @@ impl App {
             };
             let before = done.forecast;
             for pool in due {
-                self.refresh_pool(pool, demand::running_hour(now), kappa, &mut done).await?;
+                // One pool that cannot be foreseen keeps no other one from it.
+                if let Err(error) = self.refresh_pool(pool, demand::running_hour(now), kappa, &mut done).await {
+                    tracing::warn!(pool, %error, "no forecast of this pool");
+                }
                 if began.elapsed() > RUN_FOR {
                     return Ok(done);
                 }

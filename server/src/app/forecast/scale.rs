@@ -165,8 +165,10 @@ pub struct Planned {
     pub policy: Policy,
     /// Present capacity.
     pub capacity: i64,
-    /// What is wanted now.
+    /// What is wanted now; 0 if nobody says.
     pub live: f64,
+    /// Somebody says what is wanted now. Without that the plan is no reason to take anything away.
+    pub is_live: bool,
 }
 
 impl State {
@@ -206,7 +208,7 @@ impl State {
         };
         let plan = plan(&needs, &settings.rules(), &at);
         let expectation = expect(&plan, &outlook);
-        Planned { plan, needs, expectation, policy, capacity, live }
+        Planned { plan, needs, expectation, policy, capacity, live, is_live: self.live.is_some() }
     }
 
     /// What to do now, if anything.
@@ -256,7 +258,11 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
         .await?
         .into_iter()
         .filter(|one| now - (one.at_ms + i64::from(one.duration_ms)) < LIVE_FRESH_MS)
-        .map(|one| (one.pool, f64::from(one.occupied.max(0)) + one.rejections.max(0) as f64))
+        .map(|one| {
+            // Who is refused tries again: of rejections count those of a minute, as in the history.
+            let minutes = (f64::from(one.duration_ms) / MINUTE_MS as f64).max(1.0);
+            (one.pool, f64::from(one.occupied.max(0)) + one.rejections.max(0) as f64 / minutes)
+        })
         .collect();
     let tracked: BTreeSet<i32> = owner::tracked(conn).await?.into_iter().collect();
     let state = |found: Found<Said>| {
@@ -355,6 +361,14 @@ impl App {
         let Some(pool) = pool::by_keys(&mut tx, &[decision.pool]).await?.pop() else {
             return Err(AppError::Invalid(vec![Problem::new("pool", decision.pool.to_string(), "a pool that exists")]));
         };
+        // Somebody may have changed their mind since it was decided.
+        let policy = scaling::policies::<Settings>(&mut tx, Some(&[pool.key])).await?.pop().map(|(_, policy)| policy);
+        let may_apply = policy.is_some_and(|policy| {
+            policy.mode == Mode::Apply && policy.ignore_until_ms.is_none_or(|until| until <= now)
+        });
+        if !may_apply || pool.archived_ms.is_some() {
+            return Err(AppError::Conflict("the pool is not scaled by itself any more".to_owned()));
+        }
         if !scaling::settle(&mut tx, decision.pool, decision.at_ms, Outcome::Applied, "").await? {
             // Another run was faster.
             return Ok(());
@@ -457,6 +471,10 @@ impl App {
             let text = "the capacity of this pool comes from outside: Headroom does not set it";
             return Err(AppError::Conflict(text.into()));
         }
+        if state.live.is_none() {
+            let text = "nothing was reported of this pool within 15 minutes, so its plan is not known to be right";
+            return Err(AppError::Conflict(text.into()));
+        }
         let planned = state.plan(now, &state.settings, 0);
         // What was due when the page was shown is due now.
         let same = |step: &&Step| {
@@ -533,10 +551,11 @@ fn decision(state: &State, now: Millis, last: Option<&Decision>) -> Option<Decis
     };
     let (before, wanted) = (i32::try_from(planned.capacity).ok()?, i32::try_from(step.to).ok()?);
     let same = |last: &Decision| {
-        last.wanted == wanted
-            && last.before == before
-            && now - last.at_ms < REPEATED_MS
-            && last.outcome != Outcome::Applied
+        let is_alike = last.wanted == wanted && last.before == before && last.outcome != Outcome::Applied;
+        // What is only said follows the demand by some slots every minute: once an hour is enough unless it turns.
+        let only_said =
+            outcome != Outcome::Pending && last.outcome == outcome && (last.wanted > last.before) == (wanted > before);
+        now - last.at_ms < REPEATED_MS && (is_alike || only_said)
     };
     if last.is_some_and(same) {
         return None;

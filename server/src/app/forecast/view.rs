@@ -236,7 +236,10 @@ impl App {
                 return Err(AppError::Invalid(problems));
             }
         }
-        let (pool, kept, settings) = self.scaling_policy(slug).await?;
+        let (pool, mut kept, settings) = self.scaling_policy(slug).await?;
+        if !self.caller.reads_remarks() {
+            kept.ignore_why.clear();
+        }
         let mut conn = self.db.pages.acquire().await?;
         let now = headroom_store::now(&mut conn).await?;
         let key = pool.key;

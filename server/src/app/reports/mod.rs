@@ -82,6 +82,9 @@ async fn reckon_at_once(conn: &mut PgConnection, kind: Kind, period: &Period) ->
     reckon(conn, kind, period, now).await
 }
 
+/// Reports that are reckoned for pages at a time.
+static RECKONING: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(3);
+
 impl App {
     /// The period of a kind of report that is running now, and the zone it is in.
     pub async fn current_period(&self, kind: Kind) -> Result<Option<Period>> {
@@ -103,6 +106,8 @@ impl App {
         }
         let period = Period::parse(kind, text)?;
         let slug = period.slug();
+        // A month that is not closed is reckoned for whoever asks; some at a time leave connections to all other pages.
+        let _turn = RECKONING.acquire().await.map_err(|error| AppError::Internal(error.to_string()))?;
         let mut tx = self.db.pages.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
         let now_ms = headroom_store::now(&mut tx).await?;
@@ -120,7 +125,7 @@ impl App {
             }
             None if version.is_some() => return Err(missing()),
             None => {
-                let zone = zone_around(&organisation.zone, now_ms, now_ms);
+                let zone = zone_around(&organisation.zone, period.about_ms().min(now_ms), now_ms);
                 if period.range(&zone).0 > now_ms {
                     return Err(missing());
                 }
@@ -169,21 +174,36 @@ impl App {
     /// Closes what is due: each period once, whoever asks. Returns what was closed.
     pub(crate) async fn close_reports(&self) -> Result<Vec<String>> {
         let mut closed = Vec::new();
+        // A report that cannot be closed keeps no other one open.
+        let mut first_error = None;
         for kind in OVER_PERIODS {
             for period in self.due(kind).await? {
-                let mut tx = self.db.jobs.begin().await?;
-                let document = reckon_at_once(&mut tx, kind, &period).await?;
-                tx.commit().await?;
-                // What is long to reckon holds nobody up who writes the audit trail.
-                let mut tx = self.db.jobs.begin().await?;
-                if self.keep(&mut tx, &document, 1, "").await? {
-                    self.write_of_report(&mut tx, &document).await?;
-                    closed.push(format!("{kind} {}", period.slug()));
+                match self.close_report(kind, &period).await {
+                    Ok(true) => closed.push(format!("{kind} {}", period.slug())),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(%kind, period = period.slug(), %error, "this report could not be closed");
+                        first_error.get_or_insert(error);
+                    }
                 }
-                tx.commit().await?;
             }
         }
-        Ok(closed)
+        first_error.map_or(Ok(closed), Err)
+    }
+
+    /// Closes one report. Returns whether it was open.
+    async fn close_report(&self, kind: Kind, period: &Period) -> Result<bool> {
+        let mut tx = self.db.jobs.begin().await?;
+        let document = reckon_at_once(&mut tx, kind, period).await?;
+        tx.commit().await?;
+        // What is long to reckon holds nobody up who writes the audit trail.
+        let mut tx = self.db.jobs.begin().await?;
+        let is_new = self.keep(&mut tx, &document, 1, "").await?;
+        if is_new {
+            self.write_of_report(&mut tx, &document).await?;
+        }
+        tx.commit().await?;
+        Ok(is_new)
     }
 
     /// Periods whose time to close has come and that are not closed, the oldest first; those before the first sample are none.
@@ -191,7 +211,7 @@ impl App {
         let mut conn = self.db.jobs.acquire().await?;
         let now = headroom_store::now(&mut conn).await?;
         let Some((first, _)) = headroom_store::history::extent(&mut conn, None).await? else { return Ok(Vec::new()) };
-        let zone = zone_around(&organisation::get(&mut conn).await?.zone, now, now);
+        let zone = zone_around(&organisation::get(&mut conn).await?.zone, first.min(now), now);
         let mut due = Vec::new();
         let mut period = Period::of(kind, zone.local(now).date());
         for _ in 0..MOST_BACK {

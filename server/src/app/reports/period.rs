@@ -95,6 +95,11 @@ impl Period {
         }
     }
 
+    /// Its first day as if it began in UTC: near enough to know which rules of a zone are needed.
+    pub fn about_ms(self) -> Millis {
+        self.first.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
+    }
+
     fn moved(self, periods: i32) -> Option<Self> {
         let by = periods.unsigned_abs();
         let first = match self.kind {

@@ -79,7 +79,9 @@ impl Plans {
         let Some(steps) = self.capacity.get(&pool) else { return 0 };
         let end = hour + HOUR_MS;
         let mut sum = 0;
-        for (at, step) in steps.iter().enumerate() {
+        // The step that holds when the hour begins, and those within it.
+        let first = steps.partition_point(|step| step.from_ms <= hour).saturating_sub(1);
+        for (at, step) in steps.iter().enumerate().skip(first).take_while(|(_, step)| step.from_ms < end) {
             let until = steps.get(at + 1).map_or(Millis::MAX, |next| next.from_ms);
             sum += (until.min(end) - step.from_ms.max(hour)).max(0) * i64::from(step.planned_down);
         }
@@ -112,7 +114,7 @@ pub async fn document(
     month: &Period,
     now: Millis,
 ) -> Result<Document> {
-    let zone = super::period::zone_around(&organisation.zone, now, now);
+    let zone = super::period::zone_around(&organisation.zone, month.about_ms().min(now), now);
     let (from, end) = month.range(&zone);
     let to = end.min(floor(now, HOUR_MS)).max(from);
     let span = Span { from, to, evidence_from: from.min(to - EVIDENCE_DAYS * DAY_MS) };

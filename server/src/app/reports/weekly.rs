@@ -18,7 +18,7 @@ fn span(
     period: Period,
     now: Millis,
 ) -> (headroom_domain::localtime::ZoneSlice, Millis, Millis) {
-    let zone = zone_around(&organisation.zone, now, now);
+    let zone = zone_around(&organisation.zone, period.about_ms().min(now), now);
     let (from, end) = period.range(&zone);
     let to = end.min(floor(now, HOUR_MS)).max(from);
     (zone, from, to)
