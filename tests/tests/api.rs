@@ -675,13 +675,13 @@ async fn every_route_of_the_description_answers() -> Result<()> {
         let nobody = "00000000-0000-0000-0000-000000000000";
         let filled = path.replace("{pool}", "render").replace("{tenant}", "acme").replace("{source}", "nobody");
         let filled = filled.replace("{user}", nobody).replace("{token}", nobody);
-        let ids = ["{draft}", "{reservation}", "{publication}"];
+        let ids = ["{draft}", "{reservation}", "{publication}", "{event}"];
         let filled = ids.iter().fold(filled, |path, id| path.replace(id, nobody));
         let filled = filled.replace("{claim}", nobody).replace("{slot}", "1");
         let filled = filled.replace("{notification}", "1").replace("{alert}", "1").replace("{silence}", "1");
-        let filled = filled.replace("{deed}", "ack").replace("{sli}", "saturation");
+        let filled = filled.replace("{deed}", "ack").replace("{sli}", "saturation").replace("{import}", "1");
         // Everything else has a name, and nobody has this one.
-        let names = ["{receiver}", "{rule}", "{runbook}", "{schedule}", "{policy}"];
+        let names = ["{receiver}", "{rule}", "{runbook}", "{schedule}", "{policy}", "{job}"];
         let filled = names.iter().fold(filled, |path, name| path.replace(name, "nobody"));
         assert!(!filled.contains('{'), "{path} has a parameter that this test does not know");
         for (word, operation) in item.as_object().context("operations")? {

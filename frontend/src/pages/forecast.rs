@@ -407,7 +407,7 @@ const DAY: Ask = Ask::new("day", "Day", "Such as 2026-11-20; forecasts are kept 
 
 fn past(shell: &ShellModel, own: &str, model: &PastBox) -> AnyView {
     view! {
-        <section class="hr-forecast__past" aria-labelledby="past-title">
+        <div class="hr-forecast__past">
             <div class="hr-card">
                 <div class="hr-card__head"><h2 id="past-title">"Forecast beside what came"</h2></div>
                 <form class="hr-form" method="get" action=own.to_owned() novalidate=true>
@@ -417,7 +417,7 @@ fn past(shell: &ShellModel, own: &str, model: &PastBox) -> AnyView {
                 <p>{model.says.clone()}</p>
             </div>
             {model.chart.as_ref().map(|chart| chart_card(shell, chart))}
-        </section>
+        </div>
     }
     .into_any()
 }

@@ -103,7 +103,7 @@ fn next(shell: &ShellModel, job: &ScheduledJob) -> AnyView {
 fn run_button(shell: &ShellModel, job: &ScheduledJob) -> Option<AnyView> {
     let is_free = job.running_since_ms.is_none() && job.asked_by.is_none();
     (job.may_run && is_free).then(|| {
-        let label = format!("Run {} now", job.name);
+        let label = format!("Run now: {}", job.name);
         view! {
             <form method="post" action=format!("{PATH}/{}/run", job.name)>
                 {csrf(shell)}

@@ -399,6 +399,8 @@ impl Reader<'_> {
                 length(text).ok_or_else(|| self.wrong("DURATION", text, "a length such as PT2H or P1D"))?
             }
             (None, None) if start.is_day => TimeDelta::days(1),
+            // What is called off does not have to say how long it would have been.
+            (None, None) if is_cancelled => TimeDelta::zero(),
             (None, None) => return Err(self.wrong("DTEND", "", "a time at which it is over, or DURATION")),
         };
         if length <= TimeDelta::zero() && !is_cancelled {
@@ -667,7 +669,7 @@ mod tests {
         assert_eq!(starts(weekly), ["2026-03-23T08:00:00Z", "2026-04-07T07:00:00Z"]);
         assert_eq!(weekly.occurrences[1].title, "Batch moved");
         assert_eq!(weekly.cancelled.len(), 1);
-        assert_eq!(starts(yearly), ["2025-12-23T23:00:00Z", "2026-12-23T23:00:00Z"]);
+        assert_eq!(starts(yearly), ["2025-12-23T23:00:00Z", "2026-12-23T23:00:00Z", "2027-12-23T23:00:00Z"]);
         assert!(off.is_cancelled && off.occurrences.is_empty());
         assert!(old.occurrences.is_empty() && !old.is_cancelled);
         assert_eq!(read.outside, 1);
