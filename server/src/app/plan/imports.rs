@@ -382,7 +382,7 @@ impl App {
         let repairs = apart(&turn, move || repaired(known, asked, &content)).await??;
         let is_changed = Repairs { all_or_nothing: before.all_or_nothing, ..repairs.clone() } != before;
         // A page from before a repair says what the cells were then: it must not take the repair back. Sent twice it changes nothing.
-        if repairs != before && seen.is_some_and(|seen| seen != held.version) {
+        if is_changed && seen.is_some_and(|seen| seen != held.version) {
             return Err(repaired_meanwhile());
         }
         self.keep_repairs(&held, &repairs).await?;
