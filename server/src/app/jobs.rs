@@ -199,22 +199,16 @@ impl App {
     /// A line of the schedule by its name.
     pub fn scheduled(&self, name: &str) -> Result<Scheduled> {
         self.require(Action::SeeJobs)?;
-        let found = SCHEDULE.into_iter().find(|scheduled| scheduled.name == name);
-        found.ok_or_else(|| AppError::NotFound {
-            what: "job",
-            slug: name.chars().take(80).collect(),
-            suggestion: nearest(name, SCHEDULE.iter().map(|scheduled| scheduled.name)).map(str::to_owned),
-        })
+        planned(name)
     }
 
     /// Asks for a run of a job now. Whichever server has its next look at the job does it, under the lease that its other runs have: a job
-    /// never runs twice at the same time.
+    /// never runs twice at the same time. Who plans may ask, and needs no right to see the runs for it.
     pub async fn run_job(&self, name: &str) -> Result<()> {
-        self.require(Action::SeeJobs)?;
         self.require(Action::Plan)?;
         // A job works for all pools and tenants.
         self.require_no_limits(Action::Plan)?;
-        let scheduled = self.scheduled(name)?;
+        let scheduled = planned(name)?;
         if scheduled.is_continuous() {
             let period = format::duration(scheduled.period_ms);
             return Err(AppError::Conflict(format!(
@@ -244,7 +238,14 @@ impl App {
 
     /// One import.
     pub async fn import(&self, part: i32) -> Result<Import> {
-        let found = self.imports().await?.into_iter().find(|import| import.part == part);
+        self.require(Action::SeeJobs)?;
+        self.known_import(part).await
+    }
+
+    /// One import, for who has a right to it already.
+    async fn known_import(&self, part: i32) -> Result<Import> {
+        let all = import::list(&mut *self.db.pages.acquire().await?).await?;
+        let found = all.into_iter().find(|import| import.part == part);
         found.ok_or_else(|| AppError::NotFound { what: "import", slug: part.to_string(), suggestion: None })
     }
 
@@ -252,7 +253,7 @@ impl App {
     pub async fn cancel_import(&self, part: i32) -> Result<()> {
         self.require(Action::Plan)?;
         self.require_no_limits(Action::Plan)?;
-        let found = self.import(part).await?;
+        let found = self.known_import(part).await?;
         let name = &found.source_name;
         if found.is_done() {
             return Err(AppError::Conflict(format!(
@@ -290,6 +291,16 @@ impl App {
         self.require(Action::SeeJobs)?;
         Ok(import::list(&mut *self.db.pages.acquire().await?).await?)
     }
+}
+
+/// A line of the schedule by its name.
+fn planned(name: &str) -> Result<Scheduled> {
+    let found = SCHEDULE.into_iter().find(|scheduled| scheduled.name == name);
+    found.ok_or_else(|| AppError::NotFound {
+        what: "job",
+        slug: name.chars().take(80).collect(),
+        suggestion: nearest(name, SCHEDULE.iter().map(|scheduled| scheduled.name)).map(str::to_owned),
+    })
 }
 
 /// Why a job cannot be asked for.
