@@ -1,10 +1,11 @@
 //! When a pool is full: the first day on which what is wanted or promised reaches its capacity, both as they are planned to change.
 
 use crate::forecast::daily::{Daily, FEWEST_DAYS};
+use crate::forecast::online::{MEDIAN, NINE_TENTHS};
 use serde::{Deserialize, Serialize};
 
 /// Places of 0.5 and 0.9 in the levels of a forecast.
-const LEVELS: [usize; 2] = [3, 5];
+const LEVELS: [usize; 2] = [MEDIAN, NINE_TENTHS];
 
 /// Days until a pool is full. Day 1 is the first of the forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ mod tests {
         let median: Vec<f64> = (0..days).map(|day| 10.0 + day as f64).collect();
         let above = |by: f64| median.iter().map(|value| value + by).collect::<Vec<_>>();
         Daily {
-            quantiles: [-5.0, -4.0, -2.0, 0.0, 2.0, 5.0, 6.0, 7.0, 8.0].map(above).to_vec(),
+            quantiles: [-6.0, -5.0, -4.0, -2.0, 0.0, 2.0, 5.0, 6.0, 7.0, 8.0].map(above).to_vec(),
             median,
             growth_per_day: 1.0,
             growth_share_per_week: None,

@@ -150,7 +150,7 @@ pub enum Page {
     Forecast,
     /// How a pool is scaled.
     ScalingPolicy,
-    /// Target that takes a recommended step.
+    /// What a recommended step does, and taking it.
     ForecastApply,
     /// Target that ignores recommendations for a while.
     ForecastIgnore,
@@ -527,7 +527,7 @@ pub const ROUTES: &[PageRoute] = &[
         FORECAST,
         &["/forecast/{pool}/policy"],
     ),
-    target(Page::ForecastApply, "/forecast/{pool}/apply", "Take a recommended step", PLAN, FORECAST),
+    form(Page::ForecastApply, "/forecast/{pool}/apply", "Take a recommended step", PLAN, FORECAST, &[]),
     target(Page::ForecastIgnore, "/forecast/{pool}/ignore", "Ignore recommendations", PLAN, FORECAST),
     get(Page::Waste, "/waste", "Reservation waste", SEE, WASTE, &["/waste"]),
     get(Page::WasteMonth, "/waste/{month}", "Reservation waste of a month", SEE, WASTE, &[]),

@@ -234,7 +234,8 @@ async fn only_planners_write_and_who_sees_a_part_reads_no_titles() -> Result<()>
     assert!(page.contains("Launch of acme"));
     for path in ["/calendar", "/calendar?view=month&month=2026-11", "/calendar?format=csv", "/calendar.ics"] {
         let body = limited.page(path).await?.expect(200)?.body;
-        assert!(!body.contains("acme") && body.contains("black-friday"), "{path}");
+        // That something comes, and not what it is called: tags are made from titles.
+        assert!(!body.contains("acme") && !body.contains("black-friday") && body.contains("event"), "{path}");
     }
     assert!(planner.page("/calendar").await?.expect(200)?.body.contains("/calendar/new"));
     people::add_token(&mut conn, READER, &[Scope::Read], &[], &[]).await?;

@@ -185,6 +185,41 @@ fn states(all: &[Notification]) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
+async fn what_scales_outside_is_told_what_a_pool_is_to_have() -> Result<()> {
+    let mut world = World::new().await?;
+    world.inbox.answer(|_, _, number| Reply::status(if number < 2 { 503 } else { 204 }));
+    let settings = json!({ "url": world.inbox.at("/scaler"), "secret": "0123456789abcdef" });
+    let receiver = world.receiver("scaler", Kind::ScalingWebhook, settings, false).await?;
+    let body = json!({ "pool": "web", "before": 200, "wanted": 120, "outcome": "applied", "url": "/forecast/web" });
+    let new = New {
+        alert: None,
+        receiver,
+        message: notification::SCALING,
+        key: notification::sha256_hex("web"),
+        dedup: "scaling|web".into(),
+        lane: "ticket",
+        body,
+        due_ms: None,
+    };
+    assert_eq!(notification::enqueue(&mut world.conn, &[new]).await?, 1);
+    // An alert does not concern it.
+    let _service = world.serve(&[])?;
+    world.inbox.post("/scaler", 0).await?;
+    world.until("it is tried again later", |all| all.iter().any(|one| one.attempts == 1)).await?;
+    world.at(1_000).await?;
+    world.until("it has it", |all| all.iter().all(|one| one.state == "sent")).await?;
+    let posts = world.inbox.at_path("/scaler");
+    assert_eq!(posts.len(), 2, "{posts:?}");
+    assert_eq!(posts[0].key(), posts[1].key(), "the same message under the same key");
+    assert_eq!((&posts[1].body["message"], &posts[1].body["decision"]["wanted"]), (&json!("scaling"), &json!(120)));
+    assert_eq!(posts[1].body["decision"]["url"], "https://headroom.test/forecast/web");
+    let signed = posts[1].headers.get("x-headroom-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let at: i64 = signed.split(['=', ',']).nth(1).unwrap_or_default().parse()?;
+    assert_eq!(signed, headroom_server::notify::payload::webhook::signature("0123456789abcdef", at, &posts[1].raw));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_receiver_that_fails_twice_is_tried_at_0_1_and_3_seconds_under_one_key() -> Result<()> {
     let mut world = World::new().await?;
     world.inbox.answer(|_, _, number| Reply::status(if number < 3 { 500 } else { 200 }));

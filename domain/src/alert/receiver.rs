@@ -22,12 +22,14 @@ words! {
         Alertmanager = "alertmanager", "Alertmanager";
         /// Somebody who raises the alarm when our heartbeat is missing.
         Watchdog = "watchdog", "Watchdog";
+        /// A program that scales what is outside: it is told what capacity a pool is to have.
+        ScalingWebhook = "scaling-webhook", "Scaling webhook";
     }
 }
 
 impl Kind {
-    /// True if it is told of single changes; the others are told how things are, again and again.
+    /// True if it is told of single changes of alerts; the others are told how things are, again and again, or of scaling.
     pub const fn takes_messages(self) -> bool {
-        !matches!(self, Self::Alertmanager | Self::Watchdog)
+        !matches!(self, Self::Alertmanager | Self::Watchdog | Self::ScalingWebhook)
     }
 }

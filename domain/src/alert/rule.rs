@@ -241,6 +241,7 @@ impl Rule {
                 Watch::ForecastFull { within_ms: 24 * HOUR_MS },
                 0,
             ),
+            watch("forecast-off", "Forecasts do not hold what they promise", "ForecastOff", Watch::ForecastOff, 60),
             watch("no-data", "No data", "NoData", Watch::NoData { after_ms: 5 * MINUTE_MS }, 0),
             watch(
                 "ingest-down",
@@ -324,7 +325,8 @@ fn watch_problem(watch: &Watch) -> Option<Problem> {
         | Watch::Inverted
         | Watch::DeadLetter
         | Watch::Overcommitted
-        | Watch::RetryStorm => None,
+        | Watch::RetryStorm
+        | Watch::ForecastOff => None,
     }
 }
 

@@ -99,6 +99,8 @@ pub enum Watch {
         /// In less than this.
         within_ms: Millis,
     },
+    /// R14: over two weeks the ranges of the pool's forecasts did not hold what they promise.
+    ForecastOff,
     /// B8: the pool's rejections are far above what is usual at this hour of the week.
     Baseline {
         /// So many times the usual.
@@ -131,6 +133,7 @@ impl Watch {
             | Self::Overcommitted
             | Self::RetryStorm
             | Self::ForecastFull { .. }
+            | Self::ForecastOff
             | Self::Unmetered { .. } => Lane::Ticket,
         }
     }
@@ -204,6 +207,17 @@ pub struct View<'a> {
     pub full_of_leaks_ms: Option<Millis>,
     /// What a forecast says of the pool, if there is one.
     pub foreseen: Option<Foreseen>,
+    /// How honest its ranges were over two weeks, if that can be told.
+    pub honesty: Option<Honesty>,
+}
+
+/// How often what came stayed within what was promised to hold in 95 of 100 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Honesty {
+    /// Of 1,000 hours.
+    pub within_permille: u32,
+    /// Fewer than 92 or more than 98 of 100, over a week or more.
+    pub is_off: bool,
 }
 
 /// What a forecast says of a pool.
@@ -393,6 +407,16 @@ impl Watch {
                     whole(left < *within_ms, format!("in 1 of 10 cases more is wanted than there is {when}"))
                 }
                 Some(Foreseen::NotFull) => whole(false, String::new()),
+                None => Vec::new(),
+            },
+            Self::ForecastOff => match view.honesty {
+                Some(Honesty { within_permille, is_off }) => whole(
+                    is_off,
+                    format!(
+                        "{} of the hours of two weeks stayed within what was to hold in 95\u{202f}% of them",
+                        crate::format::percent(f64::from(within_permille) / 1e3)
+                    ),
+                ),
                 None => Vec::new(),
             },
             Self::Widespread { .. }

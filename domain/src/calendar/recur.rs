@@ -3,11 +3,13 @@
 //! Calendars of other programs hold rules that a plan would not take, such as yearly ones. What would come more often than once a
 //! day is refused: such a series is no event.
 
-use chrono::{NaiveDateTime, TimeZone};
+use chrono::{Datelike, NaiveDateTime, TimeDelta, TimeZone};
 use rrule::RRuleSet;
 
-/// Most beginnings that a rule may have from its first to the end of the stretch that is asked for.
+/// Most beginnings that a rule may have in the stretch that is asked for.
 pub const MOST_STARTS: u16 = 5_000;
+/// A series may have begun so many years before that stretch: it is gone through from its beginning.
+const MOST_YEARS: i32 = 40;
 /// Longest rule, in characters.
 const LONGEST_RULE: usize = 500;
 
@@ -30,15 +32,20 @@ pub fn starts(
     if !is_taken(&rule) {
         return Err(RULE_FORM.to_owned());
     }
+    if from.year().saturating_sub(first.year()) > MOST_YEARS {
+        return Err(format!("a series that began within {MOST_YEARS} years"));
+    }
     // The library reckons in a time without changes, the wall's; an end in UTC is at most a day off of it.
     let text = format!("DTSTART:{}\nRRULE:{}", first.format("%Y%m%dT%H%M%SZ"), with_utc_end(&rule));
     let set: RRuleSet = text.parse().map_err(|problem: rrule::RRuleError| format!("{RULE_FORM}; {problem}"))?;
-    let found = set.before(rrule::Tz::UTC.from_utc_datetime(&to)).all(MOST_STARTS);
+    let since = from.checked_sub_signed(TimeDelta::seconds(1)).unwrap_or(from);
+    let (since, upto) = (rrule::Tz::UTC.from_utc_datetime(&since), rrule::Tz::UTC.from_utc_datetime(&to));
+    let found = set.after(since).before(upto).all(MOST_STARTS);
     if found.limited {
         return Err(format!("a rule that begins at most {MOST_STARTS} times"));
     }
     let mut starts: Vec<NaiveDateTime> = found.dates.iter().map(chrono::DateTime::naive_utc).collect();
-    if starts.first() != Some(&first) {
+    if first >= from && starts.first() != Some(&first) {
         starts.insert(0, first);
     }
     Ok(starts.into_iter().filter(|at| *at >= from && *at < to).collect())
@@ -119,7 +126,8 @@ mod tests {
         ] {
             assert!(days(at(2026, 1, 5), rule).is_err(), "{rule}");
         }
-        let since = at(1990, 1, 1);
-        assert!(days(since, "FREQ=DAILY").is_err(), "more than can be gone through");
+        assert_eq!(days(at(1990, 1, 1), "FREQ=DAILY").map(|days| days.len()), Ok(365), "an old series is one");
+        assert_eq!(days(at(1990, 1, 1), "FREQ=DAILY;COUNT=400").map(|days| days.len()), Ok(0), "it ended long ago");
+        assert!(days(at(1900, 1, 1), "FREQ=DAILY").is_err(), "more than can be gone through");
     }
 }

@@ -6,7 +6,7 @@
 
 use super::empirical::quantile;
 use super::history::History;
-use super::online::LEVELS;
+use super::online::{LEVELS, MEDIAN};
 use super::shift;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ const HABIT_WEEKS: usize = 6;
 const WIDENING_DAYS: f64 = 28.0;
 /// Standard normal quantiles of [`LEVELS`], for the unsureness of growth.
 const NORMAL: [f64; LEVELS.len()] =
-    [-1.644_854, -1.281_552, -0.674_490, 0.0, 0.674_490, 1.281_552, 1.644_854, 1.959_964, 2.326_348];
+    [-1.959_964, -1.644_854, -1.281_552, -0.674_490, 0.0, 0.674_490, 1.281_552, 1.644_854, 1.959_964, 2.326_348];
 
 /// A forecast of days.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,17 @@ pub struct Daily {
     pub level_shift_days: Option<usize>,
     /// Observed days.
     pub known: usize,
+}
+
+impl Daily {
+    /// The same from its second day on.
+    #[must_use]
+    pub fn after_first(mut self) -> Self {
+        for days in self.quantiles.iter_mut().chain([&mut self.median]).filter(|days| !days.is_empty()) {
+            days.remove(0);
+        }
+        self
+    }
 }
 
 /// Forecasts daily peaks, oldest first; what is not finite or negative is unknown.
@@ -123,9 +134,6 @@ fn carry_back(history: &mut History, after: usize) {
 
 /// Peaks beyond this are unknown: a hundred times more than a pool can have.
 const MOST_PEAK: f64 = 1e10;
-/// Place of the median in [`LEVELS`].
-const MEDIAN: usize = 3;
-
 /// Habits of weekdays on a line.
 struct Growth {
     slope: f64,
@@ -238,7 +246,7 @@ mod tests {
     fn no_growth_is_none_and_it_gets_wider() {
         let answer = daily(&weeks(84, 0.0), 60);
         assert!(answer.growth_per_day.abs() < 0.02, "{}", answer.growth_per_day);
-        let width = |day: usize| answer.quantiles[6][day] - answer.quantiles[0][day];
+        let width = |day: usize| answer.quantiles[7][day] - answer.quantiles[0][day];
         assert!(width(0) > 1.0 && width(56) > width(0), "{} {}", width(0), width(56));
     }
 

@@ -1,7 +1,7 @@
 //! What events do to forecasts: hours of the past that are not like others are left out of what is learnt, and those to come are
 //! changed as the calendar says.
 
-use super::online::{Input, MOST_HOURS, Mark, Outlook};
+use super::online::{Input, MEDIAN, MOST_HOURS, Mark, Outlook};
 use crate::calendar::{Effect, Event};
 use crate::{HOUR_MS, Millis};
 
@@ -54,32 +54,48 @@ pub(super) fn masked(peaks: &[f64], first_hour: i64, events: &[Event]) -> Vec<f6
     usual
 }
 
-/// The factor of a tag from its windows within the peaks: what came over what the same hours of other weeks had, as a ratio of sums,
-/// drawn towards 1 as if one more window had had no effect.
-pub fn uplift(tag: &str, events: &[Event], peaks: &[f64], first_hour: i64) -> Uplift {
-    let usual = masked(peaks, first_hour, events);
-    learnt(tag, events, peaks, &usual, first_hour)
+/// What a window of a tag did that lies before the peaks: yearly events are learnt from such ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Earlier {
+    /// The event's tag.
+    pub tag: String,
+    /// What came over what would have been, see [`ratio`].
+    pub ratio: f64,
 }
 
-fn learnt(tag: &str, events: &[Event], peaks: &[f64], usual: &[f64], first_hour: i64) -> Uplift {
-    let (mut sum, mut windows) = (0.0, 0);
-    for event in events.iter().filter(|event| event.tag == tag && event.effect != Effect::Exclude) {
-        let Some((from, to)) = hours(event) else { continue };
-        let (mut came, mut expected) = (0.0, 0.0);
-        for hour in from.max(first_hour)..to.min(first_hour.saturating_add(peaks.len() as i64)) {
-            let at = (hour - first_hour) as usize;
-            if let Some(usually) = same_hours(usual, at)
-                && peaks[at].is_finite()
-            {
-                came += peaks[at];
-                expected += usually;
-            }
-        }
-        if expected > 0.0 {
-            sum += (came / expected).min(MOST_FACTOR);
-            windows += 1;
+/// The factor of a tag from its windows within the peaks and those before them: what came over what the same hours of other weeks had,
+/// as a ratio of sums, drawn towards 1 as if one more window had had no effect.
+pub fn uplift(tag: &str, events: &[Event], earlier: &[Earlier], peaks: &[f64], first_hour: i64) -> Uplift {
+    let usual = masked(peaks, first_hour, events);
+    learnt(tag, events, earlier, peaks, &usual, first_hour)
+}
+
+/// What came in the window of an event over what the same hours of other weeks had; none where either is not known. `peaks` reach
+/// some weeks to both sides of it, `events` are those of that time.
+pub fn ratio(event: &Event, events: &[Event], peaks: &[f64], first_hour: i64) -> Option<f64> {
+    ratio_of(event, peaks, &masked(peaks, first_hour, events), first_hour)
+}
+
+fn ratio_of(event: &Event, peaks: &[f64], usual: &[f64], first_hour: i64) -> Option<f64> {
+    let (from, to) = hours(event)?;
+    let (mut came, mut expected) = (0.0, 0.0);
+    for hour in from.max(first_hour)..to.min(first_hour.saturating_add(peaks.len() as i64)) {
+        let at = (hour - first_hour) as usize;
+        if let Some(usually) = same_hours(usual, at)
+            && peaks[at].is_finite()
+        {
+            came += peaks[at];
+            expected += usually;
         }
     }
+    (expected > 0.0).then(|| (came / expected).min(MOST_FACTOR))
+}
+
+fn learnt(tag: &str, events: &[Event], earlier: &[Earlier], peaks: &[f64], usual: &[f64], first_hour: i64) -> Uplift {
+    let within = events.iter().filter(|event| event.tag == tag && event.effect != Effect::Exclude);
+    let within = within.filter_map(|event| ratio_of(event, peaks, usual, first_hour));
+    let before = earlier.iter().filter(|one| one.tag == tag && one.ratio >= 0.0).map(|one| one.ratio.min(MOST_FACTOR));
+    let (sum, windows) = within.chain(before).fold((0.0, 0), |(sum, windows), ratio| (sum + ratio, windows + 1));
     let factor = (sum + SHRUNK_BY) / (windows as f64 + SHRUNK_BY);
     Uplift { factor, windows }
 }
@@ -116,7 +132,7 @@ pub(super) fn apply(outlook: &mut Outlook, usual: &[f64], first_hour: i64, peaks
         let Some(steps) = steps_of(event) else { continue };
         let factor = match event.effect {
             Effect::Factor { percent } => f64::from(percent) / 100.0,
-            Effect::Learn => learnt(&event.tag, input.events, peaks, usual, first_hour).factor,
+            Effect::Learn => learnt(&event.tag, input.events, input.earlier, peaks, usual, first_hour).factor,
             Effect::LikeWeekday { weekday } => {
                 for step in steps {
                     let hour = from_hour + step as i64;
@@ -201,7 +217,7 @@ fn like(
         .filter(|value| value.is_finite())
         .take(LIKE_WEEKS as usize)
         .collect();
-    let median = outlook.quantiles.get(3)?.get(step).copied().filter(|median| *median > 0.0)?;
+    let median = outlook.quantiles.get(MEDIAN)?.get(step).copied().filter(|median| *median > 0.0)?;
     middle(&mut found).map(|like| (like / median).clamp(0.0, MOST_FACTOR))
 }
 
@@ -243,17 +259,31 @@ mod tests {
         peaks[200..204].fill(30.0);
         peaks[400..404].fill(50.0);
         let first = [event(200, 204, "sale", Effect::Learn), event(900, 904, "sale", Effect::Learn)];
-        assert_eq!(uplift("sale", &first, &peaks, 0), Uplift { factor: 2.0, windows: 1 });
+        assert_eq!(uplift("sale", &first, &[], &peaks, 0), Uplift { factor: 2.0, windows: 1 });
         let both = [first[0].clone(), event(400, 404, "sale", Effect::Factor { percent: 500 })];
-        assert_eq!(uplift("sale", &both, &peaks, 0), Uplift { factor: 3.0, windows: 2 });
-        assert_eq!(uplift("other", &both, &peaks, 0), Uplift { factor: 1.0, windows: 0 });
+        assert_eq!(uplift("sale", &both, &[], &peaks, 0), Uplift { factor: 3.0, windows: 2 });
+        assert_eq!(uplift("other", &both, &[], &peaks, 0), Uplift { factor: 1.0, windows: 0 });
+    }
+
+    #[test]
+    fn a_window_of_a_year_ago_counts_like_one_of_last_month() {
+        let mut peaks = vec![10.0; 8 * 168];
+        peaks[700..704].fill(30.0);
+        let long_ago = event(700, 704, "sale", Effect::Learn);
+        let found = ratio(&long_ago, std::slice::from_ref(&long_ago), &peaks, 0).expect("it is known");
+        assert!((found - 3.0).abs() < 1e-12);
+        let earlier = [Earlier { tag: "sale".into(), ratio: found }, Earlier { tag: "sale".into(), ratio: f64::NAN }];
+        let ahead = [event(9_000, 9_004, "sale", Effect::Learn)];
+        let quiet = vec![10.0; 200];
+        assert_eq!(uplift("sale", &ahead, &earlier, &quiet, 8_000), Uplift { factor: 2.0, windows: 1 });
+        assert_eq!(ratio(&ahead[0], &ahead, &peaks, 0), None, "nothing is known of it");
     }
 
     #[test]
     fn nothing_usual_is_no_uplift() {
         let events = [event(0, 4, "sale", Effect::Learn)];
         for peaks in [vec![], vec![f64::NAN; 50], vec![0.0; 500]] {
-            assert_eq!(uplift("sale", &events, &peaks, 0).factor.to_bits(), 1.0_f64.to_bits());
+            assert_eq!(uplift("sale", &events, &[], &peaks, 0).factor.to_bits(), 1.0_f64.to_bits());
         }
     }
 }

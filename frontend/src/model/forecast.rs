@@ -271,3 +271,46 @@ pub struct ScalingPolicyModel {
     /// Whether Headroom gives out the pool's slots.
     pub is_tracked: bool,
 }
+
+/// A recommended step before it is taken.
+#[derive(Debug, Clone)]
+pub struct StepModel {
+    /// The pool.
+    pub pool: Named,
+    /// Instant of the step, for its form.
+    pub at: String,
+    /// When to act, in words.
+    pub when: String,
+    /// When it is in effect, in words.
+    pub there: String,
+    /// Slots before.
+    pub from: i64,
+    /// Slots after.
+    pub to: i64,
+    /// Why, in words.
+    pub why: String,
+    /// Until when it lasts by the plan, in words.
+    pub until: String,
+    /// What it costs more or less until then, in words.
+    pub cost: Option<String>,
+    /// The greatest probability of an hour until then that more is wanted: as it is and after the step.
+    pub risks: Option<(f64, f64)>,
+    /// When slots come back for what is promised later, in words.
+    pub returns: Option<String>,
+    /// How patient the pool is, in words.
+    pub patience: String,
+    /// A change that is on trial and would be overtaken, in words.
+    pub overtakes: Option<String>,
+    /// Why it would be refused.
+    pub refused: Option<String>,
+    /// It can be taken back by itself: it takes slots away.
+    pub is_guardable: bool,
+    /// It is to be taken back by itself.
+    pub is_guarded: bool,
+    /// Rejected claims of 10,000 that it may have.
+    pub rejected: Field,
+    /// Minutes for which that is watched.
+    pub minutes: Field,
+    /// What belongs to no field.
+    pub error: Option<String>,
+}

@@ -258,13 +258,8 @@ fn step_row(shell: &ShellModel, own: &str, plan: &PlanBox, step: &StepRow, can_a
     let act = can_apply.then(|| {
         view! {
             <td>
-                <form method="post" action=format!("{own}/apply")>
-                    {csrf(shell)}
-                    <input type="hidden" name="at" value=step.at_ms.to_string()/>
-                    <input type="hidden" name="from" value=step.from.to_string()/>
-                    <input type="hidden" name="to" value=step.to.to_string()/>
-                    <button class=class type="submit" aria-label=format!("Apply: {} slots from {when}", format::count(step.to))>"Apply"</button>
-                </form>
+                <a class=class href=format!("{own}/apply?at={}&to={}", step.at_ms, step.to)
+                    aria-label=format!("Apply… {} slots from {when}", format::count(step.to))>"Apply…"</a>
             </td>
         }
     });

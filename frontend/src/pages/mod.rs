@@ -12,6 +12,7 @@ mod calendar;
 mod debug;
 mod error;
 mod forecast;
+mod forecast_apply;
 mod forecast_policy;
 mod help;
 mod jobs;
@@ -54,6 +55,7 @@ pub use calendar::{calendar, calendar_delete, calendar_form, calendar_import, ca
 pub use debug::{claim_trace, debug};
 pub use error::error;
 pub use forecast::{forecast, forecasts};
+pub use forecast_apply::scaling_step;
 pub use forecast_policy::scaling_policy;
 pub use help::help;
 pub use jobs::{import_progress, job, jobs};

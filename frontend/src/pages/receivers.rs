@@ -118,6 +118,9 @@ const fn about(kind: Kind) -> &'static str {
         Kind::Webhook => "A program of yours: our own messages, each signed with a secret.",
         Kind::Email => "One or several mailboxes.",
         Kind::Alertmanager => "An Alertmanager that routes what fires here: it is told everything again every minute.",
+        Kind::ScalingWebhook => {
+            "A program of yours that scales something: what capacity a pool is to have, each message signed with a secret."
+        }
         Kind::Watchdog => "A dead man’s switch: it gets a heartbeat and raises the alarm when Headroom itself is down.",
     }
 }

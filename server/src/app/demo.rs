@@ -9,6 +9,7 @@ use headroom_domain::access::{Role, Scope};
 use headroom_domain::accumulate::Accumulator;
 use headroom_domain::alert::episode::Person;
 use headroom_domain::alert::rota::{HandOver, Layer, Policy, Rota, TimeOfDay, WallTime, Weekday};
+use headroom_domain::calendar::Event;
 use headroom_domain::plan::terms::{Shrink, Terms};
 use headroom_domain::plan::wall::Wall;
 use headroom_domain::pool::PoolKind;
@@ -23,7 +24,7 @@ use headroom_store::pool::{CapacityStep, PoolFields};
 use headroom_store::tenant::TenantFields;
 use headroom_store::token::TokenFields;
 use headroom_store::{
-    change, current, history, import, organisation, owner, partition, pool, quota, reservation, signal, tenant,
+    change, current, event, history, import, organisation, owner, partition, pool, quota, reservation, signal, tenant,
 };
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
@@ -368,6 +369,23 @@ async fn write_things(conn: &mut PgConnection, world: &World) -> Result<Keys> {
         })
         .collect();
     change::record(conn, &changes).await?;
+    // Who changed the calendar of an earlier start keeps it.
+    if event::count(conn, &event::Wanted::default()).await? == 0 {
+        for e in &world.events {
+            let stored = event::Stored {
+                id: clock::uuid(),
+                pool: e.pool.map(|pool| keys.pools[pool]),
+                event: Event { start_ms: e.start_ms, end_ms: e.end_ms, tag: e.tag.into(), effect: e.effect },
+                title: e.title.into(),
+                zone: e.pool.map_or("Europe/Berlin", |pool| world.pools[pool].zone).into(),
+                origin: None,
+                author: "Priya Nair".into(),
+                version: 1,
+                updated_ms: 0,
+            };
+            event::create(conn, &stored).await?;
+        }
+    }
     Ok(keys)
 }
 

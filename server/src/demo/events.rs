@@ -2,7 +2,8 @@
 
 use super::catalogue::{BATCH, EDGE, INGRESS, PoolPlan, QUERY, RUNNERS, STAGING, STREAM, TOKENS};
 use super::noise::{key, share};
-use super::world::{DemoCapacity, DemoChange};
+use super::world::{DemoCapacity, DemoChange, DemoEvent};
+use headroom_domain::calendar::Effect;
 use headroom_domain::change::ChangeKind;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis, format};
 
@@ -57,6 +58,22 @@ pub(super) fn capacity_steps(plans: &[PoolPlan], now: Millis) -> Vec<DemoCapacit
         steps.iter().rev().find(|s| s.pool == pool).is_some_and(|s| s.configured == plan.slots)
     }));
     steps
+}
+
+/// What is known to come, and what came: slots that a batch needs, a sale whose like there was a month ago, a test of load.
+pub(super) fn calendar(now: Millis) -> Vec<DemoEvent> {
+    let midnight = now.div_euclid(DAY_MS) * DAY_MS;
+    let event = |pool, day: i64, hour: i64, hours: i64, tag, title, effect| {
+        let start_ms = midnight + day * DAY_MS + hour * HOUR_MS;
+        DemoEvent { pool, start_ms, end_ms: start_ms + hours * HOUR_MS, tag, title, effect }
+    };
+    vec![
+        event(Some(INGRESS), -28, 16, 5, "newsletter", "Newsletter to all customers", Effect::Learn),
+        event(Some(QUERY), -9, 2, 3, "load-test", "Load test of the warehouse", Effect::Exclude),
+        event(Some(BATCH), 3, 0, 6, "month-end", "Month-end closing", Effect::Floor { slots: 600 }),
+        event(Some(INGRESS), 5, 16, 5, "newsletter", "Newsletter to all customers", Effect::Learn),
+        event(None, 26, 0, 48, "holiday", "Christmas", Effect::LikeWeekday { weekday: 7 }),
+    ]
 }
 
 /// Change events in time order: the capacity steps, weekly deploys, swaps, settings.

@@ -6,6 +6,7 @@ use super::events;
 use super::noise;
 use super::taxi::Taxi;
 use crate::zones;
+use headroom_domain::calendar::Effect;
 use headroom_domain::change::ChangeKind;
 use headroom_domain::localtime::ZoneSlice;
 use headroom_domain::pool::{PoolKind, Properties, Service};
@@ -183,6 +184,23 @@ pub struct DemoChange {
     pub actor: &'static str,
 }
 
+/// Something that is known to come, or came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DemoEvent {
+    /// Index of the pool; `None` = all pools.
+    pub pool: Option<usize>,
+    /// When it begins.
+    pub start_ms: Millis,
+    /// When it is over.
+    pub end_ms: Millis,
+    /// What kind it is.
+    pub tag: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    /// What it does to demand.
+    pub effect: Effect,
+}
+
 /// The demo world.
 #[derive(Debug, Clone)]
 pub struct World {
@@ -208,6 +226,8 @@ pub struct World {
     pub reservations: Vec<DemoReservation>,
     /// Capacity history, by pool and time; every pool's first step lies before all history.
     pub capacity_steps: Vec<DemoCapacity>,
+    /// Events of the calendar in time order.
+    pub events: Vec<DemoEvent>,
     /// Change events in time order.
     pub changes: Vec<DemoChange>,
     pub(super) plans: Vec<PoolPlan>,
@@ -254,6 +274,7 @@ impl World {
             quotas,
             reservations,
             capacity_steps,
+            events: events::calendar(now_ms),
             changes,
             plans,
             curves,

@@ -88,7 +88,7 @@ fn row(row: &Row) -> ForecastRowOut {
 /// What pools will need.
 #[utoipa::path(get, path = "/api/v1/forecasts", tag = "forecasts", responses((status = 200, body = ForecastsOut)))]
 pub async fn list(app: App) -> Result<Json<ForecastsOut>, ApiError> {
-    let (rows, _) = app.forecasts().await?;
+    let rows = app.forecasts(0, usize::MAX).await?.rows;
     Ok(Json(ForecastsOut { forecasts: rows.iter().map(row).collect() }))
 }
 

@@ -24,6 +24,7 @@ pub mod plans;
 pub mod pools;
 pub mod prometheus;
 pub mod receivers;
+pub mod reports;
 pub mod rules;
 pub mod runbooks;
 pub mod silences;
@@ -126,7 +127,9 @@ pub fn routes() -> Vec<ApiRoute> {
         route("GET", "/api/v1/alerts/stream", Needs(See), get(alerts::follow)),
         route("GET", "/api/v1/alerts/{alert}", Needs(See), get(alerts::get)),
         route("POST", "/api/v1/alerts/{alert}/{deed}", Needs(Answer), post(alerts::act)),
+        route("GET", "/api/v1/reports", Needs(See), get(reports::list)),
         route("GET", "/api/v1/reports/alert-quality", Needs(See), get(alerts::quality)),
+        route("GET", "/api/v1/reports/{report}", Needs(See), get(reports::get)),
         route("GET", "/api/v1/rules", Needs(See), get(rules::list)),
         route("POST", "/api/v1/rules", Needs(SetAlerts), post(rules::create)),
         route("POST", "/api/v1/rules/validate", Needs(SetAlerts), post(rules::validate)),

@@ -2,7 +2,7 @@
 
 use super::{
     alerts, backlog, calendar, claims, error, events, findings, forecasts, health, history, ingest, jobs, oncall,
-    people, plans, pools, prometheus, receivers, rules, runbooks, silences, slos, slots, tenants,
+    people, plans, pools, prometheus, receivers, reports, rules, runbooks, silences, slos, slots, tenants,
 };
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -149,6 +149,8 @@ use utoipa::{Modify, OpenApi};
         jobs::schedule,
         jobs::run,
         jobs::cancel_import,
+        reports::list,
+        reports::get,
         ingest::occupancy,
         ingest::source,
         people::users,

@@ -13,11 +13,13 @@ pub async fn run(app: &App) -> Result<Outcome, AppError> {
     let refreshed = app.refresh_forecasts().await;
     let decided = app.scale().await?;
     let refreshed = refreshed?;
-    let acted =
-        refreshed.forecast > 0 || refreshed.forgotten > 0 || decided.decided + decided.applied + decided.refused > 0;
+    let acted = refreshed.forecast > 0
+        || refreshed.forgotten > 0
+        || decided.decided + decided.applied + decided.refused + decided.undone > 0;
     let detail = json!({
         "forecast": refreshed.forecast, "met": refreshed.met, "chosen": refreshed.chosen, "forgotten": refreshed.forgotten,
-        "decided": decided.decided, "applied": decided.applied, "refused": decided.refused
+        "decided": decided.decided, "applied": decided.applied, "refused": decided.refused,
+        "undone": decided.undone
     });
     Ok(Outcome { acted, detail })
 }

@@ -83,7 +83,7 @@ impl Sender {
             }
             Kind::PagerDuty => self.pagerduty(settings, told).await,
             Kind::Slack => self.slack(settings, told, there).await,
-            Kind::Webhook => self.webhook(settings, told, now).await,
+            Kind::Webhook | Kind::ScalingWebhook => self.webhook(settings, told, now).await,
             Kind::Email => self.letters(settings, told).await,
             Kind::Alertmanager => self.push(receiver, std::slice::from_ref(told), now).await,
             Kind::Watchdog => self.beat(receiver, now).await,
@@ -113,11 +113,21 @@ impl Sender {
         judge(answer, |_| Ok(None))
     }
 
+    /// Tells a program that scales something what was decided.
+    pub async fn scaling(&self, receiver: &Receiver, key: &str, decision: &Value, now: Millis) -> Outcome {
+        let body = webhook::scaling(key, decision, |path| self.outward.address_of(path));
+        self.signed(&receiver.settings, key, &body, now).await
+    }
+
     async fn webhook(&self, settings: &Value, told: &Told, now: Millis) -> Outcome {
-        let body = webhook::body(told).to_string().into_bytes();
+        self.signed(settings, &told.key, &webhook::body(told), now).await
+    }
+
+    async fn signed(&self, settings: &Value, key: &str, body: &Value, now: Millis) -> Outcome {
+        let body = body.to_string().into_bytes();
         let secret = text(settings, "secret").unwrap_or_default();
         let signature = webhook::signature(secret, now / 1_000, &body);
-        let (Some(mut headers), Ok(signature)) = (headers(&told.key, None), HeaderValue::try_from(signature)) else {
+        let (Some(mut headers), Ok(signature)) = (headers(key, None), HeaderValue::try_from(signature)) else {
             return unusable();
         };
         headers.insert(HeaderName::from_static(webhook::SIGNATURE), signature);

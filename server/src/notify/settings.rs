@@ -86,7 +86,7 @@ pub const fn settings(kind: Kind) -> &'static [Setting] {
         Kind::AlertmanagerWebhook | Kind::Alertmanager => WITH_AUTHORIZATION,
         Kind::PagerDuty => PAGERDUTY_SETTINGS,
         Kind::Slack => SLACK_SETTINGS,
-        Kind::Webhook => WEBHOOK_SETTINGS,
+        Kind::Webhook | Kind::ScalingWebhook => WEBHOOK_SETTINGS,
         Kind::Email => EMAIL_SETTINGS,
         Kind::Watchdog => WATCHDOG_SETTINGS,
     }

@@ -12,7 +12,7 @@ use crate::outward::Outward;
 use headroom_domain::alert::episode::{Message, Workflow};
 use headroom_domain::alert::receiver::Kind;
 use headroom_domain::{HOUR_MS, Millis};
-use headroom_store::notification::{self, Leased, TEST};
+use headroom_store::notification::{self, Leased, SCALING, TEST};
 use headroom_store::receiver::{self, Receiver};
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -125,6 +125,11 @@ impl Worker {
             return Ok(());
         }
         let now = headroom_store::now(&mut conn).await?;
+        if leased.message == SCALING {
+            drop(conn);
+            let outcome = sender.scaling(&to, &leased.key, &leased.body, now).await;
+            return self.scaled(&to, &leased, now, outcome).await;
+        }
         let parcel = match self.parcel(&mut conn, &to, &leased).await? {
             Decided::Send(parcel) => *parcel,
             Decided::Drop(reason) => {
@@ -168,6 +173,19 @@ impl Worker {
             }
             failed => self.failed(&to, &leased, now, failed).await,
         }
+    }
+
+    /// Marks a message about scaling, which nothing covers and nothing follows.
+    async fn scaled(&self, to: &Receiver, leased: &Leased, now: Millis, outcome: Outcome) -> Result<(), AppError> {
+        let Outcome::Taken { status, .. } = outcome else { return self.failed(to, leased, now, outcome).await };
+        let mut tx = self.db.jobs.begin().await?;
+        notification::sent(&mut tx, &[leased.id], status, false).await?;
+        receiver::reached(&mut tx, to.id).await?;
+        if to.failures > 0 {
+            notification::wake(&mut tx, to.id).await?;
+        }
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Decides what is sent for a message: that one, one that covers it, or none.

@@ -41,6 +41,13 @@ pub(crate) fn annotations(window: &Window, changes: &[Change]) -> Vec<Annotation
     all
 }
 
+/// Adds events of the calendar, in the order of time.
+pub(crate) fn with_events(mut notes: Vec<Annotation>, events: Vec<(Millis, String)>) -> Vec<Annotation> {
+    notes.extend(events.into_iter().map(|(at_ms, text)| Annotation { at_ms, text }));
+    notes.sort_by_key(|note| note.at_ms);
+    notes
+}
+
 /// The frame of a chart over a window.
 pub(crate) fn frame<'a>(id: &'a str, title: &'a str, window: &'a Window, annotations: &'a [Annotation]) -> Frame<'a> {
     Frame {

@@ -1,7 +1,7 @@
 //! `/forecast` and `/forecast/{pool}`.
 
 use super::answer::{Cell, csv, failure, page};
-use super::figure::{chart_csv, csv_href, local, model as chart_model};
+use super::figure::{chart_csv, csv_href, local, model as chart_model, with_events};
 use super::form::error_of;
 use super::shell::{Spec, shell};
 use super::table::PAGE;
@@ -28,6 +28,8 @@ use std::fmt::Write as _;
 
 /// Hours of the future that the fan shows.
 const FAN_HOURS: usize = 48;
+/// Nobody has more pools than that.
+const MOST_SKIPPED: usize = 1_000_000;
 /// Steps that the page lists; the export of the chart has the whole schedule.
 const MOST_STEPS: usize = 24;
 
@@ -119,17 +121,18 @@ fn list_row(row: &Row, now: Millis) -> ForecastRow {
 pub(crate) async fn list(app: App, visit: Visit) -> Response {
     let outcome = async {
         let (shell, _) = shell(&app, &visit, spec("Forecast")).await?;
-        let (rows, now) = app.forecasts().await?;
-        let rows: Vec<ForecastRow> = rows.iter().map(|row| list_row(row, now)).collect();
+        let listed = |rows: &[Row], now| rows.iter().map(|row| list_row(row, now)).collect::<Vec<_>>();
         if visit.csv().is_some() {
-            return Ok(list_csv(&shell, rows));
+            let all = app.forecasts(0, usize::MAX).await?;
+            return Ok(list_csv(&shell, listed(&all.rows, all.now_ms)));
         }
-        let skip: usize = visit.get("cur").and_then(|cur| cur.parse().ok()).unwrap_or(0).min(rows.len());
-        let total = rows.len();
+        let skip: usize = visit.get("cur").and_then(|cur| cur.parse().ok()).unwrap_or(0).min(MOST_SKIPPED);
+        let found = app.forecasts(skip, PAGE).await?;
         let model = ForecastsModel {
-            rows: rows.into_iter().skip(skip).take(PAGE).collect(),
-            total: total as i64,
-            next: (skip + PAGE < total).then(|| shell.url.replace(&visit.path, &[("cur", &(skip + PAGE).to_string())])),
+            rows: listed(&found.rows, found.now_ms),
+            total: found.total as i64,
+            next: (skip + PAGE < found.total)
+                .then(|| shell.url.replace(&visit.path, &[("cur", &(skip + PAGE).to_string())])),
             csv_href: csv_href(&visit, &shell, "forecasts"),
         };
         Ok::<_, AppError>(page(&shell, StatusCode::OK, || pages::forecasts(&shell, &model)))
@@ -256,7 +259,10 @@ pub(super) async fn show(
     }
     let name = found.pool.fields.name.clone();
     let (shell, _) = shell(app, visit, spec(&name)).await?;
-    let chart = fan(&found, visit, &shell);
+    let hour = found.now_ms.div_euclid(HOUR_MS) * HOUR_MS;
+    let from = found.past.first().map_or(hour, |(at, _)| *at);
+    let events = app.event_marks(&found.pool, from, hour + FAN_HOURS as Millis * HOUR_MS).await?;
+    let chart = fan(&found, visit, &shell, events);
     match visit.csv() {
         Some("ledger") => return Ok(ledger_csv(&shell, slug, &found.ledger)),
         Some("past") | None => {}
@@ -270,7 +276,7 @@ pub(super) async fn show(
     if let (Some("past"), Some(chart)) = (visit.csv(), &past.chart) {
         return Ok(chart_csv(&shell, &format!("forecast_past_{slug}"), chart));
     }
-    let money = Money::of(app, &found).await?;
+    let money = Money::of(app, &found.pool).await?;
     form.result = found.planned.iter().map(|planned| outcome("As it is", planned, &money)).collect();
     if form.is_tried {
         form.result.extend(found.tried.iter().map(|planned| outcome("As tried", planned, &money)));
@@ -342,22 +348,23 @@ fn basis(found: &PoolForecast, shell: &ShellModel) -> String {
 }
 
 /// What slots cost, where the viewer is shown money.
-struct Money {
+/// What slots cost, where the viewer is shown money.
+pub(super) struct Money {
     micros: Option<i64>,
     currency: String,
 }
 
 impl Money {
-    async fn of(app: &App, found: &PoolForecast) -> Result<Self> {
+    pub(super) async fn of(app: &App, pool: &headroom_store::pool::Pool) -> Result<Self> {
         let organisation = app.organisation().await?;
         let is_shown = app.shows_money().await?;
         let currency = organisation.currency.clone();
-        let micros = found.pool.fields.unit_cost_micros.filter(|_| is_shown && !currency.is_empty());
+        let micros = pool.fields.unit_cost_micros.filter(|_| is_shown && !currency.is_empty());
         Ok(Self { micros, currency })
     }
 
     /// Slot-hours in money, with a sign.
-    fn words(&self, slot_hours: f64) -> Option<String> {
+    pub(super) fn words(&self, slot_hours: f64) -> Option<String> {
         let minor = self.micros? as f64 * slot_hours / 10_000.0;
         let sign = if minor > 0.0 { "+" } else { "" };
         Some(format!("{sign}{}", format::money_short(minor.round() as i64, &self.currency)))
@@ -394,7 +401,8 @@ fn point(at: Millis, value: Option<f64>, edges: Option<(f64, f64)>) -> Point {
 }
 
 /// The bands of a forecast around its median, the narrowest last: by the places of their levels.
-const BANDS: [(&str, f64, f64); 3] = [("90 % range", 0.05, 0.95), ("80 % range", 0.1, 0.9), ("50 % range", 0.25, 0.75)];
+const BANDS: [(&str, f64, f64); 3] =
+    [("95 % range", 0.025, 0.975), ("80 % range", 0.1, 0.9), ("50 % range", 0.25, 0.75)];
 
 fn place(level: f64) -> usize {
     LEVELS.iter().position(|one| (one - level).abs() < 1e-9).unwrap_or(0)
@@ -415,7 +423,7 @@ fn bands(hours: &[(Millis, Vec<f64>)]) -> Vec<Line> {
     lines
 }
 
-fn fan(found: &PoolForecast, visit: &Visit, shell: &ShellModel) -> Option<ChartModel> {
+fn fan(found: &PoolForecast, visit: &Visit, shell: &ShellModel, events: Vec<(Millis, String)>) -> Option<ChartModel> {
     let newest = found.found.as_ref().filter(|_| !found.is_young())?;
     let outlook = &newest.said.outlook;
     let hour = found.now_ms.div_euclid(HOUR_MS) * HOUR_MS;
@@ -451,19 +459,22 @@ fn fan(found: &PoolForecast, visit: &Visit, shell: &ShellModel) -> Option<ChartM
         axis: Axis::Slots,
         thresholds: Vec::new(),
         lines,
-        annotations: found
-            .planned
-            .iter()
-            .filter_map(|planned| planned.plan.breach.as_ref())
-            .map(|breach| Annotation {
-                at_ms: breach.hour_ms,
-                text: format!(
-                    "{} slots are needed, more than the most of {}",
-                    format::count(breach.wanted),
-                    format::count(breach.max.into())
-                ),
-            })
-            .collect(),
+        annotations: with_events(
+            found
+                .planned
+                .iter()
+                .filter_map(|planned| planned.plan.breach.as_ref())
+                .map(|breach| Annotation {
+                    at_ms: breach.hour_ms,
+                    text: format!(
+                        "{} slots are needed, more than the most of {}",
+                        format::count(breach.wanted),
+                        format::count(breach.max.into())
+                    ),
+                })
+                .collect(),
+            events,
+        ),
     };
     let variants = [Variant::Compact, Variant::Medium, Variant::Wide, Variant::Full];
     let mut model = chart_model(

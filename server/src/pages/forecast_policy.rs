@@ -10,8 +10,8 @@ use crate::app::forecast::{Basis, Settings, Wish};
 use crate::app::{App, AppError, Problem, Result};
 use axum::http::StatusCode;
 use axum::response::Response;
+use headroom_domain::DAY_MS;
 use headroom_domain::scaling::Mode;
-use headroom_domain::{DAY_MS, format};
 use headroom_frontend::model::{Field, Named, ScalingPolicyModel};
 use headroom_frontend::pages;
 
@@ -122,7 +122,7 @@ fn read(posted: &Posted) -> Result<(i32, Wish)> {
 }
 
 /// Whether a form is shown again with what was wrong.
-fn is_told(error: &AppError) -> bool {
+pub(super) fn is_told(error: &AppError) -> bool {
     matches!(error, AppError::Invalid(_) | AppError::Stale { .. } | AppError::Planned(_) | AppError::Conflict(_))
 }
 
@@ -141,33 +141,6 @@ pub(crate) async fn set(app: App, InPath(slug): InPath, visit: Visit, posted: Po
     };
     match outcome {
         Ok(response) => response,
-        Err(error) => failure(&app, &visit, error).await,
-    }
-}
-
-/// POST `/forecast/{pool}/apply`.
-pub(crate) async fn apply(app: App, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
-    let outcome = async {
-        let mut problems = Vec::new();
-        let at = posted.get("at").parse::<i64>().ok();
-        if at.is_none() {
-            problems.push(Problem::new("at", posted.get("at"), "the instant of a step of the plan"));
-        }
-        let to = number(&posted, "to", &mut problems);
-        match (at, to) {
-            (Some(at), Some(to)) if problems.is_empty() => app.take_step(&slug, at, to).await,
-            _ => Err(AppError::Invalid(problems)),
-        }
-    };
-    match outcome.await {
-        Ok(slots) => {
-            let sentence = format!("The capacity is set to {} slots by the plan.", format::count(slots.into()));
-            done(&format!("/forecast/{slug}"), &sentence)
-        }
-        Err(error) if is_told(&error) => {
-            let refused = Refused { error: Some(error.to_string()), ..Refused::default() };
-            refused_page(&app, &visit, &slug, StatusCode::CONFLICT, refused).await
-        }
         Err(error) => failure(&app, &visit, error).await,
     }
 }

@@ -13,6 +13,7 @@ mod calendar;
 mod debug;
 mod figure;
 mod forecast;
+mod forecast_apply;
 mod forecast_policy;
 mod form;
 mod help;
@@ -135,7 +136,7 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::Forecasts => get(forecast::list),
         Page::Forecast => get(forecast::get),
         Page::ScalingPolicy => get(forecast_policy::get).post(forecast_policy::set),
-        Page::ForecastApply => post(forecast_policy::apply),
+        Page::ForecastApply => get(forecast_apply::get).post(forecast_apply::set),
         Page::ForecastIgnore => post(forecast_policy::ignore),
         Page::Planner => get(planner::get),
         Page::PlannerAct => post(planner::act),

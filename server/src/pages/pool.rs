@@ -178,7 +178,8 @@ async fn trend(
     window: &Window,
     d: &PoolDetail,
 ) -> crate::app::Result<PoolTrend> {
-    let notes = figure::annotations(window, &d.changes);
+    let events = app.event_marks(&d.now.pool, window.from_ms, window.to_ms).await?;
+    let notes = figure::with_events(figure::annotations(window, &d.changes), events);
     let step = headroom_domain::format::duration(d.trend.step_ms);
     let frame = figure::frame("occupancy", "Slots", window, &notes);
     let occupancy = figure::model(

@@ -184,6 +184,21 @@ pub async fn of_pool(conn: &mut PgConnection, pool: i32, from: Millis, to: Milli
     Ok(read(rows)?.into_iter().map(|stored| stored.event).collect())
 }
 
+/// The newest events of a tag that hold for a pool and were over before an instant, but for what is only to be left out.
+pub async fn before(conn: &mut PgConnection, pool: i32, tag: &str, before: Millis, limit: i64) -> Result<Vec<Event>> {
+    let rows: Vec<Row> = sqlx::query_as(select_event!(
+        "WHERE (pool_id = $1 OR pool_id IS NULL) AND tag = $2 AND effect <> 'exclude' AND end_at <= $3
+         ORDER BY start_at DESC, event_id LIMIT $4"
+    ))
+    .bind(pool)
+    .bind(tag)
+    .bind(timestamp(before))
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(read(rows)?.into_iter().map(|stored| stored.event).collect())
+}
+
 /// One event.
 pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<Stored>> {
     let row: Option<Row> = sqlx::query_as(select_event!("WHERE event_id = $1")).bind(id).fetch_optional(conn).await?;

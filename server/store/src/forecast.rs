@@ -9,12 +9,13 @@ use serde::de::DeserializeOwned;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
-/// Pools that are not archived and whose forecast is of an hour before `hour`: those first that have one, the oldest first.
+/// Pools that are not archived and whose forecast is of an hour before `hour`, the oldest first. One that has none yet waits like
+/// one that is due since an hour: where there is too little time for all, neither keeps the other from it.
 pub async fn due(conn: &mut PgConnection, hour: Millis, limit: i64) -> Result<Vec<i32>> {
     Ok(sqlx::query_scalar(
         "SELECT p.pool_id FROM pool p LEFT JOIN forecast f USING (pool_id)
          WHERE p.archived_at IS NULL AND (f.hour IS NULL OR f.hour < $1)
-         ORDER BY f.hour IS NULL, f.hour, p.pool_id LIMIT $2",
+         ORDER BY coalesce(f.hour, $1 - interval '1 hour'), p.pool_id LIMIT $2",
     )
     .bind(timestamp(hour))
     .bind(limit)
@@ -77,6 +78,10 @@ pub struct New<'a, S> {
     pub full_at_ms: Option<Millis>,
     /// Median and 0.95 quantile of the hour that plans rest on.
     pub lead: Option<(f64, f64)>,
+    /// Of 1,000 hours so many stayed within the quantile of 0.95.
+    pub within_permille: Option<u32>,
+    /// That is not what it promises.
+    pub left_band: bool,
 }
 
 /// Keeps a forecast, unless there is one of that hour or a later one: false, and whatever else its transaction wrote is to be
@@ -85,12 +90,13 @@ pub async fn put<S: Serialize + Sync>(conn: &mut PgConnection, new: &New<'_, S>)
     let days = |days: Option<u32>| days.map(|days| i32::try_from(days).unwrap_or(i32::MAX));
     let done = sqlx::query(
         "INSERT INTO forecast AS f (pool_id, hour, seen_from, memory, said, p50_days, p90_days, full_at, is_known,
-             lead_median, lead_p95)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             lead_median, lead_p95, within_permille, left_band)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          ON CONFLICT (pool_id) DO UPDATE SET hour = EXCLUDED.hour, made_at = hr_now(), seen_from = EXCLUDED.seen_from,
              memory = EXCLUDED.memory, said = EXCLUDED.said, p50_days = EXCLUDED.p50_days, p90_days = EXCLUDED.p90_days,
              full_at = EXCLUDED.full_at, is_known = EXCLUDED.is_known,
-             lead_median = EXCLUDED.lead_median, lead_p95 = EXCLUDED.lead_p95
+             lead_median = EXCLUDED.lead_median, lead_p95 = EXCLUDED.lead_p95,
+             within_permille = EXCLUDED.within_permille, left_band = EXCLUDED.left_band
          WHERE f.hour < EXCLUDED.hour",
     )
     .bind(new.pool)
@@ -104,6 +110,8 @@ pub async fn put<S: Serialize + Sync>(conn: &mut PgConnection, new: &New<'_, S>)
     .bind(new.is_known)
     .bind(new.lead.map(|(median, _)| median))
     .bind(new.lead.map(|(_, p95)| p95))
+    .bind(days(new.within_permille))
+    .bind(new.left_band)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -202,23 +210,28 @@ pub struct FullIn {
     pub full_at_ms: Option<Millis>,
     /// The running hour of the forecast.
     pub hour_ms: Millis,
+    /// Of 1,000 hours so many stayed within the quantile of 0.95; none if no hour was judged.
+    pub within_permille: Option<u32>,
+    /// That is not what it promises, over a week or more.
+    pub left_band: bool,
 }
 
 /// When pools are full, without the rest of their forecasts.
 pub async fn full_in(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec<(i32, FullIn)>> {
-    type Narrow = (i32, Option<i32>, Option<i32>, Option<DateTime<Utc>>, DateTime<Utc>, bool);
+    type Narrow = (i32, Option<i32>, Option<i32>, Option<DateTime<Utc>>, DateTime<Utc>, bool, Option<i32>, bool);
     let rows: Vec<Narrow> = sqlx::query_as(
-        "SELECT pool_id, p50_days, p90_days, full_at, hour, is_known FROM forecast JOIN pool USING (pool_id)
+        "SELECT pool_id, p50_days, p90_days, full_at, hour, is_known, within_permille, left_band FROM forecast JOIN pool USING (pool_id)
          WHERE archived_at IS NULL AND ($1::int[] IS NULL OR pool_id = ANY($1)) ORDER BY pool_id",
     )
     .bind(pools)
     .fetch_all(conn)
     .await?;
     let days = |days: Option<i32>| days.map(i32::unsigned_abs);
-    let full = |(pool, p50, p90, full_at, hour, is_known): Narrow| {
+    let full = |(pool, p50, p90, full_at, hour, is_known, within, left_band): Narrow| {
         let full_at_ms = full_at.map(|at| at.timestamp_millis());
         let hour_ms = hour.timestamp_millis();
-        (pool, FullIn { is_known, p50_days: days(p50), p90_days: days(p90), full_at_ms, hour_ms })
+        let (p50_days, p90_days, within_permille) = (days(p50), days(p90), days(within));
+        (pool, FullIn { is_known, p50_days, p90_days, full_at_ms, hour_ms, within_permille, left_band })
     };
     Ok(rows.into_iter().map(full).collect())
 }

@@ -46,6 +46,7 @@ pub mod slot;
 pub mod slot_event;
 pub mod tenant;
 pub mod token;
+pub mod trial;
 pub mod usage;
 
 pub use error::{Result, StoreError};

@@ -23,6 +23,9 @@ const AT_ONCE: i64 = 4;
 /// A message about no alert, by which somebody tries a receiver.
 pub const TEST: &str = "test";
 
+/// A message about no alert: what capacity a pool is to have.
+pub const SCALING: &str = "scaling";
+
 /// The sha256 of a text as 64 hexadecimal digits.
 pub fn sha256_hex(text: &str) -> String {
     Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
@@ -53,7 +56,7 @@ pub struct New<'a> {
     pub alert: Option<i64>,
     /// The receiver's key.
     pub receiver: i32,
-    /// `domain::alert::episode::Message`, or [`TEST`].
+    /// `domain::alert::episode::Message`, [`TEST`] or [`SCALING`].
     pub message: &'a str,
     /// What it is known by, see [`key`].
     pub key: String,
@@ -358,7 +361,7 @@ pub async fn fail_over(conn: &mut PgConnection, id: i64) -> Result<u64> {
     )
     .bind(id)
     .bind(INSTEAD_OF)
-    .bind([Kind::Alertmanager.as_str(), Kind::Watchdog.as_str()])
+    .bind(Kind::ALL.iter().filter(|kind| !kind.takes_messages()).map(|kind| kind.as_str()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(done.rows_affected())

@@ -1,5 +1,5 @@
 //! Forecasts: the hourly series of the M4 competition, how right, how sure and how cheap, beside MSTL with ETS of the crate augurs;
-//! days of taxis that were known beforehand; the hourly plan of 10,000 pools.
+//! days of taxis that were known beforehand; the hourly plan of 10,000 pools, and pages and claims beside it.
 
 use anyhow::Result;
 use clap::Parser;
@@ -11,12 +11,12 @@ use headroom_tests::bench::forecast::{Options, run};
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Choices about the engine are made with --validate, which never opens test.csv. The test is only scored.
-It takes about half a minute.")]
+It takes about three minutes.")]
 struct Arguments {
     /// Forecast the last 48 hours of train.csv from what is before them, in place of test.csv
     #[arg(long)]
     validate: bool,
-    /// Without the other library, and fewer rounds
+    /// Without the other library and the service, and fewer rounds
     #[arg(long)]
     quick: bool,
 }

@@ -127,6 +127,11 @@ fn leaks_page_when_they_fill_the_pool_soon() {
     assert_eq!(of(Some(Foreseen::NotFull)), Some(Truth::False));
     assert_eq!((of(full_in(24 * 60)), of(full_in(24 * 60 - 1))), (Some(Truth::False), Some(Truth::True)));
     assert_eq!(of(full_in(-60)), Some(Truth::True), "an hour that began is now");
+    let of = |honesty| Watch::ForecastOff.judge(&View { honesty, ..View::default() }).pop();
+    assert_eq!(of(None), None, "without a week of hours nothing is said");
+    assert_eq!(of(Some(Honesty { within_permille: 950, is_off: false })).map(|h| h.truth), Some(Truth::False));
+    let off = of(Some(Honesty { within_permille: 871, is_off: true })).expect("it is said");
+    assert_eq!((off.truth, off.says.contains("87.1")), (Truth::True, true), "{}", off.says);
     let watch = Watch::LeaksFill { within_ms: 240 * MINUTE_MS };
     let of = |left| watch.judge(&View { full_of_leaks_ms: left, ..View::default() })[0].truth;
     assert_eq!(

@@ -2,10 +2,10 @@
 
 use super::memory::Memory;
 use super::path::Raw;
-use super::{LEVELS, MEDIAN, Rung};
+use super::{LEVELS, MEDIAN, NINE_TENTHS, Rung, TENTH};
 
 /// Place of 0.95 in [`LEVELS`].
-pub(super) const TOLD: usize = 6;
+pub(super) const TOLD: usize = 7;
 /// Residuals from which on the pool's own experience is all that counts: five days.
 pub(super) const ENOUGH: usize = 120;
 /// How far the pool's own widths of the lead are believed for steps further ahead.
@@ -53,7 +53,7 @@ impl Calibration {
             let ratio = if ratio.is_finite() { ratio } else { 1.0 };
             self.own * ratio + (1.0 - self.own) * kappa
         };
-        let (below, above) = (factor(1), factor(5));
+        let (below, above) = (factor(TENTH), factor(NINE_TENTHS));
         LEVELS
             .iter()
             .enumerate()
@@ -115,11 +115,11 @@ mod tests {
         // 0 to 98, each once: the 50th of 100 is 49, the 95th 94; 0.99 of 100 is the last.
         let mut values: Vec<(f64, f64)> = (0..99).map(|at| (f64::from(at), 1.0)).collect();
         let found = quantiles(&mut values).expect("there are some");
-        assert_eq!(Vec::from([found[MEDIAN], found[TOLD], found[8]]), [49.0, 94.0, 98.0]);
+        assert_eq!(Vec::from([found[MEDIAN], found[TOLD], found[9]]), [49.0, 94.0, 98.0]);
         // 3 counts twice in one of four.
         let mut values = [(3.0, 2.0), (0.0, 1.0), (0.0, 1.0), (0.0, 1.0)];
         let found = quantiles(&mut values).expect("there are some");
-        assert_eq!(Vec::from([found[2], found[4]]), [0.0, 3.0]);
+        assert_eq!(Vec::from([found[3], found[5]]), [0.0, 3.0]);
         assert_eq!(quantiles(&mut []), None);
     }
 

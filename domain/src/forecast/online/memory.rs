@@ -3,7 +3,7 @@
 use super::super::events;
 use super::calibrate::{ENOUGH, TOLD};
 use super::path::{Lasting, Path, Raw};
-use super::{Confidence, ENGINES, Engine, LEAD_HOURS, LEVELS, MEDIAN, Rung};
+use super::{Confidence, ENGINES, Engine, LEAD_HOURS, LEVELS, MEDIAN, NINE_TENTHS, Rung, TENTH};
 use crate::calendar::Event;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ const COMPARED_FROM: usize = 48;
 /// Another engine has to lose this much less than the usual one before it is believed.
 const BETTER: f64 = 0.98;
 /// Places in [`LEVELS`] by which engines are compared: those that plans use.
-const SCORED: [usize; 4] = [3, 5, 6, 7];
+const SCORED: [usize; 4] = [4, 6, 7, 8];
 /// Forecasts of a pool that has a say in the fleet's kappa.
 const EXPERIENCED: usize = ENOUGH;
 
@@ -93,7 +93,7 @@ impl Pending {
             place: coarse(place),
             losses,
             median: at(MEDIAN),
-            bounds: (at(1), at(5)),
+            bounds: (at(TENTH), at(NINE_TENTHS)),
             told: at(TOLD),
             is_usual,
         }

@@ -16,7 +16,7 @@ mod memory;
 mod path;
 mod profile;
 
-use super::events;
+use super::events::{self, Earlier};
 use crate::calendar::Event;
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub use self::accuracy::{Accuracy, Weak, accuracy};
 pub use self::memory::{DEFAULT_KAPPA, MOST_ROWS, Memory, fleet_kappa};
 
 /// Levels of all quantiles.
-pub const LEVELS: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99];
+pub const LEVELS: [f64; 10] = [0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99];
 /// Hours of the past that are looked at: eight weeks.
 pub const MOST_HOURS: usize = 8 * 168;
 /// A plan rests on the step with a whole hour before it: what is decided now is for the hour after the running one.
@@ -38,8 +38,12 @@ pub const LEAD_HOURS: usize = 2;
 pub const MOST_HORIZON: usize = 168;
 /// Slots beyond this are taken for this: a thousand times the largest pool.
 const MOST_DEMAND: f64 = 1e10;
+/// Place of 0.1 in [`LEVELS`].
+pub const TENTH: usize = 2;
 /// Place of the median in [`LEVELS`].
-const MEDIAN: usize = 3;
+pub const MEDIAN: usize = 4;
+/// Place of 0.9 in [`LEVELS`].
+pub const NINE_TENTHS: usize = 6;
 
 /// What a refresh needs.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +54,8 @@ pub struct Input<'a> {
     pub peaks: &'a [f64],
     /// What is known to come and what came, in any order.
     pub events: &'a [Event],
+    /// What windows of tags did that lie before the peaks.
+    pub earlier: &'a [Earlier],
     /// Hours of the pool's zone ahead of UTC, for days of the week.
     pub offset_hours: i64,
     /// Hours ahead, the running one being the first; kept within [`LEAD_HOURS`] and [`MOST_HORIZON`].

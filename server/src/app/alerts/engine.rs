@@ -18,7 +18,7 @@ use headroom_domain::alert::replay::BurnRule;
 use headroom_domain::alert::rule::{Subject, TENANT_LEAST_TOTAL};
 use headroom_domain::alert::slo::{Sli, exceeds};
 use headroom_domain::alert::tally::{SeriesKey, Tally, WHOLE};
-use headroom_domain::alert::watch::{Foreseen, Minute, Silent, Usual, View, Watch};
+use headroom_domain::alert::watch::{Foreseen, Honesty, Minute, Silent, Usual, View, Watch};
 use headroom_domain::alert::window::{Counts, SLICE_MS, Truth, Window};
 use headroom_domain::failure::What;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis, format};
@@ -216,6 +216,7 @@ struct Shared {
     quotas: BTreeMap<i32, BTreeMap<i32, i64>>,
     /// What forecasts say that are not old.
     foreseen: BTreeMap<i32, Foreseen>,
+    honesty: BTreeMap<i32, Honesty>,
     /// Pools that changed a moment ago; `None` = all of them.
     changed: Option<BTreeSet<i32>>,
     /// Pools with an alert that is not over.
@@ -243,8 +244,18 @@ impl Shared {
         }
         let fresh =
             forecast::full_in(conn, None).await?.into_iter().filter(|(_, full)| watermark - full.hour_ms < FORECAST_MS);
-        let foreseen =
-            fresh.map(|(pool, full)| (pool, full.full_at_ms.map_or(Foreseen::NotFull, Foreseen::FullAt))).collect();
+        let fresh: Vec<_> = fresh.collect();
+        let honesty = fresh
+            .iter()
+            .filter_map(|(pool, full)| {
+                let within_permille = full.within_permille?;
+                Some((*pool, Honesty { within_permille, is_off: full.left_band }))
+            })
+            .collect();
+        let foreseen = fresh
+            .into_iter()
+            .map(|(pool, full)| (pool, full.full_at_ms.map_or(Foreseen::NotFull, Foreseen::FullAt)))
+            .collect();
         let mut changed = Some(BTreeSet::new());
         for change in change::list(conn, None, watermark - HELD_MS, context.now + 1, 1_000).await? {
             match (change.pool, &mut changed) {
@@ -267,6 +278,7 @@ impl Shared {
             findings,
             quotas,
             foreseen,
+            honesty,
             changed,
             open: alert::pools_with_open(conn).await?.into_iter().collect(),
             pages: alert::pools_with_page(conn).await?.into_iter().collect(),
@@ -550,6 +562,7 @@ fn view<'a>(
         usual,
         full_of_leaks_ms,
         foreseen: shared.foreseen.get(&pool).copied(),
+        honesty: shared.honesty.get(&pool).copied(),
     }
 }
 

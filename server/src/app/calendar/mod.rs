@@ -14,7 +14,7 @@ use headroom_domain::plan::Fault;
 use headroom_domain::range::rfc3339;
 use headroom_store::audit::{self, Entry};
 use headroom_store::event::{self, Stored, Wanted};
-use headroom_store::pool;
+use headroom_store::pool::{self, Pool};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use std::collections::HashMap;
@@ -22,10 +22,14 @@ use uuid::Uuid;
 
 /// Most events of the calendar.
 pub const MOST_EVENTS: i64 = 20_000;
+/// Events that are marked on one chart.
+const MOST_MARKED: i64 = 8;
 /// Most events of a list.
 pub const MOST_LISTED: i64 = 1_000;
 /// What stands in the place of a title that is not the reader's.
 const UNTOLD: &str = "";
+/// What stands in the place of a tag that is not the reader's.
+const UNTAGGED: &str = "event";
 
 /// An event as a caller may see it.
 #[derive(Debug, Clone)]
@@ -144,6 +148,8 @@ impl App {
             if !self.caller.reads_remarks() {
                 UNTOLD.clone_into(&mut stored.title);
                 UNTOLD.clone_into(&mut stored.author);
+                // Tags of imported events are made from words of their titles.
+                UNTAGGED.clone_into(&mut stored.event.tag);
                 stored.origin = None;
             }
             Shown { pool: stored.pool.and_then(|key| named.get(&key).cloned()), stored }
@@ -164,7 +170,8 @@ impl App {
             from: asked.from,
             to: asked.to,
             pools,
-            tag: asked.tag.clone(),
+            // Who does not read tags does not learn of them by asking.
+            tag: asked.tag.clone().filter(|_| self.caller.reads_remarks()),
             limit: asked.limit.clamp(1, MOST_LISTED),
             offset: asked.offset.max(0),
         };
@@ -173,9 +180,32 @@ impl App {
         Ok(Listed { events: self.shown_events(conn, events).await?, total })
     }
 
+    /// Where events of a pool begin, with what they are called, for the trends of a stretch of time; at most [`MOST_MARKED`].
+    pub async fn event_marks(&self, pool: &Pool, from: Millis, to: Millis) -> Result<Vec<(Millis, String)>> {
+        self.require(Action::See)?;
+        if !self.caller.sees_pool(pool.key) {
+            return Ok(Vec::new());
+        }
+        let wanted = Wanted {
+            from: Some(from),
+            to: Some(to),
+            pools: Some(vec![pool.key]),
+            limit: MOST_MARKED,
+            ..Wanted::default()
+        };
+        let found = event::list(&mut *self.db.pages.acquire().await?, &wanted).await?;
+        let reads = self.caller.reads_remarks();
+        let name = |stored: Stored| if reads { stored.title } else { UNTOLD.to_owned() };
+        let begin = found.into_iter().filter(|stored| stored.event.start_ms >= from);
+        Ok(begin.map(|stored| (stored.event.start_ms, name(stored))).collect())
+    }
+
     /// The tags of the calendar.
     pub async fn event_tags(&self) -> Result<Vec<String>> {
         self.require(Action::See)?;
+        if !self.caller.reads_remarks() {
+            return Ok(Vec::new());
+        }
         Ok(event::tags(&mut *self.db.pages.acquire().await?).await?)
     }
 

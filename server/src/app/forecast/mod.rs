@@ -2,16 +2,22 @@
 //!
 //! `refresh` is the job's: once for each complete hour it forecasts every pool (`demand` says what was wanted), and writes the
 //! forecast, what was foreseen for later judgement, the day's choice and its ledger in one transaction. `scale` turns the newest
-//! forecast into a plan at any instant, decides, and applies. `view` is what pages and the API read.
+//! forecast into a plan at any instant, decides, and applies. `change` changes the capacity, `tell` tells
+//! programs outside, `outlook` is the week ahead for reports, `view` is what pages and the API read.
 
+mod change;
 mod demand;
+mod outlook;
 mod refresh;
 mod scale;
+mod tell;
 mod view;
 
+pub use change::{Guard, StepPreview};
+pub use outlook::{Day, OUTLOOK_DAYS, PoolOutlook, outlook};
 pub use refresh::Refreshed;
 pub use scale::{Basis, Decided, Planned, Settings, Wish};
-pub use view::{PastDay, PoolForecast, Row, WhatIf};
+pub use view::{Forecasts, PastDay, PoolForecast, Row, WhatIf};
 
 use headroom_domain::calendar::Event;
 use headroom_domain::exhaustion::Exhaustion;

@@ -7,20 +7,23 @@ use super::super::{App, AppError, Result};
 use super::scale::Settings;
 use super::{FEWEST_DAYS, HORIZON_DAYS, HORIZON_HOURS, KEPT_MS, LEDGER_KEPT_MS, Said, demand};
 use crate::zones;
-use headroom_domain::calendar::Event;
+use headroom_domain::calendar::{Effect, Event};
 use headroom_domain::exhaustion::{Exhaustion, exhaustion};
 use headroom_domain::forecast::daily::daily;
+use headroom_domain::forecast::events::{self, Earlier};
 use headroom_domain::forecast::online::{
-    self, Input, LEAD_HOURS, LEVELS, MOST_HOURS, Memory, Outlook, accuracy, fleet_kappa, refresh,
+    self, Input, LEAD_HOURS, LEVELS, MEDIAN, MOST_HOURS, Memory, NINE_TENTHS, Outlook, accuracy, fleet_kappa, refresh,
 };
 use headroom_domain::reservation::ReservationKind;
 use headroom_domain::scaling::{Base, Choice, Ledger, Policy, choose, headroom, ledger};
 use headroom_domain::series::floor;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
+use headroom_store::event;
 use headroom_store::forecast::{self, HourSaid, New};
 use headroom_store::pool::{self, CapacityStep, Pool};
 use headroom_store::promise::{self, Stored};
 use headroom_store::scaling;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Pools of one look.
@@ -34,10 +37,10 @@ const REPLAYED_HOURS: i64 = 21 * 24;
 const REPLAYED_DAYS: i64 = 6;
 /// Days of minutes by which a day's policy is chosen.
 const CHOICE_DAYS: i64 = 28;
-/// Place of the median in the levels.
-const MEDIAN: usize = 3;
-/// Place of 0.9.
-const NINE_TENTHS: usize = 5;
+/// Earlier windows of a tag that are looked at.
+const MOST_EARLIER: i64 = 5;
+/// What is looked at beside such a window, to know what would have been.
+const BESIDE_MS: Millis = 28 * DAY_MS;
 /// Memories that say how much wider than its models a young pool's quantiles are.
 const FLEET: i64 = 32;
 
@@ -66,6 +69,7 @@ struct Known {
     peaks: Vec<f64>,
     days: Vec<f64>,
     events: Vec<Event>,
+    earlier: Vec<Earlier>,
     offset_hours: i64,
     steps: Vec<CapacityStep>,
     promises: Vec<Stored>,
@@ -95,7 +99,7 @@ impl App {
         let mut done = Refreshed::default();
         let began = Instant::now();
         let mut kappa = None;
-        loop {
+        'batches: loop {
             let (now, due) = {
                 let mut conn = self.db.jobs.acquire().await?;
                 let now = headroom_store::now(&mut conn).await?;
@@ -118,7 +122,7 @@ impl App {
                     tracing::warn!(pool, %error, "no forecast of this pool");
                 }
                 if began.elapsed() > RUN_FOR {
-                    return Ok(done);
+                    break 'batches;
                 }
             }
             if done.forecast == before {
@@ -155,6 +159,8 @@ impl App {
             p90_days: days.1,
             full_at_ms: told.full_at_ms,
             lead: lead(&told.said.outlook),
+            within_permille: told.said.accuracy.coverage_95.map(|within| (within * 1e3).round() as u32),
+            left_band: told.said.accuracy.left_band,
         };
         if !forecast::put(&mut tx, &new).await? {
             done.met += 1;
@@ -190,7 +196,9 @@ impl App {
         let chosen = scaling::choices(conn, Some(&[key])).await?.pop().map(|(_, day, choice)| (day, choice));
         let settings = settings_of(conn, &found).await?;
         let (seen_from_ms, memory) = kept.map_or((hour_ms, Memory::default()), |kept| (kept.seen_from_ms, kept.memory));
+        let events = super::events(conn, key, hour_ms - back * HOUR_MS, hour_ms + HORIZON_DAYS as i64 * DAY_MS).await?;
         Ok(Some(Known {
+            earlier: earlier(conn, key, &events, hour_ms).await?,
             hour_ms,
             settings,
             seen_from_ms,
@@ -199,7 +207,7 @@ impl App {
             kappa,
             peaks,
             days,
-            events: super::events(conn, key, hour_ms - back * HOUR_MS, hour_ms + HORIZON_DAYS as i64 * DAY_MS).await?,
+            events,
             offset_hours: offset_hours(&found, hour_ms),
             steps: pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default(),
             promises: promise::during(conn, Some(&[key]), None, hour_ms, hour_ms + HORIZON_DAYS as i64 * DAY_MS)
@@ -210,6 +218,26 @@ impl App {
             minutes_from_ms,
         }))
     }
+}
+
+/// What tags of events that are to come and are to be learnt did before the hours that are looked at.
+async fn earlier(conn: &mut sqlx::PgConnection, pool: i32, events: &[Event], hour_ms: Millis) -> Result<Vec<Earlier>> {
+    let to_ms = hour_ms + HORIZON_HOURS as Millis * HOUR_MS;
+    let is_ahead = |event: &&Event| event.effect == Effect::Learn && event.end_ms > hour_ms && event.start_ms < to_ms;
+    let tags: BTreeSet<&str> = events.iter().filter(is_ahead).map(|event| event.tag.as_str()).collect();
+    let first_ms = hour_ms - MOST_HOURS as Millis * HOUR_MS;
+    let mut earlier = Vec::new();
+    for tag in tags {
+        for event in event::before(conn, pool, tag, first_ms, MOST_EARLIER).await? {
+            let (from, to) =
+                (floor(event.start_ms - BESIDE_MS, HOUR_MS), floor(event.end_ms.min(first_ms) + BESIDE_MS, HOUR_MS));
+            let peaks = demand::hours(conn, pool, from, to).await?;
+            let beside = super::events(conn, pool, from, to).await?;
+            let ratio = events::ratio(&event, &beside, &peaks, from.div_euclid(HOUR_MS));
+            earlier.extend(ratio.map(|ratio| Earlier { tag: tag.to_owned(), ratio }));
+        }
+    }
+    Ok(earlier)
 }
 
 async fn settings_of(conn: &mut sqlx::PgConnection, pool: &Pool) -> Result<Settings> {
@@ -228,24 +256,38 @@ pub(super) fn capacity_at(steps: &[CapacityStep], at: Millis) -> i64 {
     pool::step_at(steps, at).map_or(0, |step| i64::from(step.configured - step.planned_down).max(0))
 }
 
+/// The least effective capacity of a stretch: what falls short of it for an hour is full.
+pub(super) fn capacity_least(steps: &[CapacityStep], from: Millis, to: Millis) -> i64 {
+    let within = steps.iter().filter(|step| (from + 1..to).contains(&step.from_ms));
+    within.map(|step| capacity_at(steps, step.from_ms)).fold(capacity_at(steps, from), i64::min)
+}
+
 /// The most that is promised at once within stretches of time, one after the other.
 pub(super) fn promised(promises: &[Stored], from: Millis, stretch_ms: Millis, count: usize) -> Vec<i64> {
-    let guaranteed: Vec<&Stored> =
-        promises.iter().filter(|one| one.kind == ReservationKind::Guaranteed && !one.is_lead).collect();
-    (0..count as Millis)
-        .map(|place| {
-            let (start, end) = (from + place * stretch_ms, from + (place + 1) * stretch_ms);
-            let holds = |one: &Stored, at: Millis| {
-                one.reservation.from_ms <= at && one.reservation.to_ms.is_none_or(|to| to > at)
-            };
-            // What is promised grows only where a promise starts.
-            let instants = guaranteed.iter().map(|one| one.reservation.from_ms.max(start)).filter(|at| *at < end);
-            let at_once = |at: Millis| {
-                guaranteed.iter().filter(|one| holds(one, at)).map(|one| one.reservation.baseline).sum::<i64>()
-            };
-            instants.map(at_once).max().unwrap_or(0)
-        })
-        .collect()
+    let to = from + count as Millis * stretch_ms;
+    // What begins and ends, in the order of time; at the same instant what ends goes first.
+    let mut edges: Vec<(Millis, i64)> = Vec::new();
+    for one in promises.iter().filter(|one| one.kind == ReservationKind::Guaranteed && !one.is_lead) {
+        let (start, end) = (one.reservation.from_ms.max(from), one.reservation.to_ms.unwrap_or(to).min(to));
+        if start < end {
+            edges.extend([(start, one.reservation.baseline), (end, -one.reservation.baseline)]);
+        }
+    }
+    edges.sort_unstable();
+    let (mut most, mut at_once) = (vec![0_i64; count], 0_i64);
+    let mut edges = edges.into_iter().peekable();
+    for (place, most) in most.iter_mut().enumerate() {
+        let (start, end) = (from + place as Millis * stretch_ms, from + (place as Millis + 1) * stretch_ms);
+        while let Some((_, slots)) = edges.next_if(|(at, _)| *at <= start) {
+            at_once += slots;
+        }
+        *most = at_once;
+        while let Some((_, slots)) = edges.next_if(|(at, _)| *at < end) {
+            at_once += slots;
+            *most = (*most).max(at_once);
+        }
+    }
+    most
 }
 
 /// The first hour of those foreseen in which one of ten futures, or what is promised, takes more than there is. Of the hour that runs
@@ -271,6 +313,7 @@ fn tell(mut known: Known) -> Told {
             now_hour: at,
             peaks: &known.peaks[upto.saturating_sub(MOST_HOURS)..upto],
             events: &known.events,
+            earlier: &known.earlier,
             offset_hours: known.offset_hours,
             horizon,
             kappa: known.kappa,
@@ -313,16 +356,11 @@ fn tell(mut known: Known) -> Told {
     let policy = chosen.map(|(_, choice)| choice.policy).unwrap_or_default();
 
     let tomorrow_ms = (today + 1) * DAY_MS;
-    let daily = daily(&known.days, HORIZON_DAYS);
-    let capacity: Vec<i64> = (0..HORIZON_DAYS as i64)
-        .map(|day| {
-            // The least of a day: what falls short of it for an hour is full.
-            let (start, end) = (tomorrow_ms + day * DAY_MS, tomorrow_ms + (day + 1) * DAY_MS);
-            let within = known.steps.iter().filter(|step| (start + 1..end).contains(&step.from_ms));
-            let changed = within.map(|step| capacity_at(&known.steps, step.from_ms));
-            changed.fold(capacity_at(&known.steps, start), i64::min)
-        })
-        .collect();
+    // The day that runs is half over and known in part: what is said of days begins with tomorrow.
+    let daily = daily(&known.days, HORIZON_DAYS + 1).after_first();
+    let day_ms = |day: i64| tomorrow_ms + day * DAY_MS;
+    let capacity: Vec<i64> =
+        (0..HORIZON_DAYS as i64).map(|day| capacity_least(&known.steps, day_ms(day), day_ms(day + 1))).collect();
     let reserved = promised(&known.promises, tomorrow_ms, DAY_MS, HORIZON_DAYS);
     let exhaustion = exhaustion(&daily, &capacity, &reserved);
     let running = medians.range(hour - 15 * 24 + 1, 15 * 24);
@@ -460,5 +498,54 @@ pub(super) fn from_hour(outlook: &Outlook, hour: i64) -> Outlook {
         engine: outlook.engine,
         basis: outlook.basis,
         confidence: outlook.confidence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headroom_domain::reservation::Promise;
+    use proptest::prelude::*;
+
+    fn stored((from_ms, length, baseline, is_burst): (Millis, Option<Millis>, i64, bool)) -> Stored {
+        Stored {
+            id: uuid::Uuid::nil(),
+            reservation: Promise {
+                pool: 1,
+                tenant: 1,
+                from_ms,
+                to_ms: length.map(|length| from_ms + length),
+                baseline,
+                ceiling: None,
+                lending_limit: None,
+                borrowing_limit: None,
+            },
+            kind: if is_burst { ReservationKind::Burst } else { ReservationKind::Guaranteed },
+            note: String::new(),
+            is_lead: false,
+            priority: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_most_that_is_promised_at_once_is_that_of_some_instant(
+            promises in prop::collection::vec((-20_i64..60, prop::option::of(1_i64..40), 1_i64..9, any::<bool>()), 0..12),
+            from in -10_i64..20,
+            stretch in 1_i64..7,
+        ) {
+            let stored: Vec<Stored> = promises.iter().copied().map(stored).collect();
+            let found = promised(&stored, from, stretch, 6);
+            let at_once = |at: Millis| {
+                let holds = stored.iter().filter(|one| one.kind == ReservationKind::Guaranteed).filter(|one| {
+                    one.reservation.from_ms <= at && one.reservation.to_ms.is_none_or(|to| to > at)
+                });
+                holds.map(|one| one.reservation.baseline).sum::<i64>()
+            };
+            for (place, most) in (0..).zip(found) {
+                let instants = from + place * stretch..from + (place + 1) * stretch;
+                prop_assert_eq!(Some(most), instants.map(at_once).max());
+            }
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! From a forecast to steps of capacity: how a pool is scaled, what is to be done now, and doing it.
 
 use super::super::{App, AppError, Problem, Result, pools};
+use super::change::{BURNT_MS, Guard, TRIALS_KEPT_MS};
 use super::refresh::{capacity_at, from_hour, full_at, promised};
-use super::{HORIZON_DAYS, HORIZON_HOURS, Said, demand};
+use super::{HORIZON_DAYS, HORIZON_HOURS, Said, demand, tell};
 use headroom_domain::access::Action;
 use headroom_domain::scaling::{
     Choice, Expectation, Live, Mode, Need, Now, Plan, Policy, Rules, Step, expect, needs, plan,
@@ -14,9 +15,9 @@ use headroom_store::forecast::{self, Found};
 use headroom_store::pool::{self, CapacityStep, Pool};
 use headroom_store::promise::{self, Stored};
 use headroom_store::scaling::{self, Decision, Outcome, Policy as Kept};
-use headroom_store::{current, owner};
+use headroom_store::{current, owner, trial};
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A figure of what is used now that is older than this is none.
@@ -141,6 +142,8 @@ pub struct Wish {
 /// The state of a pool from which plans are made.
 #[derive(Debug, Clone)]
 pub(super) struct State {
+    /// The instant that it was read for.
+    pub now_ms: Millis,
     pub pool: Pool,
     pub found: Found<Said>,
     pub choice: Option<(i64, Choice)>,
@@ -150,6 +153,8 @@ pub(super) struct State {
     pub promises: Vec<Stored>,
     pub live: Option<f64>,
     pub is_tracked: bool,
+    /// Slots that were taken away had to come back a short while ago.
+    pub is_burnt: bool,
 }
 
 /// A plan with all that it was made from.
@@ -212,10 +217,9 @@ impl State {
     }
 
     /// What to do now, if anything.
-    fn due(&self, now: Millis) -> Option<(Planned, Step)> {
+    fn due(&self, planned: Planned, now: Millis) -> Option<(Planned, Step)> {
         // Without any figure of what is used nothing is decided: following nothing would take everything away.
         self.live?;
-        let planned = self.plan(now, &self.settings, 0);
         let step = planned.plan.steps.iter().rfind(|step| step.at_ms <= now)?.clone();
         let (before, after) = (planned.capacity, i64::from(step.to));
         let changed = self.steps.iter().filter(|step| step.from_ms <= now).map(|step| step.from_ms).max();
@@ -237,6 +241,8 @@ pub struct Decided {
     pub applied: usize,
     /// Changes that could not be made.
     pub refused: usize,
+    /// Changes of capacity that were taken back, because claims were rejected.
+    pub undone: usize,
 }
 
 /// Reads what plans of pools are made from; pools without a forecast are left out.
@@ -265,17 +271,21 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
         })
         .collect();
     let tracked: BTreeSet<i32> = owner::tracked(conn).await?.into_iter().collect();
+    let burnt: BTreeSet<i32> =
+        trial::undone(conn, &keys, now - BURNT_MS).await?.into_iter().map(|(pool, _)| pool).collect();
     let state = |found: Found<Said>| {
         let key = found.pool;
         let pool = by_key.remove(&key)?;
         let policy = policies.remove(&key).unwrap_or_default();
         Some(State {
+            now_ms: now,
             settings: policy.settings.unwrap_or_else(|| Settings::usual(&pool)),
             choice: choices.remove(&key),
             steps: steps.remove(&key).unwrap_or_default(),
             promises: promises.remove(&key).unwrap_or_default(),
             live: fresh.get(&key).copied(),
             is_tracked: tracked.contains(&key),
+            is_burnt: burnt.contains(&key),
             pool,
             found,
             policy,
@@ -294,6 +304,8 @@ impl App {
             let keys: Vec<i32> = forecast::full_in(&mut conn, None).await?.into_iter().map(|(pool, _)| pool).collect();
             (now, keys)
         };
+        // What harms ends before anything else is decided.
+        done.undone = self.judge_trials(now).await?;
         let hour_ms = demand::running_hour(now);
         for keys in keys.chunks(32) {
             let mut conn = self.db.jobs.acquire().await?;
@@ -303,24 +315,34 @@ impl App {
                 .into_iter()
                 .map(|decision| (decision.pool, decision))
                 .collect();
-            for state in states {
-                // Capacity or promises may have changed since the hour began.
-                let full = full_at(&state.found.said.outlook, &state.steps, &state.promises, now)
-                    .filter(|_| state.found.said.known_hours >= super::FEWEST_DAYS * 24);
-                let planned = state.plan(now, &state.settings, 0);
-                let recommended = planned.plan.capacity.first().and_then(|slots| i32::try_from(*slots).ok());
-                let recommended = recommended.filter(|_| state.live.is_some());
-                forecast::set_present(&mut conn, state.pool.key, state.found.hour_ms, full, recommended).await?;
-                // A forecast of an earlier hour is about to be made anew.
-                if state.found.hour_ms < hour_ms {
-                    continue;
-                }
-                if let Some(decision) = decision(&state, now, last.get(&state.pool.key)) {
-                    done.decided += usize::from(scaling::decide(&mut conn, &decision).await?);
+            // Plans take their time: on a thread that neither pages nor claims wait for.
+            let worked_out = tokio::task::spawn_blocking(move || {
+                let present = |state: &State| present(state, now, hour_ms, last.get(&state.pool.key));
+                states.iter().map(present).collect::<Vec<_>>()
+            })
+            .await
+            .map_err(|error| AppError::Internal(format!("planning: {error}")))?;
+            for present in worked_out {
+                forecast::set_present(
+                    &mut conn,
+                    present.pool.key,
+                    present.hour_ms,
+                    present.full_at_ms,
+                    present.recommended,
+                )
+                .await?;
+                if let Some(decision) = present.decision {
+                    let mut tx = conn.begin().await?;
+                    if scaling::decide(&mut tx, &decision).await? {
+                        tell::told(&mut tx, &present.pool, &decision, decision.outcome).await?;
+                        done.decided += 1;
+                    }
+                    tx.commit().await?;
                 }
             }
         }
         self.apply_pending(now, &mut done).await?;
+        trial::forget(&mut *self.db.jobs.acquire().await?, now - TRIALS_KEPT_MS).await?;
         Ok(done)
     }
 
@@ -346,10 +368,14 @@ impl App {
                 None => done.applied += 1,
                 Some(why) => {
                     let why: String = why.chars().take(500).collect();
-                    let mut conn = self.db.jobs.acquire().await?;
-                    let is_new =
-                        scaling::settle(&mut conn, decision.pool, decision.at_ms, Outcome::Refused, &why).await?;
-                    done.refused += usize::from(is_new);
+                    let mut tx = self.db.jobs.begin().await?;
+                    if scaling::settle(&mut tx, decision.pool, decision.at_ms, Outcome::Refused, &why).await? {
+                        if let Some(pool) = pool::by_keys(&mut tx, &[decision.pool]).await?.pop() {
+                            tell::told(&mut tx, &pool, &decision, Outcome::Refused).await?;
+                        }
+                        done.refused += 1;
+                    }
+                    tx.commit().await?;
                 }
             }
         }
@@ -363,6 +389,7 @@ impl App {
         };
         // Somebody may have changed their mind since it was decided.
         let policy = scaling::policies::<Settings>(&mut tx, Some(&[pool.key])).await?.pop().map(|(_, policy)| policy);
+        let settings = policy.as_ref().and_then(|policy| policy.settings).unwrap_or_else(|| Settings::usual(&pool));
         let may_apply = policy.is_some_and(|policy| {
             policy.mode == Mode::Apply && policy.ignore_until_ms.is_none_or(|until| until <= now)
         });
@@ -382,7 +409,9 @@ impl App {
             reason: format!("scaling: {}", decision.reason).chars().take(500).collect(),
             actor: self.caller.actor.name.clone(),
         };
-        self.set_capacity_in(&mut tx, pool.fields.slug.as_str(), &step, false).await?;
+        let lead_ms = Millis::from(settings.lead_minutes) * MINUTE_MS;
+        self.set_by_plan(&mut tx, &pool, &step, lead_ms, Some(Guard::USUAL)).await?;
+        tell::told(&mut tx, &pool, decision, Outcome::Applied).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -453,51 +482,6 @@ impl App {
         .await
     }
 
-    /// Takes a step of the present plan: the capacity of a tracked pool is set, from the step's instant on.
-    ///
-    /// # Errors
-    /// `Conflict` if the plan has no such step any more, or the pool's slots are given out elsewhere; what a change of capacity
-    /// is refused for.
-    pub async fn take_step(&self, slug: &str, at: Millis, to: i32) -> Result<i32> {
-        self.require(Action::Plan)?;
-        self.require_all_tenants(Action::Plan)?;
-        let mut tx = self.db.pages.begin().await?;
-        let pool = pools::find(&mut tx, &self.caller, slug).await?;
-        let now = headroom_store::now(&mut tx).await?;
-        let state = states(&mut tx, &[pool.key], now).await?.pop();
-        let state =
-            state.ok_or_else(|| AppError::Conflict("there is no forecast of this pool, so there is no plan".into()))?;
-        if !state.is_tracked {
-            let text = "the capacity of this pool comes from outside: Headroom does not set it";
-            return Err(AppError::Conflict(text.into()));
-        }
-        if state.live.is_none() {
-            let text = "nothing was reported of this pool within 15 minutes, so its plan is not known to be right";
-            return Err(AppError::Conflict(text.into()));
-        }
-        let planned = state.plan(now, &state.settings, 0);
-        // What was due when the page was shown is due now.
-        let same = |step: &&Step| {
-            i64::from(step.to) == i64::from(to) && (step.at_ms == at || (at <= now && step.at_ms <= now + MINUTE_MS))
-        };
-        let Some(step) = planned.plan.steps.iter().find(same) else {
-            let text = "the plan has changed since the page was shown: look at its steps again";
-            return Err(AppError::Conflict(text.into()));
-        };
-        let from_ms = floor(step.at_ms.max(now), MINUTE_MS);
-        let planned_down = pool::step_at(&state.steps, from_ms).map_or(0, |step| step.planned_down);
-        let change = CapacityStep {
-            from_ms,
-            configured: to.saturating_add(planned_down),
-            planned_down,
-            reason: format!("step of the plan: {}", step.reason).chars().take(500).collect(),
-            actor: String::new(),
-        };
-        self.set_capacity_in(&mut tx, slug, &change, false).await?;
-        tx.commit().await?;
-        Ok(to)
-    }
-
     async fn change_policy(
         &self,
         slug: &str,
@@ -540,12 +524,40 @@ impl App {
     }
 }
 
+/// How a pool stands now.
+struct Present {
+    pool: Pool,
+    hour_ms: Millis,
+    full_at_ms: Option<Millis>,
+    recommended: Option<i32>,
+    decision: Option<Decision>,
+}
+
+fn present(state: &State, now: Millis, hour_ms: Millis, last: Option<&Decision>) -> Present {
+    // Capacity or promises may have changed since the hour began.
+    let full_at_ms = full_at(&state.found.said.outlook, &state.steps, &state.promises, now)
+        .filter(|_| state.found.said.known_hours >= super::FEWEST_DAYS * 24);
+    let planned = state.plan(now, &state.settings, 0);
+    let recommended = planned.plan.capacity.first().and_then(|slots| i32::try_from(*slots).ok());
+    // A forecast of an earlier hour is about to be made anew.
+    let is_of_this_hour = state.found.hour_ms >= hour_ms;
+    Present {
+        pool: state.pool.clone(),
+        hour_ms: state.found.hour_ms,
+        full_at_ms,
+        recommended: recommended.filter(|_| state.live.is_some()),
+        decision: is_of_this_hour.then(|| decision(state, planned, now, last)).flatten(),
+    }
+}
+
 /// What is decided about a pool now, unless it was just before.
-fn decision(state: &State, now: Millis, last: Option<&Decision>) -> Option<Decision> {
-    let (planned, step) = state.due(now)?;
+fn decision(state: &State, planned: Planned, now: Millis, last: Option<&Decision>) -> Option<Decision> {
+    let (planned, step) = state.due(planned, now)?;
     let is_ignored = state.policy.ignore_until_ms.is_some_and(|until| until > now);
+    // Where slots had to come back, nothing is taken away by itself for a while.
+    let may_apply = state.is_tracked && !(state.is_burnt && i64::from(step.to) < planned.capacity);
     let outcome = match state.policy.mode {
-        Mode::Apply if state.is_tracked && !is_ignored => Outcome::Pending,
+        Mode::Apply if may_apply && !is_ignored => Outcome::Pending,
         Mode::Recommend | Mode::Apply if !is_ignored => Outcome::Recommended,
         Mode::Shadow | Mode::Recommend | Mode::Apply => Outcome::Shadow,
     };

@@ -51,8 +51,17 @@ pub struct Row {
     pub mode: Mode,
     /// Whether predicting pays, and why.
     pub choice: Option<Choice>,
-    /// Capacity that is recommended now.
-    pub recommended: u32,
+}
+
+/// A part of the list.
+#[derive(Debug, Clone)]
+pub struct Forecasts {
+    /// Its rows.
+    pub rows: Vec<Row>,
+    /// Rows of the whole list.
+    pub total: usize,
+    /// The database's clock.
+    pub now_ms: Millis,
 }
 
 /// What somebody tries.
@@ -141,28 +150,32 @@ pub struct PastDay {
 }
 
 impl App {
-    /// Forecasts of all pools that may be seen, those that are full soonest first.
+    /// Forecasts of pools that may be seen, those that are full soonest first, from one on and so many; and how many there are.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn forecasts(&self) -> Result<(Vec<Row>, Millis)> {
+    pub async fn forecasts(&self, skip: usize, most: usize) -> Result<Forecasts> {
         self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let now = headroom_store::now(&mut conn).await?;
         let seen = pool::list(&mut conn, false).await?.into_iter().filter(|pool| self.caller.sees_pool(pool.key));
-        let keys: Vec<i32> = seen.map(|pool| pool.key).collect();
+        let slugs: BTreeMap<i32, String> = seen.map(|pool| (pool.key, pool.fields.slug.to_string())).collect();
+        // The order comes from what is small, and forecasts are read only of those that are asked for.
+        let mut order = forecast::full_in(&mut conn, None).await?;
+        order.retain(|(key, _)| slugs.contains_key(key));
+        order.sort_by_key(|(key, full)| {
+            let days = full.p90_days.or(full.p50_days).filter(|_| full.is_known).unwrap_or(u32::MAX);
+            (full.full_at_ms.unwrap_or(Millis::MAX), days, slugs.get(key))
+        });
+        let total = order.len();
+        let keys: Vec<i32> = order.into_iter().map(|(key, _)| key).skip(skip).take(most).collect();
         let mut rows = Vec::with_capacity(keys.len());
         for keys in keys.chunks(64) {
-            let states = states(&mut conn, keys, now).await?;
-            rows.extend(states.iter().map(|state| row(state, now)));
+            let mut states: BTreeMap<i32, State> =
+                states(&mut conn, keys, now).await?.into_iter().map(|state| (state.pool.key, state)).collect();
+            rows.extend(keys.iter().filter_map(|key| states.remove(key)).map(row));
         }
-        let rank = |row: &Row| match row.exhaustion {
-            Exhaustion::AlreadyFull => 0,
-            Exhaustion::Within { p50, p90 } => p90.or(p50).unwrap_or(u32::MAX - 1),
-            Exhaustion::NotWithin { .. } | Exhaustion::TooLittleHistory => u32::MAX,
-        };
-        rows.sort_by_key(|row| (row.full_at_ms.unwrap_or(Millis::MAX), rank(row), row.pool.fields.slug.to_string()));
-        Ok((rows, now))
+        Ok(Forecasts { rows, total, now_ms: now })
     }
 
     /// When pools that may be seen are full, by key.
@@ -313,14 +326,13 @@ fn quantile(said: &HourSaid, level: f64) -> f64 {
     place.and_then(|place| said.levels.get(place)).copied().unwrap_or(0.0)
 }
 
-fn row(state: &State, now: Millis) -> Row {
-    let said = &state.found.said;
-    let hours = said.outlook.quantile(0.95);
-    let p95 = hours.iter().take(48).copied().reduce(f64::max);
-    let planned = state.plan(now, &state.settings, 0);
+fn row(state: State) -> Row {
+    let capacity = state.capacity(state.now_ms);
+    let said = state.found.said;
+    let p95 = said.outlook.quantile(0.95).iter().take(48).copied().reduce(f64::max);
     let is_young = said.known_hours < FEWEST_DAYS * 24;
     Row {
-        capacity: state.capacity(now),
+        capacity,
         live: state.live,
         p95: p95.filter(|_| !is_young),
         exhaustion: said.exhaustion,
@@ -329,8 +341,7 @@ fn row(state: &State, now: Millis) -> Row {
         coverage_80: said.accuracy.coverage_80,
         wape: said.accuracy.wape,
         mode: state.policy.mode,
-        choice: state.choice.as_ref().map(|(_, choice)| choice.clone()),
-        recommended: planned.plan.capacity.first().copied().unwrap_or(0),
-        pool: state.pool.clone(),
+        choice: state.choice.map(|(_, choice)| choice),
+        pool: state.pool,
     }
 }

@@ -583,15 +583,7 @@ impl App {
         steps: &[pool::CapacityStep],
         step: &pool::CapacityStep,
     ) -> Result<()> {
-        let now = headroom_store::now(conn).await?;
-        let inputs = Inputs::read(conn, pool, plan, now).await?;
-        let effective = |s: &pool::CapacityStep| (s.from_ms, i64::from(s.configured - s.planned_down));
-        let mut after: Vec<_> = steps.iter().filter(|s| s.from_ms != step.from_ms).map(effective).collect();
-        after.push(effective(step));
-        after.sort_unstable();
-        let from = step.from_ms.max(inputs.now);
-        let loads = promise::loads(conn, pool.key, &[(from, Millis::MAX)]).await?;
-        let over = together(conflict::cut(&inputs.capacity, &after, inputs.plan.policy.overcommit, &loads, from));
+        let (inputs, loads, over) = cuts(conn, pool, plan, steps, step).await?;
         if over.is_empty() {
             return Ok(());
         }
@@ -603,6 +595,39 @@ impl App {
         };
         Err(AppError::Planned(over.iter().map(told).collect()))
     }
+
+    /// The first instant from which a capacity step would leave less than is promised. The plan is locked.
+    pub(in super::super) async fn capacity_short_at(
+        &self,
+        conn: &mut PgConnection,
+        pool: &pool::Pool,
+        plan: plan::Plan,
+        steps: &[pool::CapacityStep],
+        step: &pool::CapacityStep,
+    ) -> Result<Option<Millis>> {
+        let (.., over) = cuts(conn, pool, plan, steps, step).await?;
+        Ok(over.iter().map(|over| over.from_ms).min())
+    }
+}
+
+/// Where a capacity step would leave less than is promised, and what that is said from.
+async fn cuts(
+    conn: &mut PgConnection,
+    pool: &pool::Pool,
+    plan: plan::Plan,
+    steps: &[pool::CapacityStep],
+    step: &pool::CapacityStep,
+) -> Result<(Inputs, Vec<Load>, Vec<Over>)> {
+    let now = headroom_store::now(conn).await?;
+    let inputs = Inputs::read(conn, pool, plan, now).await?;
+    let effective = |s: &pool::CapacityStep| (s.from_ms, i64::from(s.configured - s.planned_down));
+    let mut after: Vec<_> = steps.iter().filter(|s| s.from_ms != step.from_ms).map(effective).collect();
+    after.push(effective(step));
+    after.sort_unstable();
+    let from = step.from_ms.max(inputs.now);
+    let loads = promise::loads(conn, pool.key, &[(from, Millis::MAX)]).await?;
+    let over = together(conflict::cut(&inputs.capacity, &after, inputs.plan.policy.overcommit, &loads, from));
+    Ok((inputs, loads, over))
 }
 
 /// What a tenant may hold by promises that hold at an instant: floor, and the most.

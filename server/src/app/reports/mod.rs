@@ -281,6 +281,9 @@ impl App {
         let slug = period.slug();
         let missing = || AppError::NotFound { what: "report", slug: slug.clone(), suggestion: None };
         let (kept, figures) = report::get(&mut tx, kind, &slug, None).await?.ok_or_else(missing)?;
+        let was: Document = serde_json::from_str(&figures)
+            .map_err(|error| AppError::Internal(format!("the figures of {kind} {slug}: {error}")))?;
+        let document = weekly::with_outlook_of(document, &was);
         if canonical(&document)? == figures {
             return Err(AppError::Conflict(format!("{} says the same today: nothing is to be corrected", kept.title)));
         }

@@ -2,15 +2,23 @@
 
 use super::period::{Period, zone_around};
 use crate::app::Result;
+use crate::app::forecast::{Day, OUTLOOK_DAYS, outlook};
+use headroom_domain::exhaustion::Exhaustion;
+use headroom_domain::range::rfc3339;
 use headroom_domain::report::{Cell, Document, Kind, Row, Table};
 use headroom_domain::series::floor;
-use headroom_domain::{HOUR_MS, Millis};
+use headroom_domain::{DAY_MS, HOUR_MS, Millis};
 use headroom_store::history::ALL_TENANTS;
 use headroom_store::organisation::Organisation;
 use headroom_store::usage::{self, Wanted, WideSums};
 use headroom_store::{alert, pool, promise, quota, tenant};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
+
+/// Name of the table of what is to come.
+pub(super) const OUTLOOK: &str = "outlook";
+/// A week that was over longer ago says nothing of what is to come.
+const OUTLOOK_FOR_MS: Millis = 3 * DAY_MS;
 
 /// The hours of a period that are known at `now`.
 fn span(
@@ -123,7 +131,14 @@ pub(super) async fn document(
         ]));
     }
     noise.has_total = true;
+    let mut facts = vec![("Hours of the report".into(), Cell::Count(Some((to - from) / HOUR_MS)))];
     let mut tables = vec![occupancy, noise];
+    // What is to come is told by the report of the week that is over or runs: of older ones it has come by now.
+    if week.range(&zone).1 > now - OUTLOOK_FOR_MS {
+        let (table, in_all) = ahead(conn, now).await?;
+        facts.extend(in_all);
+        tables.push(table);
+    }
     tables.retain(|table| !table.rows.is_empty());
     Ok(Document {
         kind: Kind::Weekly,
@@ -133,12 +148,91 @@ pub(super) async fn document(
         from_ms: from,
         to_ms: to,
         currency: None,
-        facts: vec![("Hours of the report".into(), Cell::Count(Some((to - from) / HOUR_MS)))],
+        facts,
         tables,
         notes: vec![
             "Averages are ratios of sums over time of which something is known; what is not known is left out.".into(),
         ],
     })
+}
+
+/// A report that is reckoned anew, with what an earlier version foresaw: that is not known any more, and what came is no forecast.
+pub(super) fn with_outlook_of(mut document: Document, was: &Document) -> Document {
+    let foreseen = was.table(OUTLOOK).cloned();
+    if foreseen.is_none() && document.table(OUTLOOK).is_none() {
+        return document;
+    }
+    document.tables.retain(|table| table.key != OUTLOOK);
+    document.tables.extend(foreseen);
+    document.facts.clone_from(&was.facts);
+    document
+}
+
+/// The week ahead by pool, and in all: medians add up, what is rare does not.
+async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<(Table, Vec<(String, Cell)>)> {
+    let mut table = Table::new(
+        OUTLOOK,
+        "Capacity outlook, the next seven days",
+        "The most that is wanted at once on a day, as likely more as less and in one of twenty cases; the least that there is and the most that is promised; the first day on which that may be short; days until the pool is full, as likely as not and in one of ten cases.",
+        &[
+            ("pool", "Pool"),
+            ("median_slots", "Wanted"),
+            ("p95_slots", "Wanted, 1 in 20"),
+            ("capacity_slots", "Least capacity"),
+            ("promised_slots", "Promised"),
+            ("short_on", "First short day"),
+            ("full_p50_days", "Full in, days"),
+            ("full_p90_days", "1 in 10, days"),
+        ],
+    );
+    let whole = |slots: f64| slots.ceil() as i64;
+    let (mut wanted, mut there, mut known) = (vec![0_i64; OUTLOOK_DAYS], vec![0_i64; OUTLOOK_DAYS], 0_i64);
+    for pool in outlook(conn, now).await? {
+        let most = |of: &dyn Fn(&Day) -> Option<f64>| pool.days.iter().filter_map(of).reduce(f64::max).map(whole);
+        let median = most(&|day| day.median);
+        if median.is_some() {
+            known += 1;
+            for (place, day) in pool.days.iter().enumerate() {
+                wanted[place] += day.median.map_or(0, whole);
+                there[place] += day.capacity;
+            }
+        }
+        let short = pool.days.iter().find(|day| day.is_short());
+        let short = match (short, median) {
+            (Some(day), _) => rfc3339(day.from_ms).chars().take(10).collect(),
+            (None, Some(_)) => "none".to_owned(),
+            (None, None) => "too little history".to_owned(),
+        };
+        let (p50, p90) = match pool.exhaustion {
+            Some(Exhaustion::AlreadyFull) => (Some(0), Some(0)),
+            Some(Exhaustion::Within { p50, p90 }) => (p50, p90),
+            Some(Exhaustion::TooLittleHistory | Exhaustion::NotWithin { .. }) | None => (None, None),
+        };
+        table.rows.push(about_pool(
+            pool.pool,
+            &pool.slug,
+            vec![
+                Cell::Level(median),
+                Cell::Level(most(&|day| day.p95)),
+                Cell::Level(pool.days.iter().map(|day| day.capacity).min()),
+                Cell::Level(pool.days.iter().map(|day| day.promised).max()),
+                Cell::text(short),
+                Cell::Level(p50.map(i64::from)),
+                Cell::Level(p90.map(i64::from)),
+            ],
+        ));
+    }
+    // The day on which least is left.
+    let tightest = wanted.iter().zip(&there).max_by_key(|(wanted, there)| **wanted - **there);
+    let in_all = match tightest.filter(|_| known > 0) {
+        Some((wanted, there)) => vec![
+            ("Pools with an outlook".into(), Cell::Count(Some(known))),
+            ("Wanted in all on the tightest of the next seven days".into(), Cell::Count(Some(*wanted))),
+            ("Slots in all on that day".into(), Cell::Count(Some(*there))),
+        ],
+        None => Vec::new(),
+    };
+    Ok((table, in_all))
 }
 
 /// The quarterly report.
@@ -240,4 +334,40 @@ pub(super) async fn quarterly(
             "Game days are not recorded by Headroom: put their scores (headroom simulate) beside this report.".into(),
         ],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_foreseen_stays_what_it_was() {
+        let of = |cell: i64, keys: &[&str]| Document {
+            kind: Kind::Weekly,
+            period: "2026-W47".into(),
+            title: String::new(),
+            zone: "UTC".into(),
+            from_ms: 0,
+            to_ms: 1,
+            currency: None,
+            facts: vec![("Slots".into(), Cell::Count(Some(cell)))],
+            tables: keys
+                .iter()
+                .map(|key| Table {
+                    rows: vec![Row::of(vec![Cell::Count(Some(cell))])],
+                    ..Table::new(key, "", "", &[("a", "A")])
+                })
+                .collect(),
+            notes: Vec::new(),
+        };
+        let (was, anew) = (of(1, &["occupancy", OUTLOOK]), of(2, &["occupancy", OUTLOOK]));
+        let kept = with_outlook_of(anew, &was);
+        let first = |key: &str| kept.table(key).map(|table| table.rows[0].cells[0].clone());
+        assert_eq!(first("occupancy"), Some(Cell::Count(Some(2))), "what is known better is corrected");
+        assert_eq!(first(OUTLOOK), Some(Cell::Count(Some(1))), "what was foreseen is not");
+        let later = with_outlook_of(of(2, &["occupancy"]), &was);
+        assert_eq!(later.table(OUTLOOK), was.table(OUTLOOK), "nor is it forgotten");
+        let plain = of(1, &["occupancy"]);
+        assert_eq!(with_outlook_of(of(2, &["occupancy", OUTLOOK]), &plain).table(OUTLOOK), None);
+    }
 }

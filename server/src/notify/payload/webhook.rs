@@ -21,6 +21,15 @@ pub fn body(told: &Told) -> Value {
     })
 }
 
+/// The body that tells what capacity a pool is to have: what was decided, with the address of the pool's forecast.
+pub fn scaling(key: &str, decision: &Value, address_of: impl Fn(&str) -> String) -> Value {
+    let mut decision = decision.clone();
+    if let Some(path) = decision["url"].as_str().filter(|path| path.starts_with('/')) {
+        decision["url"] = address_of(path).into();
+    }
+    json!({ "version": 1, "key": key, "message": "scaling", "decision": decision })
+}
+
 /// What the signature's header says about a body that is sent at an instant, in seconds: whoever knows the secret makes the
 /// same over `<t>.<body>`, and refuses what is old.
 pub fn signature(secret: &str, at_s: i64, body: &[u8]) -> String {

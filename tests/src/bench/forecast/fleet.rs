@@ -82,5 +82,13 @@ fn pool(case: &Case) -> Pool {
 
 fn input(peaks: &[f64], at: usize, horizon: usize) -> Input<'_> {
     let known = &peaks[at.saturating_sub(MOST_HOURS)..at];
-    Input { now_hour: START + at as i64, peaks: known, events: &[], offset_hours: 0, horizon, kappa: DEFAULT_KAPPA }
+    Input {
+        now_hour: START + at as i64,
+        peaks: known,
+        events: &[],
+        earlier: &[],
+        offset_hours: 0,
+        horizon,
+        kappa: DEFAULT_KAPPA,
+    }
 }

@@ -2,8 +2,9 @@
 //!
 //! The series are the hourly ones of the M4 competition, each with 48 hours to forecast. What a design choice may look at is the
 //! end of the training part (`validate`); the test part is scored and nothing else. Beside them: days of New York's taxis that could
-//! be known beforehand (`taxi`), and what the hourly plan of many pools costs (`fleet`).
+//! be known beforehand (`taxi`), what the hourly plan of many pools costs (`fleet`), and whether pages and claims notice it (`beside`).
 
+mod beside;
 mod fleet;
 mod peer;
 mod score;
@@ -52,6 +53,9 @@ pub fn run(options: &Options) -> Result<String> {
         fleet::measure(&cases, &mut report)?;
     }
     taxi::measure(&mut report)?;
+    if !options.quick {
+        beside::measure(&mut report)?;
+    }
     report.note(format!("load average at the end: {}; {:.0} s in all", load()?, report.seconds()));
     Ok(report.summary())
 }

@@ -200,7 +200,15 @@ fn outlook(peaks: &[f64], first_hour: i64, at: usize, events: &[Event]) -> Outlo
 
 fn input<'a>(peaks: &'a [f64], first_hour: i64, at: usize, events: &'a [Event], horizon: usize) -> Input<'a> {
     let known = &peaks[at.saturating_sub(MOST_HOURS)..at];
-    Input { now_hour: first_hour + at as i64, peaks: known, events, offset_hours: 0, horizon, kappa: DEFAULT_KAPPA }
+    Input {
+        now_hour: first_hour + at as i64,
+        peaks: known,
+        events,
+        earlier: &[],
+        offset_hours: 0,
+        horizon,
+        kappa: DEFAULT_KAPPA,
+    }
 }
 
 fn words(tally: &Tally) -> String {

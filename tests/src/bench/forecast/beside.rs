@@ -1,0 +1,126 @@
+//! Pages and claims while every pool is forecast for the first time, beside the same in quiet.
+//!
+//! One service does both, as in production: what forecasts takes threads of its own. The pools are out of the way in the first half
+//! (archived), and all due in the second.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use headroom_domain::accumulate::{Accumulator, Reading};
+use headroom_domain::{HOUR_MS, Millis};
+use headroom_store::partition::{self, Cut};
+use headroom_store::{history, pool};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::super::figures::{Goal, Pair, Report, percentile, short};
+use super::super::place::Place;
+use crate::client::Client;
+use crate::people;
+
+/// Pools that are forecast.
+const POOLS: usize = 300;
+/// Days of their history.
+const DAYS: i64 = 30;
+/// Rounds of requests in quiet, at least; a round asks for two pages, claims a slot and gives it back.
+const ROUNDS: usize = 400;
+/// Nobody waits longer than that for all forecasts.
+const LONGEST: Duration = Duration::from_mins(10);
+
+/// Times of requests, in milliseconds.
+#[derive(Debug, Default)]
+struct Times {
+    pages: Vec<f64>,
+    claims: Vec<f64>,
+}
+
+pub(super) fn measure(report: &mut Report) -> Result<()> {
+    tokio::runtime::Runtime::new().context("there is no runtime")?.block_on(all(report))
+}
+
+async fn all(report: &mut Report) -> Result<()> {
+    let place = Place::new(&[])?;
+    people::prepare_at(place.folder()).await?;
+    let client = Client::new(place.service().url())?;
+    let mut conn = place.connect().await?;
+    report.step(&format!("writing {DAYS} days of {POOLS} pools"));
+    fill(&client, &mut conn).await?;
+    client.post("/api/v1/tenants", &json!({ "name": "Acme", "slug": "acme" })).await?.expect(201)?;
+    client.post("/api/v1/pools", &json!({ "name": "lanes", "slug": "lanes", "capacity": 100 })).await?.expect(201)?;
+    client.put("/api/v1/pools/lanes/policy", &json!({ "policy": {} })).await?.expect(200)?;
+
+    report.step("pages and claims in quiet");
+    let mut quiet = Times::default();
+    for _ in 0..ROUNDS {
+        round(&client, &mut quiet).await?;
+    }
+    report.step("pages and claims while all pools are forecast");
+    sqlx::query("UPDATE pool SET archived_at = NULL").execute(&mut conn).await?;
+    client.post("/api/v1/jobs/forecasts/run", &json!({})).await?.expect(202)?;
+    let (began, mut beside, mut made) = (Instant::now(), Times::default(), 0);
+    while made < POOLS {
+        round(&client, &mut beside).await?;
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM forecast").fetch_one(&mut conn).await?;
+        made = usize::try_from(count).unwrap_or_default();
+        ensure!(began.elapsed() < LONGEST, "{made} of {POOLS} forecasts in {} s", LONGEST.as_secs());
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    report.note(format!(
+        "{POOLS} first forecasts, each with three weeks of earlier ones, in {} s of the clock, {} pages and {} claims beside them",
+        short(seconds),
+        beside.pages.len(),
+        beside.claims.len()
+    ));
+    for (name, beside, quiet) in [("pages", &beside.pages, &quiet.pages), ("claims", &beside.claims, &quiet.claims)] {
+        let (measured, peer) = (percentile(beside, 99.0), percentile(quiet, 99.0));
+        let pair = Pair { measured, peer, peer_name: "in quiet", unit: "ms" };
+        report.ratio(&format!("p99 of {name} beside forecasts"), pair, Goal::AtMost(1.5));
+    }
+    place.end()
+}
+
+async fn round(client: &Client, times: &mut Times) -> Result<()> {
+    for path in ["/oncall", "/pools/lanes"] {
+        let start = Instant::now();
+        client.page(path).await?.expect(200)?;
+        times.pages.push(1e3 * start.elapsed().as_secs_f64());
+    }
+    let start = Instant::now();
+    let claim = json!({ "op": "claim", "claim": { "tenant": "acme", "holder": "bench", "ttl_ms": 60_000 } });
+    let body = json!({ "operations": [claim] });
+    let answer = client.post("/api/v1/pools/lanes/claims/batch", &body).await?.expect(200)?.json()?;
+    times.claims.push(1e3 * start.elapsed().as_secs_f64());
+    let status = answer["results"][0]["status"].as_u64().unwrap_or_default();
+    ensure!(matches!(status, 200 | 201), "a slot was not given: {answer}");
+    Ok(())
+}
+
+/// Pools with days and weeks, a little of each its own, archived.
+async fn fill(client: &Client, conn: &mut PgConnection) -> Result<()> {
+    let now = headroom_store::now(conn).await?;
+    let to = now.div_euclid(HOUR_MS) * HOUR_MS;
+    let from = to - DAYS * 24 * HOUR_MS;
+    for cut in [Cut::Minutes, Cut::FiveMinutes] {
+        partition::ensure(conn, cut, from, to).await?;
+    }
+    for number in 0..POOLS {
+        let slug = format!("foreseen-{number:03}");
+        client.post("/api/v1/pools", &json!({ "name": slug, "slug": slug, "capacity": 200 })).await?.expect(201)?;
+        let key = pool::by_slug(conn, &slug).await?.context("it was made")?.key;
+        let mut acc = Accumulator::default();
+        for hour in from / HOUR_MS..to / HOUR_MS {
+            acc.reading(key, &reading(number as i64, hour));
+        }
+        history::merge(conn, history::LIVE, acc.take()).await?;
+    }
+    sqlx::query("UPDATE pool SET archived_at = now()").execute(conn).await?;
+    Ok(())
+}
+
+fn reading(pool: i64, hour: i64) -> Reading {
+    let of_day = (hour + pool).rem_euclid(24);
+    let wave = 40.0 + 40.0 * ((of_day - 6) as f64 / 24.0 * std::f64::consts::TAU).sin();
+    let noise = (hour.wrapping_mul(2_654_435_761).wrapping_add(pool * 97) >> 13).rem_euclid(11);
+    let at: Millis = hour * HOUR_MS;
+    Reading { at, duration_ms: HOUR_MS, capacity: 200, occupied: Some(wave as i64 + noise), ..Reading::default() }
+}
