@@ -1,8 +1,9 @@
 //! Edits of a draft that are one button or one drop: move, cancel, skip, leave out, undo.
 
-use super::review::again;
+use super::review::{again, basis_pairs};
 use super::{PATH, Refused, grid, id_of, is_told, show, told};
 use crate::app::plan::drafts::Edit;
+use crate::app::plan::effect::Basis;
 use crate::app::{App, AppError, Problem, Result};
 use crate::pages::answer::{done, failure};
 use crate::pages::form::Posted;
@@ -27,11 +28,14 @@ pub(super) fn back(posted: &Posted, draft: Option<Uuid>) -> String {
     let pool = posted.get("pool");
     let wanted = if is_own { wanted } else { PATH };
     let (path, query) = wanted.split_once('?').unwrap_or((wanted, ""));
-    if path != PATH {
-        return path.to_owned();
-    }
     let mut pairs: Vec<(String, String)> =
         url::form_urlencoded::parse(query.as_bytes()).into_owned().filter(|(name, _)| name != "draft").collect();
+    if path != PATH {
+        // A review goes on with what it plays.
+        let said = |key: &str| pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+        let basis = Basis::parse(said("basis"), said("level")).unwrap_or_default();
+        return headroom_frontend::url::with_query(path, &basis_pairs(basis));
+    }
     if !pairs.iter().any(|(name, _)| name == "pool") && !pool.is_empty() {
         pairs.insert(0, ("pool".to_owned(), pool.to_owned()));
     }
@@ -274,7 +278,8 @@ pub(crate) async fn act(app: App, visit: Visit, posted: Posted) -> Response {
             let sentence = format!("{sentence} The draft is as it was.").replace(". .", ".");
             let to = back(&posted, id_of(posted.get("draft")));
             let there = visit_of(&visit, &to);
-            let shown = match to.strip_prefix("/planner/drafts/").and_then(id_of) {
+            let reviewed = to.split('?').next().and_then(|path| path.strip_prefix("/planner/drafts/"));
+            let shown = match reviewed.and_then(id_of) {
                 Some(id) => again(&app, &there, id, status, &posted, Some(sentence)).await,
                 None => show(&app, &there, status, Refused::of(sentence)).await,
             };
