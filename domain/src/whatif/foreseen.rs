@@ -124,7 +124,9 @@ impl Shares {
             if !tenants.contains(&nobody) {
                 tenants.push(nobody);
                 whole.push(0);
-                by_hour.iter_mut().for_each(|hour| hour.push(0));
+                for hour in &mut by_hour {
+                    hour.push(0);
+                }
             }
             for (tenant, sum) in tenants.iter().zip(&mut whole) {
                 *sum = u64::from(*tenant == nobody);

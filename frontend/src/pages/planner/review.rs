@@ -185,7 +185,8 @@ fn changes(shell: &ShellModel, model: &ReviewModel) -> AnyView {
     view! { <ul class="hr-plan-changes">{items}</ul> }.into_any()
 }
 
-fn figure(figure: &EffectFigure) -> AnyView {
+/// Was and becomes, on one line unless it may break between them.
+fn figure(figure: &EffectFigure, may_break: bool) -> AnyView {
     if figure.before == figure.after {
         return view! { <span>{figure.after.clone()}</span> }.into_any();
     }
@@ -194,8 +195,9 @@ fn figure(figure: &EffectFigure) -> AnyView {
         Some(false) => "hr-bad",
         None => "",
     };
+    let whole = if may_break { "" } else { "hr-nowrap" };
     view! {
-        <span class="hr-nowrap">
+        <span class=whole>
             <span class="hr-muted">{figure.before.clone()}</span>
             <span aria-hidden="true">" → "</span>
             <span class="hr-vh">" becomes "</span>
@@ -231,7 +233,7 @@ fn effect_part(shell: &ShellModel, effect: &EffectModel, is_full: bool) -> AnyVi
     let figures = effect
         .figures
         .iter()
-        .map(|one| view! { <div><dt>{one.label.clone()}</dt><dd>{figure(one)}</dd></div> })
+        .map(|one| view! { <div><dt>{one.label.clone()}</dt><dd>{figure(one, false)}</dd></div> })
         .collect_view();
     let riskiest = (!effect.riskiest.is_empty()).then(|| {
         let most = if is_full { 10 } else { 3 };
@@ -267,7 +269,7 @@ fn tenants_part(effect: &EffectModel) -> AnyView {
             let cells = row
                 .figures
                 .iter()
-                .map(|one| view! { <td class="hr-num" data-label=one.label.clone()>{figure(one)}</td> })
+                .map(|one| view! { <td class="hr-num" data-label=one.label.clone()>{figure(one, true)}</td> })
                 .collect_view();
             view! { <tr><th scope="row" class="hr-table__name">{row.tenant.name.clone()}</th>{cells}</tr> }
         })

@@ -286,9 +286,10 @@ fn played(replay: &Effect, range: &Range) -> String {
         Level::High => "its 0.9 quantile, which one hour of ten exceeds",
     };
     let mut text = format!(
-        " Below that: {}, as the forecast{made} foresees them at {level}. Each hour is played with its peak throughout, split among \
-         tenants as they shared what was wanted in the same hour of the week in {past}, in whole slots, the rest by the largest \
-         remainder; the allocator's rules are the same, with and without the draft.",
+        " Below that: {}, as the forecast{made} foresees them at {level}. Each hour is played with its peak throughout, which \
+         is more than the minutes of past weeks come to, and split among tenants as they shared what was wanted in the same hour of \
+         the week in {past}, in whole slots, the rest by the largest remainder; the allocator's rules are the same, with and without \
+         the draft.",
         days(replay.from_ms, replay.to_ms)
     );
     if let Some(from) = replay.days_from_ms {
