@@ -72,17 +72,24 @@ pub fn slice(name: &str, from: Millis, to: Millis) -> Option<ZoneSlice> {
 
 /// All changes of a zone, if there is room to remember them.
 fn all(zone: Tz) -> Option<Arc<[Transition]>> {
-    // Whoever panicked with the lock left whole entries behind.
+    {
+        // Whoever panicked with the lock left whole entries behind.
+        let remembered = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = remembered.get(&zone) {
+            return Some(Arc::clone(found));
+        }
+        if remembered.len() >= MOST_REMEMBERED {
+            return None;
+        }
+    }
+    // A walk over two centuries: those who ask for other zones do not wait for it. Who asks for this one meanwhile walks too, and
+    // finds the same.
+    let walked: Arc<[Transition]> = walked(zone, KNOWN.0, KNOWN.1).into();
     let mut remembered = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(found) = remembered.get(&zone) {
-        return Some(Arc::clone(found));
+    if remembered.len() >= MOST_REMEMBERED && !remembered.contains_key(&zone) {
+        return Some(walked);
     }
-    if remembered.len() >= MOST_REMEMBERED {
-        return None;
-    }
-    let all: Arc<[Transition]> = walked(zone, KNOWN.0, KNOWN.1).into();
-    remembered.insert(zone, Arc::clone(&all));
-    Some(all)
+    Some(Arc::clone(remembered.entry(zone).or_insert(walked)))
 }
 
 /// The offset at an instant, and its changes up to another.

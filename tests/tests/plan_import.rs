@@ -337,6 +337,8 @@ async fn columns_of_other_names_are_guessed_and_chosen() -> Result<()> {
     shows(&preview, "was 7 becomes 9")?;
     assert_eq!(world.take(&import).await?, draft);
     assert_eq!(world.changes(&draft).await?, 2);
+    // The row that changes nothing is not counted among those that are in the draft.
+    shows(&world.client.page(&import).await?.expect(200)?.body, "1 row is in the draft")?;
     let (import, html) = world.checked(&rows).await?;
     let refused = world.send(&import, &html, "preview", &[]).await?.expect(409)?;
     shows(&refused.body, "Every row says what holds already")?;

@@ -148,6 +148,37 @@ async fn a_cell_that_is_wrong_keeps_what_was_typed_and_changes_nothing() -> Resu
         ensure!(page.contains("is not saved"), "it is said aloud");
     }
     ensure!(world.draft().await? == Value::Null, "no draft was begun for it");
+    // Nor do the other ways of editing leave a draft behind for what is refused or changes nothing.
+    let day = world.day.as_str();
+    let base = [("pool", "lanes"), ("back", TABLE), ("reservation", day)];
+    let mut plain = None;
+    for (path, fields, status) in [
+        ("/planner/act", vec![("do", "skip"), ("day", "soon")], 422),
+        ("/planner/act", vec![("do", "move"), ("was_start", "0"), ("start", "never")], 422),
+        ("/planner/act", vec![("do", "fix"), ("name", "day"), ("zone", "Mars/Olympus")], 422),
+        ("/planner/act", vec![("do", "undo")], 409),
+        (
+            "/planner/edit",
+            vec![
+                ("name", "day"),
+                ("tenant", "acme"),
+                ("slots", "4"),
+                ("zone", "UTC"),
+                ("start", "2026-12-02 00:00"),
+                ("end", "2026-12-01 00:00"),
+            ],
+            422,
+        ),
+        ("/planner/act", vec![("do", "unskip"), ("day", "2026-11-27")], 303),
+    ] {
+        let sent: Vec<(&str, &str)> = base.iter().copied().chain(fields.iter().copied()).collect();
+        let answer = world.client.form(path, &sent).await?;
+        ensure!(answer.status == status, "{fields:?}: {} {}", answer.status, answer.body);
+        ensure!(world.draft().await? == Value::Null, "{fields:?} began a draft");
+        plain = Some(answer);
+    }
+    let told = plain.context("the last one changed nothing")?;
+    ensure!(told.header("location") == TABLE, "{}", told.header("location"));
     for (field, expected) in [("note", "name, tenant, slots"), ("", "name, tenant, slots")] {
         let page = world.cell(&world.peak, field, "1").await?.expect(422)?.body;
         ensure!(page.contains(expected), "{field:?}: the fields are named");

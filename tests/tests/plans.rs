@@ -2,7 +2,14 @@
 
 use anyhow::{Context, Result, ensure};
 use headroom_domain::access::Scope;
-use headroom_domain::{DAY_MS, Millis};
+use headroom_domain::accumulate::{Accumulator, Reading, TenantReading};
+use headroom_domain::exhaustion::Exhaustion;
+use headroom_domain::forecast::daily::Daily;
+use headroom_domain::forecast::online::{Accuracy, Confidence, Engine, LEVELS, Mark, Memory, Outlook, Rung};
+use headroom_domain::{DAY_MS, HOUR_MS, Millis};
+use headroom_server::app::forecast::Said;
+use headroom_store::partition::{self, Cut};
+use headroom_store::{forecast, history, pool, tenant};
 use headroom_tests::client::{Answer, Client};
 use headroom_tests::database::Database;
 use headroom_tests::people;
@@ -12,6 +19,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// 2026-11-25T09:00:00Z, a Wednesday.
@@ -633,6 +641,283 @@ async fn a_preview_replays_the_last_weeks_with_and_without_the_draft() -> Result
     ensure!(cost[0].as_i64() > cost[1].as_i64(), "{cost:?}");
     drop(service);
     database.remove().await
+}
+
+/// What was wanted in the week before [`NOW`], for the shares: `acme` six slots and `beta` two in each hour, but one and three in the
+/// hour of the week that begins ten hours after it.
+async fn a_week_of_use(conn: &mut PgConnection) -> Result<i32> {
+    let pool = pool::by_slug(conn, "lanes").await?.context("the pool")?.key;
+    let keys: HashMap<String, i32> = tenant::keys(conn).await?.into_iter().map(|(key, slug)| (slug, key)).collect();
+    let from = NOW - 7 * DAY_MS;
+    for cut in [Cut::Minutes, Cut::FiveMinutes] {
+        partition::ensure(conn, cut, from, NOW).await?;
+    }
+    let mut acc = Accumulator::default();
+    for hour in 0..168 {
+        let (acme, beta) = if hour == 10 { (1, 3) } else { (6, 2) };
+        let held = [("acme", acme), ("beta", beta)].map(|(slug, occupied)| TenantReading {
+            tenant: keys[slug],
+            occupied,
+            ..TenantReading::default()
+        });
+        let at = from + hour * HOUR_MS;
+        let tenants = held.into();
+        acc.reading(pool, &Reading { at, duration_ms: HOUR_MS, capacity: 12, tenants, ..Reading::default() });
+    }
+    history::merge(conn, history::LIVE, acc.take()).await?;
+    Ok(pool)
+}
+
+/// A forecast made at [`NOW`]: ten slots in each hour of a week at the median, but four in the twentieth, and sixteen at the 0.9
+/// quantile; days with a peak of ten, then of twenty from the second week on.
+async fn foresee(conn: &mut PgConnection, pool: i32, known_hours: usize) -> Result<()> {
+    let is_high = |level: &f64| *level > 0.5;
+    let hour = |level: &f64, step: usize| match step {
+        _ if is_high(level) => 16.0,
+        20 => 4.0,
+        _ => 10.0,
+    };
+    let day = |day: usize| if day < 7 { 10.0 } else { 20.0 };
+    let hours: Vec<Vec<f64>> = LEVELS.iter().map(|level| (0..168).map(|step| hour(level, step)).collect()).collect();
+    let days: Vec<Vec<f64>> = LEVELS.iter().map(|_| (0..10).map(day).collect()).collect();
+    let said = Said {
+        outlook: Outlook {
+            from_hour: NOW / HOUR_MS,
+            median: hours[3].clone(),
+            quantiles: hours,
+            marks: vec![Mark::Usual; 168],
+            floors: vec![0.0; 168],
+            engine: Engine::Ensemble,
+            basis: Rung::Full,
+            confidence: Confidence::High,
+        },
+        accuracy: Accuracy {
+            hours: 0,
+            wape: None,
+            naive_wape: None,
+            worst_day: None,
+            coverage_95: None,
+            coverage_80: None,
+            left_band: false,
+            weak: Vec::new(),
+        },
+        daily: Daily {
+            median: days[3].clone(),
+            quantiles: days,
+            growth_per_day: 0.0,
+            growth_share_per_week: None,
+            level_shift_days: None,
+            known: 60,
+        },
+        exhaustion: Exhaustion::NotWithin { days: 90 },
+        headroom: 0.0,
+        known_hours,
+    };
+    sqlx::query("DELETE FROM forecast WHERE pool_id = $1").bind(pool).execute(&mut *conn).await?;
+    let new = forecast::New {
+        pool,
+        hour_ms: NOW,
+        seen_from_ms: NOW,
+        memory: &Memory::default(),
+        said: &said,
+        is_known: true,
+        p50_days: None,
+        p90_days: None,
+        full_at_ms: None,
+        lead: None,
+    };
+    ensure!(forecast::put(conn, &new).await?, "the forecast is kept");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_preview_plays_what_is_foreseen_as_worked_out_by_hand() -> Result<()> {
+    let mut world = World::create(12).await?;
+    let pool = a_week_of_use(&mut world.conn).await?;
+    foresee(&mut world.conn, pool, 60 * 24).await?;
+    // Kept for one day from the fifteenth hour to the thirty-ninth, and never wanted.
+    let kept = with(
+        terms("peak", "ciao", 5, "2026-11-26T00:00", "2026-11-27T00:00"),
+        &json!({ "zone": "UTC", "lending_limit": 0 }),
+    );
+    let draft = world.draft(json!([{ "terms": kept }])).await?;
+    let path = format!("/api/v1/drafts/{}/preview", id(&draft));
+    let ask = async |body: Value| world.client.post(&path, &body).await?.expect(200)?.json();
+    let seen = ask(json!({ "weeks": 1, "basis": "forecast" })).await?;
+    let effect = &seen["effect"];
+    assert_eq!(
+        (&effect["basis"], &effect["level"], &effect["missing"]),
+        (&json!("forecast"), &json!("0.5"), &Value::Null)
+    );
+    assert_eq!((&effect["from"], &effect["to"]), (&json!("2026-11-25T09:00:00Z"), &json!("2026-12-02T09:00:00Z")));
+    assert_eq!((&effect["forecast_made_in"], &effect["days_from"]), (&json!("2026-11-25T09:00:00Z"), &Value::Null));
+    let row = |effect: &Value, tenant: &str| -> Result<Value> {
+        let rows = effect["tenants"].as_array().context("tenants")?;
+        Ok(rows.iter().find(|row| row["tenant"] == tenant).with_context(|| format!("{tenant} in {effect}"))?.clone())
+    };
+    let of = |row: &Value, field: &str| {
+        ["before", "after"]
+            .map(|side| row[side][field].as_i64().map(|n| if field.ends_with("_ms") { n / HOUR_MS } else { n }))
+    };
+    // Of ten slots 7.5 and 2.5: equal remainders, so eight and two. In the tenth hour one to three: three and seven. Of four: three
+    // and one. Before, all of it is there.
+    // With the draft nothing changes until the twentieth hour, for nobody is made to give back; then eight are free, five of them are
+    // kept, and of the other three the turns give two to acme and one to beta: acme lacks three until the promise ends.
+    let (acme, beta, ciao) = (row(effect, "acme")?, row(effect, "beta")?, row(effect, "ciao")?);
+    let whole = 166 * 8 + 3 + 3;
+    assert_eq!(of(&acme, "held_slot_ms"), [Some(whole), Some(whole - 18 * 3)]);
+    assert_eq!(of(&acme, "unmet_slot_ms"), [Some(0), Some(18 * 3)]);
+    assert_eq!(of(&acme, "saturation_minutes"), [Some(0), Some(18 * 60)]);
+    assert_eq!(of(&beta, "held_slot_ms"), [Some(166 * 2 + 7 + 1); 2]);
+    assert_eq!(of(&beta, "borrowed_slot_ms"), [Some(166 * 2 + 7 + 1); 2]);
+    assert_eq!(of(&ciao, "reserved_slot_ms"), [Some(0), Some(24 * 5)]);
+    assert_eq!(of(&ciao, "wasted_slot_ms"), [Some(0), Some(24 * 5)], "it lends nothing");
+    assert_eq!(of(&effect["pool"], "unmet_slot_ms"), [Some(0), Some(18 * 3)]);
+    let risky = &effect["riskiest"][0];
+    assert_eq!(
+        (&risky["from"], &risky["tenant"]),
+        (&json!("2026-11-26T06:00:00Z"), &json!("acme")),
+        "the hour after the dip"
+    );
+    assert_eq!((&risky["short"], &risky["headroom"]), (&json!(3), &json!(2)));
+
+    // At the 0.9 quantile four of sixteen are short in each hour with or without it.
+    let high = ask(json!({ "weeks": 1, "basis": "forecast", "level": "0.9" })).await?;
+    assert_eq!(high["effect"]["level"], "0.9");
+    assert_eq!(of(&high["effect"]["pool"], "unmet_slot_ms"), [Some(4 * 168); 2]);
+    assert_eq!(of(&row(&high["effect"], "beta")?, "unmet_slot_ms"), [Some(4); 2], "in the tenth hour");
+    assert_eq!(of(&row(&high["effect"], "acme")?, "unmet_slot_ms"), [Some(4 * 167); 2]);
+
+    // Two weeks: from the end of the hours on, days in the shape of the week before, as far as there are any.
+    let two = ask(json!({ "weeks": 2, "basis": "forecast" })).await?;
+    let effect = &two["effect"];
+    assert_eq!((&effect["days_from"], &effect["to"]), (&json!("2026-12-02T09:00:00Z"), &json!("2026-12-05T00:00:00Z")));
+    // Twenty where it was ten, and eight where it was four, which fit: 62 hours of eight slots too many, of 63.
+    assert_eq!(of(&effect["pool"], "unmet_slot_ms"), [Some(62 * 8), Some(62 * 8 + 18 * 3)]);
+
+    // What is played is no part of what is published.
+    let past = ask(json!({ "weeks": 1 })).await?;
+    assert_eq!((&past["effect"]["basis"], &past["effect"]["level"]), (&json!("history"), &Value::Null));
+    assert_eq!(past["token"], seen["token"]);
+    for (body, field) in [
+        (json!({ "basis": "moon" }), "basis"),
+        (json!({ "basis": "forecast", "level": "0.7" }), "level"),
+        (json!({ "level": "0.9" }), "level"),
+        (json!({ "basis": "forecast", "weeks": 9 }), "weeks"),
+    ] {
+        assert_eq!(fields(&world.client.post(&path, &body).await?.problem(422)?), [field], "{body}");
+    }
+    publish(&world.client, &draft, &seen["token"], json!([])).await?.expect(200)?;
+    world.database.remove().await
+}
+
+#[tokio::test]
+async fn without_a_forecast_nothing_is_played_and_nothing_is_zero() -> Result<()> {
+    let mut world = World::create(12).await?;
+    let pool = a_week_of_use(&mut world.conn).await?;
+    let draft =
+        world.draft(json!([{ "terms": terms("peak", "ciao", 5, "2026-11-26T00:00", "2026-11-27T00:00") }])).await?;
+    let path = format!("/api/v1/drafts/{}/preview", id(&draft));
+    let page = format!("/planner/drafts/{}?basis=forecast", id(&draft));
+    let says = async |world: &World, why: &str| -> Result<()> {
+        let seen = world.client.post(&path, &json!({ "basis": "forecast" })).await?.expect(200)?.json()?;
+        let effect = &seen["effect"];
+        ensure!(effect["missing"].as_str().is_some_and(|text| text.contains(why)), "{why}: {effect}");
+        assert_eq!((&effect["known"], &effect["pool"], &effect["tenants"]), (&json!(false), &Value::Null, &json!([])));
+        ensure!(seen["publishable"] == true, "{seen}");
+        let html = world.client.page(&page).await?.expect(200)?.body;
+        ensure!(
+            html.contains(why) && !html.contains("Short for") && !html.contains("Effect on tenants"),
+            "{why}: {html}"
+        );
+        ensure!(html.contains("Promised slot-hours"), "what is promised is known all the same");
+        Ok(())
+    };
+    says(&world, "there is no forecast of this pool yet").await?;
+    foresee(&mut world.conn, pool, 8 * 24).await?;
+    says(&world, "rests on 8 days of history, and 14 are needed").await?;
+    foresee(&mut world.conn, pool, 60 * 24).await?;
+    let far =
+        world.draft(json!([{ "terms": terms("far", "ciao", 5, "2027-06-01T00:00", "2027-06-02T00:00") }])).await?;
+    let far = format!("/api/v1/drafts/{}/preview", id(&far));
+    let far = world.client.post(&far, &json!({ "basis": "forecast" })).await?.expect(200)?.json()?;
+    ensure!(
+        far["effect"]["missing"].as_str().is_some_and(|text| text.contains("nothing is foreseen for the weeks")),
+        "{far}"
+    );
+    world.database.remove().await
+}
+
+#[tokio::test]
+async fn a_review_stays_with_the_demand_that_it_plays() -> Result<()> {
+    let mut world = World::create(12).await?;
+    let pool = a_week_of_use(&mut world.conn).await?;
+    foresee(&mut world.conn, pool, 60 * 24).await?;
+    let client = &world.client;
+    let draft = world
+        .draft(json!([
+            { "terms": terms("peak", "ciao", 5, "2026-11-26T00:00", "2026-11-27T00:00") },
+            { "terms": terms("other", "dora", 1, "2026-11-26T00:00", "2026-11-27T00:00") },
+        ]))
+        .await?;
+    let plain = format!("/planner/drafts/{}", id(&draft));
+    let here = format!("{plain}?basis=forecast&level=0.9");
+    let html = client.page(&here).await?.expect(200)?.body;
+    for says in [
+        "at its 0.9 quantile, which one hour of ten exceeds",
+        "by the largest remainder",
+        "Short for",
+        "Wed 25 Nov 09:00",
+    ] {
+        ensure!(html.replace('\u{202f}', " ").contains(says), "{says}: {html}");
+    }
+    let link = |to: &str| html.contains(&format!("href=\"{}\"", to.replace('&', "&amp;")));
+    ensure!(link(&plain) && link(&format!("{plain}?basis=forecast")) && link(&here), "the ways to all of them");
+    client.page(&format!("{plain}?basis=moon")).await?.expect(422)?;
+
+    // An edit comes back to it, and so does one that is refused.
+    let reservation = id_of_change(&draft, "other")?;
+    let known = id(&draft);
+    let edit = |what: &'static str, version: &'static str| {
+        [
+            ("pool", "lanes".to_owned()),
+            ("draft", known.clone()),
+            ("version", version.to_owned()),
+            ("back", here.clone()),
+            ("reservation", reservation.clone()),
+            ("do", what.to_owned()),
+        ]
+    };
+    let send = async |fields: [(&'static str, String); 6]| {
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        client.form("/planner/act", &fields).await
+    };
+    let refused = send(edit("skip", "")).await?.expect(422)?.body;
+    ensure!(refused.contains("at its 0.9 quantile"), "{refused}");
+    assert_eq!(send(edit("drop", "")).await?.expect(303)?.header("location"), here);
+
+    // The form that publishes says it too: refused it is shown again, and as it was previewed it publishes.
+    let html = client.page(&here).await?.expect(200)?.body;
+    let action = format!("{plain}/publish?basis=forecast&level=0.9");
+    let fields = headroom_tests::forms::fields(&html, &action.replace('&', "&amp;"))?;
+    let sent = headroom_tests::forms::with(&fields, &[("do", "publish")]);
+    let again = client.form(&action, &sent).await?.expect(422)?.body;
+    ensure!(again.contains("at its 0.9 quantile"), "without a reason: {again}");
+    let looked =
+        client.form(&action, &headroom_tests::forms::with(&fields, &[("do", "preview")])).await?.expect(200)?.body;
+    ensure!(looked.contains("at its 0.9 quantile"), "{looked}");
+    let sent =
+        headroom_tests::forms::with(&fields, &[("do", "publish"), ("reason", "for the season"), ("accept", "all")]);
+    client.form(&action, &sent).await?.expect(303)?;
+    assert_eq!(world.plan().await?["version"], 1);
+    world.database.remove().await
+}
+
+/// The reservation that a draft changes under a name.
+fn id_of_change(draft: &Value, name: &str) -> Result<String> {
+    let changes = draft["changes"].as_array().context("changes")?;
+    let found = changes.iter().find(|change| change["name"] == name).with_context(|| format!("{name} in {draft}"))?;
+    Ok(found["reservation"].as_str().context("its id")?.to_owned())
 }
 
 /// A server whose jobs do not run, and the use cases on behalf of its jobs.

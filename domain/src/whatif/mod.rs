@@ -15,10 +15,13 @@
 //! What is not known is not zero: in a minute in which a tenant's demand is unknown it takes no part, holds nothing, and is
 //! counted in no sum but the unknown minutes. Its promises stay in force for the others.
 //!
+//! The demand is that of weeks that were, or what a forecast has for those to come ([`foreseen`]).
+//!
 //! What lies outside: claims of several slots, the grace of a reclaim (it is immediate here), a pool's policy to preempt by
 //! priority, and how long a claim waits (a minute's unmet demand is gone with the minute).
 
 mod demand;
+pub mod foreseen;
 mod minute;
 pub mod reference;
 mod replay;
@@ -143,7 +146,7 @@ pub struct Outcome {
 }
 
 /// Two outcomes of the same demand.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// As things are.
     pub before: Outcome,

@@ -278,6 +278,14 @@ pub(super) fn review() -> ReviewModel {
                 "Sat 28 Nov 14:00: 50 slots short for ml-batch".into(),
                 "Sat 28 Nov 15:00: 42 slots short for ml-batch".into(),
             ],
+            bases: [("Last weeks", false), ("Forecast", true), ("Forecast, 0.9", false)]
+                .map(|(label, is_chosen)| BasisLink {
+                    label: label.into(),
+                    href: "/planner-review.html".into(),
+                    is_chosen,
+                })
+                .into(),
+            missing: None,
         }),
         conflicts: vec![ConflictRow {
             text: "Over capacity by 50 slots, 28 Nov 00:00 – 29 Nov 12:00".into(),
@@ -304,6 +312,7 @@ pub(super) fn review() -> ReviewModel {
         may_publish: true,
         back: "/planner.html".into(),
         here: "/planner.html".into(),
+        publish_href: "/planner.html".into(),
     }
 }
 

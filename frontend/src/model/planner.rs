@@ -473,6 +473,8 @@ pub struct ReviewModel {
     pub back: String,
     /// The page on which it is shown, where edits come back to.
     pub here: String,
+    /// Where it is published.
+    pub publish_href: String,
 }
 
 /// One change of a draft.
@@ -542,6 +544,21 @@ pub struct EffectModel {
     pub tenants: Vec<EffectTenant>,
     /// The hours in which most goes short: `Sat 28 Nov 14:00: 50 slots short for ml-batch`.
     pub riskiest: Vec<String>,
+    /// What can be played, where that can be chosen.
+    pub bases: Vec<BasisLink>,
+    /// Why nothing is played.
+    pub missing: Option<String>,
+}
+
+/// A demand that can be played.
+#[derive(Debug, Clone)]
+pub struct BasisLink {
+    /// `Last weeks`
+    pub label: String,
+    /// Where that is shown.
+    pub href: String,
+    /// It is shown.
+    pub is_chosen: bool,
 }
 
 /// One figure before and after.

@@ -2,6 +2,7 @@
 
 use super::{Place, plain, with_database};
 use crate::app::plan::drafts::Edit;
+use crate::app::plan::effect::Basis;
 use crate::app::plan::files::Declaration;
 use crate::app::plan::publish::Choices;
 use crate::app::{App, AppError};
@@ -90,7 +91,7 @@ impl Apply {
         let edits: Vec<Edit> = found.changes.into_iter().map(|(id, change)| (id, change.after)).collect();
         app.edit_draft_at_once(draft, None, edits, "").await.map_err(plain)?;
         let choices = Choices::new();
-        let preview = app.preview(draft, &choices, 0).await.map_err(plain)?;
+        let preview = app.preview(draft, &choices, 0, Basis::default()).await.map_err(plain)?;
         for conflict in &preview.conflicts {
             let word = if conflict.kind.is_warning() { "warning" } else { "conflict" };
             println!("{word}: {}", conflict.says);

@@ -3,7 +3,7 @@
 use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query, given};
 use crate::app::plan::check::{Conflict, Fix};
-use crate::app::plan::effect::{Effect, USUAL_WEEKS};
+use crate::app::plan::effect::{Basis, Effect, Missing, USUAL_WEEKS};
 use crate::app::plan::publish::{Choices, Merge, Preview};
 use crate::app::plan::{Entry, PlanView};
 use crate::app::{App, AppError, Problem};
@@ -18,6 +18,7 @@ use headroom_domain::plan::policy::{Overcommit, PlanPolicy, RollingCap};
 use headroom_domain::plan::terms::{Override, Terms};
 use headroom_domain::plan::text;
 use headroom_domain::range::{self, rfc3339};
+use headroom_domain::whatif::foreseen::Level;
 use headroom_domain::whatif::{Figures, Hour};
 use headroom_store::draft::Draft;
 use headroom_store::plan::Publication;
@@ -640,9 +641,15 @@ pub struct PreviewIn {
     /// Whose values are taken.
     #[serde(default)]
     choices: Vec<ChoiceIn>,
-    /// So many of the last weeks are replayed, 1 to 8; 0 for none. 4 if it is left out.
+    /// So many weeks are replayed, 1 to 8; 0 for none. 4 if it is left out.
     #[serde(default)]
     weeks: Option<i64>,
+    /// What is replayed: `history`, the demand of the last weeks (the usual), or `forecast`, what is foreseen for the coming ones.
+    #[serde(default)]
+    basis: Option<String>,
+    /// With `forecast`: `0.5`, the median (the usual), or `0.9`, which one hour of ten exceeds.
+    #[serde(default)]
+    level: Option<String>,
 }
 
 /// What a tenant or the pool had of it, over the minutes whose demand is known. Exact sums in slot-milliseconds.
@@ -708,21 +715,31 @@ pub struct HourOut {
     pub tenant: Option<String>,
 }
 
-/// What a draft would have done.
+/// What a draft does to what is wanted, played through the allocator's rules.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EffectOut {
+    /// What was played: `history` or `forecast`.
+    pub basis: &'static str,
+    /// The quantile of the forecast, `0.5` or `0.9`; null with `history`.
+    pub level: Option<&'static str>,
+    /// The hour in which the forecast was made, RFC 3339; null with `history`.
+    pub forecast_made_in: Option<String>,
+    /// Why a forecast cannot be played; null if it was. Without it there are no figures, which is not the same as zero.
+    pub missing: Option<String>,
+    /// From here on only the peaks of days are foreseen, and laid out in the shape of the week before, RFC 3339.
+    pub days_from: Option<String>,
     /// The time to come that it is about, RFC 3339.
     pub from: String,
     /// Its end, exclusive.
     pub to: String,
-    /// The past whose demand is laid onto it.
+    /// The past whose demand is laid onto it, or which says how tenants share what is foreseen.
     pub past_from: String,
     /// Its end, exclusive.
     pub past_to: String,
-    /// Whether it is known at all what was wanted.
+    /// Whether it is known at all what was, or is, wanted.
     pub known: bool,
-    /// The pool.
-    pub pool: EffectRowOut,
+    /// The pool; null if nothing was played.
+    pub pool: Option<EffectRowOut>,
     /// Tenants with demand or promises.
     pub tenants: Vec<EffectRowOut>,
     /// The riskiest hours with the draft.
@@ -749,13 +766,19 @@ impl From<&Effect> for EffectOut {
             headroom: hour.headroom,
             tenant: hour.worst.and_then(|worst| slug(worst.tenant)),
         };
+        let pool = || row(String::new(), &e.comparison.before.pool, &e.comparison.after.pool);
         Self {
+            basis: e.basis.as_str(),
+            level: e.basis.level().map(Level::as_str),
+            forecast_made_in: e.forecast_hour_ms.map(rfc3339),
+            missing: e.missing.map(Missing::words),
+            days_from: e.days_from_ms.map(rfc3339),
             from: rfc3339(e.from_ms),
             to: rfc3339(e.to_ms),
             past_from: rfc3339(e.past_from_ms),
             past_to: rfc3339(e.past_to_ms),
             known: e.is_known(),
-            pool: row(String::new(), &e.comparison.before.pool, &e.comparison.after.pool),
+            pool: e.missing.is_none().then(pool),
             tenants: e.rows().iter().map(|(slug, before, after)| row(slug.clone(), before, after)).collect(),
             riskiest: e.comparison.after.riskiest.iter().map(hour).collect(),
             reserved_cost_micros: e.cost.map(|cost| [whole(cost.reserved_before), whole(cost.reserved_after)]),
@@ -911,7 +934,7 @@ pub struct PlanPreviewOut {
     pub conflicts: Vec<ConflictOut>,
     /// What the policy wants somebody else to approve.
     pub needs_approval: Vec<String>,
-    /// What it would have done in the last weeks; null if it changes nothing.
+    /// What it does to the demand of some weeks; null if it changes nothing.
     pub effect: Option<EffectOut>,
 }
 
@@ -941,7 +964,8 @@ pub async fn preview(
     Json(body): Json<PreviewIn>,
 ) -> Result<Json<PlanPreviewOut>, ApiError> {
     let weeks = body.weeks.unwrap_or(USUAL_WEEKS);
-    let preview = app.preview(id, &choices(&body.choices)?, weeks).await?;
+    let basis = Basis::parse(body.basis.as_deref(), body.level.as_deref())?;
+    let preview = app.preview(id, &choices(&body.choices)?, weeks, basis).await?;
     Ok(Json(PlanPreviewOut::from(&preview)))
 }
 

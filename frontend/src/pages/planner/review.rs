@@ -185,7 +185,8 @@ fn changes(shell: &ShellModel, model: &ReviewModel) -> AnyView {
     view! { <ul class="hr-plan-changes">{items}</ul> }.into_any()
 }
 
-fn figure(figure: &EffectFigure) -> AnyView {
+/// Was and becomes, on one line unless it may break between them.
+fn figure(figure: &EffectFigure, may_break: bool) -> AnyView {
     if figure.before == figure.after {
         return view! { <span>{figure.after.clone()}</span> }.into_any();
     }
@@ -194,8 +195,9 @@ fn figure(figure: &EffectFigure) -> AnyView {
         Some(false) => "hr-bad",
         None => "",
     };
+    let whole = if may_break { "" } else { "hr-nowrap" };
     view! {
-        <span class="hr-nowrap">
+        <span class=whole>
             <span class="hr-muted">{figure.before.clone()}</span>
             <span aria-hidden="true">" → "</span>
             <span class="hr-vh">" becomes "</span>
@@ -205,6 +207,25 @@ fn figure(figure: &EffectFigure) -> AnyView {
     .into_any()
 }
 
+/// What is played, and the ways to the rest.
+fn bases(effect: &EffectModel) -> Option<AnyView> {
+    if effect.bases.is_empty() {
+        return None;
+    }
+    let links = effect
+        .bases
+        .iter()
+        .map(|one| {
+            let current = one.is_chosen.then_some("true");
+            view! { <a href=one.href.clone() aria-current=current>{one.label.clone()}</a> }
+        })
+        .collect_view();
+    Some(
+        view! { <div><span class="hr-seg" role="group" aria-label="Demand that is played">{links}</span></div> }
+            .into_any(),
+    )
+}
+
 fn effect_part(shell: &ShellModel, effect: &EffectModel, is_full: bool) -> AnyView {
     let over = !effect.strip.over.is_empty();
     let peak_class = if over { "hr-plan-peak hr-bad" } else { "hr-plan-peak" };
@@ -212,20 +233,23 @@ fn effect_part(shell: &ShellModel, effect: &EffectModel, is_full: bool) -> AnyVi
     let figures = effect
         .figures
         .iter()
-        .map(|one| view! { <div><dt>{one.label.clone()}</dt><dd>{figure(one)}</dd></div> })
+        .map(|one| view! { <div><dt>{one.label.clone()}</dt><dd>{figure(one, false)}</dd></div> })
         .collect_view();
     let riskiest = (!effect.riskiest.is_empty()).then(|| {
         let most = if is_full { 10 } else { 3 };
         let hours = effect.riskiest.iter().take(most).map(|text| view! { <li>{text.clone()}</li> }).collect_view();
         view! { <h3 class="hr-plan-h3">"Riskiest hours"</h3><ul class="hr-plan-risks">{hours}</ul> }
     });
+    let missing = effect.missing.clone().map(|text| notice(shell, Tone::Info, text.into_any()));
     view! {
         <div class="hr-plan-effect" data-plan-effect="">
+            {bases(effect)}
             <p class=peak_class>{peak_icon}<span>"Peak "{effect.strip.peak.clone()}</span></p>
             <div class="hr-plan-strip hr-plan-strip--mini">{strip::drawing(&effect.strip)}</div>
             <p class="hr-plan-ends" aria-hidden="true"><span>{effect.ends.0.clone()}</span><span>{effect.ends.1.clone()}</span></p>
             <p class="hr-vh">{effect.strip.said.clone()}</p>
             <dl class="hr-plan-figures">{figures}</dl>
+            {missing}
             {riskiest}
             <p class="hr-card__foot">{effect.basis.clone()}</p>
         </div>
@@ -245,7 +269,7 @@ fn tenants_part(effect: &EffectModel) -> AnyView {
             let cells = row
                 .figures
                 .iter()
-                .map(|one| view! { <td class="hr-num" data-label=one.label.clone()>{figure(one)}</td> })
+                .map(|one| view! { <td class="hr-num" data-label=one.label.clone()>{figure(one, true)}</td> })
                 .collect_view();
             view! { <tr><th scope="row" class="hr-table__name">{row.tenant.name.clone()}</th>{cells}</tr> }
         })
@@ -408,7 +432,7 @@ fn publish(shell: &ShellModel, model: &ReviewModel, is_full: bool) -> AnyView {
     view! {
         {error}
         {approval(shell, model)}
-        <form class="hr-plan-publish" method="post" action=format!("{}/publish", model.draft.href()) id="publish">
+        <form class="hr-plan-publish" method="post" action=model.publish_href.clone() id="publish">
             {csrf(shell)}
             {hidden("pool", pool)}
             {hidden("draft", &model.draft.id)}

@@ -4,6 +4,7 @@ use super::super::{App, AppError, Problem, Result};
 use super::work_out::{problem, work_out};
 use super::{by_key, find, no_draft, reason};
 use crate::clock;
+use headroom_domain::Millis;
 use headroom_domain::access::{Action, Role};
 use headroom_domain::plan::change::{Change, Verb};
 use headroom_domain::plan::terms::Terms;
@@ -22,6 +23,24 @@ pub const MOST_CHANGES: usize = 5_000;
 
 /// An edit of one reservation: a new one has a new id; `None` takes it back.
 pub type Edit = (Uuid, Option<Terms>);
+
+/// What is wrong with edits, which come back as they were. Thousands of them take a while, for which the thread that serves others
+/// must not wait.
+async fn worked_out(edits: Vec<Edit>, prefix: &str, now: Millis) -> Result<(Vec<Edit>, Vec<Problem>)> {
+    let prefix = prefix.to_owned();
+    let work = move || {
+        let mut problems: Vec<Problem> = Vec::new();
+        for (number, (_, after)) in edits.iter().enumerate() {
+            let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}[{number}].") };
+            if let Some(Err(faults)) = after.as_ref().map(|terms| work_out(terms, now)) {
+                problems.extend(faults.iter().map(|fault| problem(&prefix, fault)));
+            }
+        }
+        (edits, problems)
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| AppError::Internal(format!("working edits out: {error}")))
+}
 
 impl App {
     /// A draft that the caller may edit, locked, with its pool.
@@ -122,12 +141,30 @@ impl App {
         prefix: &str,
     ) -> Result<Draft> {
         let mut tx = self.db.pages.begin().await?;
-        let draft = self.edit_within(&mut tx, id, version, edits, prefix).await?;
+        let (draft, _) = self.edit_within(&mut tx, id, version, edits, prefix).await?;
         tx.commit().await?;
         Ok(draft)
     }
 
-    /// The same as a part of something larger.
+    /// Begins a draft with edits, as its first step. Nothing is begun if they are refused, nor (`None`) if they change nothing.
+    ///
+    /// # Errors
+    /// Every field that is wrong.
+    pub async fn begin_draft_with(&self, pool: &str, name: &str, edits: Vec<Edit>) -> Result<Option<Draft>> {
+        self.require(Action::Plan)?;
+        self.require_all_tenants(Action::Plan)?;
+        let mut tx = self.db.pages.begin().await?;
+        let pool = find(self, &mut tx, pool).await?;
+        let id = self.begin_draft(&mut tx, pool.key, name, None).await?;
+        let (draft, changed) = self.edit_within(&mut tx, id, None, edits, "").await?;
+        if changed == 0 {
+            return Ok(None);
+        }
+        tx.commit().await?;
+        Ok(Some(draft))
+    }
+
+    /// The same as a part of something larger. Also gives how many of the edits changed anything.
     pub(super) async fn edit_within(
         &self,
         tx: &mut PgConnection,
@@ -135,16 +172,10 @@ impl App {
         version: Option<i32>,
         edits: Vec<Edit>,
         prefix: &str,
-    ) -> Result<Draft> {
+    ) -> Result<(Draft, usize)> {
         let (draft, _) = self.open_draft(tx, id, version).await?;
         let now = headroom_store::now(tx).await?;
-        let mut problems: Vec<Problem> = Vec::new();
-        for (number, (_, after)) in edits.iter().enumerate() {
-            let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}[{number}].") };
-            if let Some(Err(faults)) = after.as_ref().map(|terms| work_out(terms, now)) {
-                problems.extend(faults.iter().map(|fault| problem(&prefix, fault)));
-            }
-        }
+        let (edits, problems) = worked_out(edits, prefix, now).await?;
         if !problems.is_empty() {
             return Err(AppError::Invalid(problems));
         }
@@ -183,7 +214,8 @@ impl App {
         if !parts.is_empty() {
             draft::step(tx, &draft, &parts).await?;
         }
-        draft::get(tx, id).await?.ok_or_else(|| no_draft(id))
+        let draft = draft::get(tx, id).await?.ok_or_else(|| no_draft(id))?;
+        Ok((draft, parts.len()))
     }
 
     /// Forgets a draft's change of one reservation.

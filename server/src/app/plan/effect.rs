@@ -1,38 +1,132 @@
-//! What a draft would have done: the demand of the last weeks, played through the allocator's rules with and without it.
+//! What a draft does: the demand of the last weeks, or that which is foreseen, played through the allocator's rules with and without
+//! it.
 
+use super::super::forecast::{FEWEST_DAYS, Said};
+use super::super::whatif::{NOBODY, PastDemand};
 use super::super::{App, AppError, Result};
 use super::check::{Checked, Inputs};
 use super::work_out::{cut, promises};
+use crate::zones;
+use chrono::{Datelike, Timelike};
+use headroom_domain::localtime::ZoneSlice;
 use headroom_domain::reservation::Promise;
-use headroom_domain::whatif::{self, Capacity, Comparison, Figures, Rules, Tenant};
-use headroom_domain::{DAY_MS, Millis};
+use headroom_domain::whatif::foreseen::{self, Level, Shares};
+use headroom_domain::whatif::{self, Capacity, Comparison, Demand, Figures, Rules, Tenant};
+use headroom_domain::{DAY_MS, HOUR_MS, Millis};
+use headroom_store::forecast::{self, Found};
 use headroom_store::pool::Pool;
 use headroom_store::promise;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Weeks that are replayed if nobody says how many.
 pub const USUAL_WEEKS: i64 = 4;
 const WEEK_MS: Millis = 7 * DAY_MS;
 
-/// What a draft would have done.
+/// What is played.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Basis {
+    /// The demand of the last weeks.
+    #[default]
+    History,
+    /// What the pool's forecast has for the coming ones.
+    Forecast(Level),
+}
+
+impl Basis {
+    /// From the words of an address or of the API; nothing is the usual.
+    ///
+    /// # Errors
+    /// Which of them is wrong.
+    pub fn parse(basis: Option<&str>, level: Option<&str>) -> Result<Self> {
+        match (basis.unwrap_or("history"), level) {
+            ("history", None) => Ok(Self::History),
+            ("history", Some(level)) => {
+                Err(AppError::invalid("level", level, "none with the basis history; it is a quantile of a forecast"))
+            }
+            ("forecast", level) => {
+                let level = level.unwrap_or(Level::default().as_str());
+                let known = Level::parse(level).map(Self::Forecast);
+                known.ok_or_else(|| AppError::invalid("level", level, "0.5 (the median) or 0.9"))
+            }
+            (other, _) => Err(AppError::invalid("basis", other, "history or forecast")),
+        }
+    }
+
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::History => "history",
+            Self::Forecast(_) => "forecast",
+        }
+    }
+
+    /// The quantile, of a forecast.
+    pub const fn level(self) -> Option<Level> {
+        match self {
+            Self::History => None,
+            Self::Forecast(level) => Some(level),
+        }
+    }
+}
+
+/// Why nothing can be played of a forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// There is none.
+    NoForecast,
+    /// It rests on so many days.
+    TooYoung {
+        /// Days of the last eight weeks whose demand is known.
+        days: usize,
+    },
+    /// The draft changes something in weeks for which nothing is foreseen.
+    NotForeseen,
+}
+
+impl Missing {
+    /// In words, as a part of a sentence.
+    pub fn words(self) -> String {
+        match self {
+            Self::NoForecast => "there is no forecast of this pool yet".to_owned(),
+            Self::TooYoung { days } => format!(
+                "the forecast of this pool rests on {days} {} of history, and {FEWEST_DAYS} are needed",
+                if days == 1 { "day" } else { "days" }
+            ),
+            Self::NotForeseen => "nothing is foreseen for the weeks in which the draft changes something".to_owned(),
+        }
+    }
+}
+
+/// What a draft does to what is wanted.
 #[derive(Debug, Clone)]
 pub struct Effect {
+    /// What was played.
+    pub basis: Basis,
+    /// The running hour in which the forecast was made, if one was played or asked for and is there.
+    pub forecast_hour_ms: Option<Millis>,
+    /// Why nothing was played; every figure is without meaning then.
+    pub missing: Option<Missing>,
     /// The time to come that it is about: start.
     pub from_ms: Millis,
     /// And end, exclusive.
     pub to_ms: Millis,
-    /// The past whose demand is laid onto it: start.
+    /// The past whose demand is laid onto it, or whose shares split what is foreseen among tenants: start.
     pub past_from_ms: Millis,
     /// And end, exclusive.
     pub past_to_ms: Millis,
     /// Where the replay's own hours begin: they are told from here, and stand for those from `from_ms` on.
     pub demand_from_ms: Millis,
+    /// From here on days are foreseen and no hours: their peaks are laid out in the shape of the week before.
+    pub days_from_ms: Option<Millis>,
     /// Figures and riskiest hours before and after, by the tenants' keys.
     pub comparison: Comparison,
     /// Tenants by key: slug and name; who is not in it uses what is metered for nobody.
     pub tenants: Vec<(i32, String, String)>,
+    /// What a slot costs for an hour, in millionths; nothing if the pool has no price or the caller sees no money.
+    pub price: Option<i64>,
     /// What promises cost before and after, and what is wasted of them, in millionths; nothing if the pool has no price or the
     /// caller sees no money.
     pub cost: Option<Costs>,
@@ -105,13 +199,86 @@ pub(super) async fn sides(conn: &mut PgConnection, inputs: &Inputs, changes: &[C
     Ok(Sides { before: stored.into_iter().map(|one| one.reservation).collect(), after, first_ms })
 }
 
+/// The demand that is played.
+enum Played {
+    Past(Arc<PastDemand>),
+    Foreseen(Demand),
+}
+
+impl Played {
+    fn demand(&self) -> &Demand {
+        match self {
+            Self::Past(past) => &past.demand,
+            Self::Foreseen(demand) => demand,
+        }
+    }
+}
+
+/// Which hour of the week it is on the wall of a zone.
+fn hour_of_week(zone: &ZoneSlice, at: Millis) -> usize {
+    let local = zone.local(at);
+    (local.weekday().num_days_from_monday() * 24 + local.hour()) as usize
+}
+
+/// What is foreseen from an hour on, up to the last hour of `weeks` for which anything is; `None` if that is none.
+fn laid_out(
+    found: &Found<Said>,
+    level: Level,
+    past: &PastDemand,
+    zone: &ZoneSlice,
+    (start, weeks): (Millis, i64),
+) -> Option<Demand> {
+    let hours = start / HOUR_MS..(start + weeks * WEEK_MS) / HOUR_MS;
+    let mut by_hour = foreseen::by_hour(&found.said.outlook, &found.said.daily, level, hours.clone());
+    let known = by_hour.iter().rposition(Option::is_some)?;
+    by_hour.truncate(known + 1);
+    let shares = Shares::of(&past.demand, NOBODY, |at| hour_of_week(zone, at));
+    Some(foreseen::demand(hours.start, &by_hour, &shares, |at| hour_of_week(zone, at)))
+}
+
+fn failed(error: &tokio::task::JoinError) -> AppError {
+    AppError::Internal(format!("replaying a draft: {error}"))
+}
+
 impl App {
-    /// What a draft would have done in the weeks that begin with the first week in which it changes anything.
-    pub(super) async fn effect(&self, pool: &Pool, inputs: &Inputs, sides: Sides, weeks: i64) -> Result<Effect> {
+    /// What a draft does in the weeks that begin with the first week in which it changes anything.
+    pub(super) async fn effect(
+        &self,
+        pool: &Pool,
+        inputs: &Inputs,
+        sides: Sides,
+        weeks: i64,
+        basis: Basis,
+    ) -> Result<Effect> {
         let past = self.demand_of_pool(pool, weeks, inputs.now).await?;
         let start = past.demand.start_ms();
         // Whole weeks ahead, so that weekdays stay; a change of clocks in between is not followed.
         let ahead = sides.first_ms.map_or(0, |first| (first - start).div_euclid(WEEK_MS).max(0)) * WEEK_MS;
+        let mut effect = Effect {
+            basis,
+            forecast_hour_ms: None,
+            missing: None,
+            from_ms: start + ahead,
+            to_ms: past.demand.end_ms() + ahead,
+            past_from_ms: past.from_ms,
+            past_to_ms: past.to_ms,
+            demand_from_ms: start,
+            days_from_ms: None,
+            comparison: Comparison::default(),
+            tenants: Vec::new(),
+            price: None,
+            cost: None,
+        };
+        let (played, ahead) = match basis {
+            Basis::History => (Played::Past(past), ahead),
+            Basis::Forecast(level) => {
+                match self.foreseen(pool, level, past, (start + ahead, weeks), &mut effect).await? {
+                    Some(demand) => (Played::Foreseen(demand), 0),
+                    None => return Ok(effect),
+                }
+            }
+        };
+        (effect.demand_from_ms, effect.to_ms) = (played.demand().start_ms(), played.demand().end_ms() + ahead);
         let tenants: Vec<(i32, String, String, u8)> = {
             let all = inputs.tenants.iter();
             all.map(|(slug, tenant)| (tenant.key, slug.clone(), tenant.name.clone(), tenant.priority)).collect()
@@ -131,18 +298,18 @@ impl App {
             let one = |r: Promise| Promise { from_ms: earlier(r.from_ms), to_ms: r.to_ms.map(earlier), ..r };
             promises.into_iter().map(one).collect()
         };
+        let played = Arc::new(played);
         let play = |promises: Vec<Promise>| {
-            let (past, capacity, known) = (past.clone(), capacity.clone(), known.clone());
+            let (played, capacity, known) = (Arc::clone(&played), capacity.clone(), known.clone());
             tokio::task::spawn_blocking(move || {
-                whatif::replay(&past.demand, &Rules { capacity: &capacity, tenants: &known, promises: &promises })
+                whatif::replay(played.demand(), &Rules { capacity: &capacity, tenants: &known, promises: &promises })
             })
         };
         let (before, after) = tokio::join!(play(moved(sides.before)), play(moved(sides.after)));
-        let failed = |error: tokio::task::JoinError| AppError::Internal(format!("replaying a draft: {error}"));
-        let comparison = Comparison { before: before.map_err(failed)?, after: after.map_err(failed)? };
+        let comparison = Comparison { before: before.map_err(|e| failed(&e))?, after: after.map_err(|e| failed(&e))? };
         let organisation = self.organisation().await?;
-        let price = pool.fields.unit_cost_micros.filter(|_| self.sees_money(&organisation));
-        let cost = price.map(|price| {
+        effect.price = pool.fields.unit_cost_micros.filter(|_| self.sees_money(&organisation));
+        effect.cost = effect.price.map(|price| {
             let of = |slot_ms: i128| whatif::cost_micros(slot_ms, price);
             Costs {
                 reserved_before: of(comparison.before.pool.reserved_slot_ms),
@@ -151,15 +318,42 @@ impl App {
                 wasted_after: of(comparison.after.pool.wasted_slot_ms()),
             }
         });
-        Ok(Effect {
-            from_ms: start + ahead,
-            to_ms: past.demand.end_ms() + ahead,
-            past_from_ms: past.from_ms,
-            past_to_ms: past.to_ms,
-            demand_from_ms: start,
-            comparison,
-            tenants: tenants.into_iter().map(|(key, slug, name, _)| (key, slug, name)).collect(),
-            cost,
-        })
+        effect.comparison = comparison;
+        effect.tenants = tenants.into_iter().map(|(key, slug, name, _)| (key, slug, name)).collect();
+        Ok(effect)
+    }
+
+    /// What the pool's newest forecast has for weeks from an instant on, split as tenants shared the demand of the past. If it has
+    /// nothing, the effect says why.
+    async fn foreseen(
+        &self,
+        pool: &Pool,
+        level: Level,
+        past: Arc<PastDemand>,
+        (start, weeks): (Millis, i64),
+        effect: &mut Effect,
+    ) -> Result<Option<Demand>> {
+        let mut conn = self.db.pages.acquire().await?;
+        let found = forecast::newest::<Said>(&mut conn, Some(&[pool.key]), false).await?.pop();
+        drop(conn);
+        let Some(found) = found else {
+            effect.missing = Some(Missing::NoForecast);
+            return Ok(None);
+        };
+        effect.forecast_hour_ms = Some(found.hour_ms);
+        if found.said.known_hours < FEWEST_DAYS * 24 {
+            effect.missing = Some(Missing::TooYoung { days: found.said.known_hours / 24 });
+            return Ok(None);
+        }
+        let hours_end = (found.said.outlook.from_hour + found.said.outlook.median.len() as i64) * HOUR_MS;
+        let zone = zones::slice(&pool.fields.zone, start.min(past.from_ms), start + weeks * WEEK_MS);
+        let zone = zone.unwrap_or_else(ZoneSlice::utc);
+        let made = tokio::task::spawn_blocking(move || laid_out(&found, level, &past, &zone, (start, weeks))).await;
+        let demand = made.map_err(|error| failed(&error))?;
+        match &demand {
+            None => effect.missing = Some(Missing::NotForeseen),
+            Some(demand) => effect.days_from_ms = Some(hours_end.max(start)).filter(|from| *from < demand.end_ms()),
+        }
+        Ok(demand)
     }
 }

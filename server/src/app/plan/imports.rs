@@ -129,8 +129,10 @@ pub struct Repairing {
 pub struct Taken {
     /// The draft that it went into.
     pub draft: Uuid,
-    /// Rows that did.
+    /// Rows that did: those that change anything.
     pub taken: i32,
+    /// Rows that say what holds already; not told again later.
+    pub same: i32,
     /// Rows that did not, of which a file is kept.
     pub left: i32,
     /// It had been taken before.
@@ -437,13 +439,14 @@ impl App {
             }
         };
         let edits: Vec<Edit> = check.changes.into_iter().map(|(_, id, change)| (id, change.after)).collect();
-        let (taken, table) = (edits.len(), check.table);
-        self.edit_within(&mut tx, draft, None, edits, "rows").await?;
+        let (rows, table) = (edits.len(), check.table);
+        let (_, taken) = self.edit_within(&mut tx, draft, None, edits, "rows").await?;
         let left = table.bad.len() + table.skipped.len();
         let rejected = if left == 0 { Vec::new() } else { apart(&turn, move || table.rejected()).await? };
         plan_import::take(&mut tx, id, draft, counted(taken), (counted(left), &rejected)).await?;
         tx.commit().await?;
-        Ok(Taken { draft, taken: counted(taken), left: counted(left), again: false })
+        let same = counted(rows - taken);
+        Ok(Taken { draft, taken: counted(taken), same, left: counted(left), again: false })
     }
 
     /// The rows of a table that are not taken, as a file to mend, with a name for it.
@@ -485,7 +488,7 @@ impl App {
 
 fn taken_before(held: &Held) -> Option<Taken> {
     held.taken_ms?;
-    Some(Taken { draft: held.draft?, taken: held.rows_taken, left: held.rows_left, again: true })
+    Some(Taken { draft: held.draft?, taken: held.rows_taken, same: 0, left: held.rows_left, again: true })
 }
 
 /// Repairs with what somebody adds to them. What is as the file has it is no repair.

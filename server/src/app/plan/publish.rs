@@ -2,7 +2,7 @@
 
 use super::super::{App, AppError, Problem, Result};
 use super::check::{Conflict, Findings, Inputs, check};
-use super::effect::{self, Effect};
+use super::effect::{self, Basis, Effect};
 use super::letters::Told;
 use super::work_out::{cut, work_out_further, write};
 use super::{MOST_RESERVATIONS, no_draft, reason};
@@ -67,7 +67,7 @@ pub struct Preview {
     pub conflicts: Vec<Conflict>,
     /// What the policy wants somebody else to approve.
     pub needs_approval: Vec<String>,
-    /// What it would have done in the last weeks; nothing if it changes nothing.
+    /// What it does to the demand of some weeks; nothing if it changes nothing.
     pub effect: Option<Effect>,
     /// Who is told by mail when it is published.
     pub told: Told,
@@ -86,8 +86,9 @@ struct Prepared {
 }
 
 impl App {
-    /// What a draft does, and whether it can be published. So many of the last weeks (1 to 8) are replayed; 0 for none.
-    pub async fn preview(&self, id: Uuid, choices: &Choices, weeks: i64) -> Result<Preview> {
+    /// What a draft does, and whether it can be published. So many weeks (1 to 8) of the basis are replayed; 0 for none. What is
+    /// replayed is no part of the token: a preview is as good on any basis.
+    pub async fn preview(&self, id: Uuid, choices: &Choices, weeks: i64, basis: Basis) -> Result<Preview> {
         self.require(Action::Plan)?;
         self.require_all_tenants(Action::Plan)?;
         let mut tx = self.db.pages.begin().await?;
@@ -104,7 +105,7 @@ impl App {
         let effect = match weeks {
             0 => None,
             _ if prepared.findings.changes.is_empty() => None,
-            weeks => Some(self.effect(&pool, &prepared.inputs, sides, weeks).await?),
+            weeks => Some(self.effect(&pool, &prepared.inputs, sides, weeks, basis).await?),
         };
         let is_approved = self.is_approved(&draft, &prepared.findings);
         let has_changes = !prepared.findings.changes.is_empty();

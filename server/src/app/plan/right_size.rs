@@ -66,7 +66,7 @@ impl App {
             format!("Right-size {} of {tenant} to {lowered}", one.terms.name).chars().take(120).collect();
         let draft = self.begin_draft(&mut tx, found.key, &name, None).await?;
         let id = one.id;
-        let draft = self.edit_within(&mut tx, draft, None, vec![(id, Some(after))], "").await?;
+        let (draft, _) = self.edit_within(&mut tx, draft, None, vec![(id, Some(after))], "").await?;
         tx.commit().await?;
         Ok(draft)
     }

@@ -1,7 +1,9 @@
 //! Edits of a draft that are one button or one drop: move, cancel, skip, leave out, undo.
 
-use super::review::again;
+use super::review::{again, basis_pairs};
 use super::{PATH, Refused, grid, id_of, is_told, show, told};
+use crate::app::plan::drafts::Edit;
+use crate::app::plan::effect::Basis;
 use crate::app::{App, AppError, Problem, Result};
 use crate::pages::answer::{done, failure};
 use crate::pages::form::Posted;
@@ -16,6 +18,9 @@ use headroom_domain::plan::wall::Wall;
 use headroom_store::draft::Draft;
 use uuid::Uuid;
 
+/// What is said of an edit after which everything is as it was.
+pub(super) const NOTHING_CHANGED: &str = "Nothing was changed.";
+
 /// Where somebody goes back to: a page of the planner, with the draft that was edited.
 pub(super) fn back(posted: &Posted, draft: Option<Uuid>) -> String {
     let wanted = posted.get("back");
@@ -23,11 +28,14 @@ pub(super) fn back(posted: &Posted, draft: Option<Uuid>) -> String {
     let pool = posted.get("pool");
     let wanted = if is_own { wanted } else { PATH };
     let (path, query) = wanted.split_once('?').unwrap_or((wanted, ""));
-    if path != PATH {
-        return path.to_owned();
-    }
     let mut pairs: Vec<(String, String)> =
         url::form_urlencoded::parse(query.as_bytes()).into_owned().filter(|(name, _)| name != "draft").collect();
+    if path != PATH {
+        // A review goes on with what it plays.
+        let said = |key: &str| pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+        let basis = Basis::parse(said("basis"), said("level")).unwrap_or_default();
+        return headroom_frontend::url::with_query(path, &basis_pairs(basis));
+    }
     if !pairs.iter().any(|(name, _)| name == "pool") && !pool.is_empty() {
         pairs.insert(0, ("pool".to_owned(), pool.to_owned()));
     }
@@ -59,17 +67,20 @@ pub(super) async fn existing_draft(app: &App, posted: &Posted) -> Result<Option<
     Ok(app.own_draft(posted.get("pool")).await?.map(|own| (own, None)))
 }
 
-/// A new draft.
-pub(super) async fn create_draft(app: &App, posted: &Posted) -> Result<Draft> {
-    app.create_draft(posted.get("pool"), &draft_name(app, posted)).await
-}
-
-/// The draft that is edited, else a new one.
-pub(super) async fn draft_for(app: &App, posted: &Posted) -> Result<(Draft, Option<i32>)> {
-    match existing_draft(app, posted).await? {
-        Some(known) => Ok(known),
-        None => Ok((create_draft(app, posted).await?, None)),
+/// Puts edits into the draft that is edited, else into a new one that begins with them. `None` if they change nothing and there is
+/// no draft: what is refused or changes nothing leaves none behind.
+pub(super) async fn put(
+    app: &App,
+    posted: &Posted,
+    draft: Option<&(Draft, Option<i32>)>,
+    edits: Vec<Edit>,
+) -> Result<Option<Uuid>> {
+    if let Some((draft, seen)) = draft {
+        app.edit_draft_at_once(draft.id, *seen, edits, "").await?;
+        return Ok(Some(draft.id));
     }
+    let begun = app.begin_draft_with(posted.get("pool"), &draft_name(app, posted), edits).await?;
+    Ok(begun.map(|draft| draft.id))
 }
 
 fn draft_name(app: &App, posted: &Posted) -> String {
@@ -168,15 +179,13 @@ pub(super) fn written(posted: &Posted) -> Result<Terms> {
     })
 }
 
-/// Does it. Returns the draft it went into, and what is said.
-async fn run(app: &App, posted: &Posted) -> Result<(Option<Uuid>, String)> {
-    let what = posted.get("do");
-    if what == "draft" {
-        let draft = create_draft(app, posted).await?;
-        return Ok((Some(draft.id), format!("Draft “{}” was begun.", draft.name)));
+/// Does what needs a draft that is there. `None` = it is an edit.
+async fn run_on_draft(app: &App, posted: &Posted, what: &str) -> Result<Option<(Option<Uuid>, String)>> {
+    if !matches!(what, "undo" | "redo" | "rename" | "discard" | "drop") {
+        return Ok(None);
     }
-    let (draft, seen) = draft_for(app, posted).await?;
-    let edit = async |id: Uuid, after: Option<Terms>| app.edit_draft(draft.id, seen, Some(id), after).await;
+    let none = || AppError::Conflict("you have no draft of this pool".to_owned());
+    let (draft, seen) = existing_draft(app, posted).await?.ok_or_else(none)?;
     let said = match what {
         "undo" => {
             app.undo_draft(draft.id, seen).await?;
@@ -192,38 +201,51 @@ async fn run(app: &App, posted: &Posted) -> Result<(Option<Uuid>, String)> {
         }
         "discard" => {
             app.discard_draft(draft.id).await?;
-            return Ok((None, format!("Draft “{}” was discarded.", draft.name)));
+            return Ok(Some((None, format!("Draft “{}” was discarded.", draft.name))));
         }
+        _ => {
+            app.drop_change(draft.id, seen, reservation(posted)?).await?;
+            "The change was left out.".to_owned()
+        }
+    };
+    Ok(Some((Some(draft.id), said)))
+}
+
+/// Does it. Returns the draft it went into, if there is one, and what is said.
+async fn run(app: &App, posted: &Posted) -> Result<(Option<Uuid>, String)> {
+    let what = posted.get("do");
+    if what == "draft" {
+        let draft = app.create_draft(posted.get("pool"), &draft_name(app, posted)).await?;
+        return Ok((Some(draft.id), format!("Draft “{}” was begun.", draft.name)));
+    }
+    if let Some(done) = run_on_draft(app, posted, what).await? {
+        return Ok(done);
+    }
+    let draft = existing_draft(app, posted).await?;
+    let known = draft.as_ref().map(|(draft, _)| draft);
+    let (id, after, said) = match what {
         "move" => {
             let id = reservation(posted)?;
-            let after = moved(posted, &terms_in(app, Some(&draft), id).await?)?;
-            let name = after.name.clone();
-            edit(id, Some(after)).await?;
-            format!("{name} is changed in the draft.")
+            let after = moved(posted, &terms_in(app, known, id).await?)?;
+            let said = format!("{} is changed in the draft.", after.name);
+            (id, Some(after), said)
         }
         "fix" => {
             let after = written(posted)?;
-            let name = after.name.clone();
-            edit(reservation(posted)?, Some(after)).await?;
-            format!("{name} is changed in the draft.")
+            let said = format!("{} is changed in the draft.", after.name);
+            (reservation(posted)?, Some(after), said)
         }
         "cancel" => {
             let id = reservation(posted)?;
-            let name = terms_in(app, Some(&draft), id).await?.name;
-            edit(id, None).await?;
-            format!("{name} is cancelled in the draft.")
+            let name = terms_in(app, known, id).await?.name;
+            (id, None, format!("{name} is cancelled in the draft."))
         }
         "skip" | "unskip" => {
             let id = reservation(posted)?;
-            let after = skipped(posted, &terms_in(app, Some(&draft), id).await?, what == "skip")?;
-            let name = after.name.clone();
-            edit(id, Some(after)).await?;
+            let after = skipped(posted, &terms_in(app, known, id).await?, what == "skip")?;
             let done = if what == "skip" { "is skipped" } else { "takes place again" };
-            format!("{name} on {} {done} in the draft.", posted.get("day"))
-        }
-        "drop" => {
-            app.drop_change(draft.id, seen, reservation(posted)?).await?;
-            "The change was left out.".to_owned()
+            let said = format!("{} on {} {done} in the draft.", after.name, posted.get("day"));
+            (id, Some(after), said)
         }
         other => {
             return Err(AppError::invalid(
@@ -233,7 +255,10 @@ async fn run(app: &App, posted: &Posted) -> Result<(Option<Uuid>, String)> {
             ));
         }
     };
-    Ok((Some(draft.id), said))
+    match put(app, posted, draft.as_ref(), vec![(id, after)]).await? {
+        Some(draft) => Ok((Some(draft), said)),
+        None => Ok((None, NOTHING_CHANGED.to_owned())),
+    }
 }
 
 /// POST `/planner/act`.
@@ -243,7 +268,7 @@ pub(crate) async fn act(app: App, visit: Visit, posted: Posted) -> Response {
     }
     match run(&app, &posted).await {
         // The page of a draft that is gone leads nowhere.
-        Ok((None, said)) => {
+        Ok((None, said)) if posted.get("do") == "discard" => {
             let pool = posted.get("pool");
             done(&headroom_frontend::url::with_query(PATH, &[("pool", pool)]), &said)
         }
@@ -253,7 +278,8 @@ pub(crate) async fn act(app: App, visit: Visit, posted: Posted) -> Response {
             let sentence = format!("{sentence} The draft is as it was.").replace(". .", ".");
             let to = back(&posted, id_of(posted.get("draft")));
             let there = visit_of(&visit, &to);
-            let shown = match to.strip_prefix("/planner/drafts/").and_then(id_of) {
+            let reviewed = to.split('?').next().and_then(|path| path.strip_prefix("/planner/drafts/"));
+            let shown = match reviewed.and_then(id_of) {
                 Some(id) => again(&app, &there, id, status, &posted, Some(sentence)).await,
                 None => show(&app, &there, status, Refused::of(sentence)).await,
             };

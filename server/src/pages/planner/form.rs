@@ -1,9 +1,10 @@
 //! The form of a reservation.
 
-use super::act::{back, draft_for, terms_in, written};
+use super::act::{NOTHING_CHANGED, back, existing_draft, put, terms_in, written};
 use super::{PATH, draft_of, frame, id_of, is_told, pool_of, words, zone_of};
 use crate::app::plan::PlanView;
 use crate::app::{App, AppError, Problem, Result};
+use crate::clock;
 use crate::pages::answer::{done, failure, page};
 use crate::pages::form::Posted;
 use crate::pages::pool_form::split;
@@ -249,18 +250,21 @@ pub(crate) async fn edit(app: App, visit: Visit) -> Response {
     }
 }
 
-async fn run(app: &App, posted: &Posted) -> Result<(Uuid, String)> {
+async fn run(app: &App, posted: &Posted) -> Result<(Option<Uuid>, String)> {
     let terms = written(posted)?;
-    let name = terms.name.clone();
-    let (draft, seen) = draft_for(app, posted).await?;
-    app.edit_draft(draft.id, seen, id_of(posted.get("reservation")), Some(terms)).await?;
-    Ok((draft.id, format!("{name} is in the draft.")))
+    let said = format!("{} is in the draft.", terms.name);
+    let draft = existing_draft(app, posted).await?;
+    let id = id_of(posted.get("reservation")).unwrap_or_else(clock::uuid);
+    match put(app, posted, draft.as_ref(), vec![(id, Some(terms))]).await? {
+        Some(draft) => Ok((Some(draft), said)),
+        None => Ok((None, NOTHING_CHANGED.to_owned())),
+    }
 }
 
 /// POST `/planner/edit`.
 pub(crate) async fn save(app: App, visit: Visit, posted: Posted) -> Response {
     let error = match run(&app, &posted).await {
-        Ok((draft, said)) => return done(&back(&posted, Some(draft)), &said),
+        Ok((draft, said)) => return done(&back(&posted, draft), &said),
         Err(error) if is_told(&error) => error,
         Err(error) => return failure(&app, &visit, error).await,
     };

@@ -1,7 +1,7 @@
 //! The table as a sheet: a cell that was typed, cells that were pasted, and one change of many rows. Each is one step of the draft.
 //! What cannot be taken of cells comes back in its place with what is wrong; a change of many rows is made whole or not at all.
 
-use super::act::{back, create_draft, existing_draft, visit_of};
+use super::act::{back, existing_draft, put, visit_of};
 use super::form::text;
 use super::{Refused, id_of, is_told, show, told, words};
 use crate::app::plan::sheet::Sheet;
@@ -119,12 +119,13 @@ async fn save(app: &App, posted: &Posted, draft: Option<(Draft, Option<i32>)>, s
     if edits.is_empty() {
         return Ok(draft.map(|(draft, _)| draft.id));
     }
-    let (draft, seen) = match draft {
-        Some(known) => known,
-        None => (create_draft(app, posted).await?, None),
-    };
-    app.edit_draft_at_once(draft.id, seen, edits, "").await?;
-    Ok(Some(draft.id))
+    put(app, posted, draft.as_ref(), edits).await
+}
+
+/// Does it on a thread of its own: a large paste takes a while, for which the thread that serves others must not wait.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| AppError::Internal(format!("working cells out: {error}")))?
 }
 
 fn reservation(posted: &Posted) -> Result<Uuid> {
@@ -320,7 +321,16 @@ async fn paste(app: &App, posted: &Posted) -> Result<Outcome> {
     let lines = pasted(posted.raw("text"))?;
     let ids = &ids[..ids.len().min(lines.len())];
     let draft = existing_draft(app, posted).await?;
-    let mut sheet = app.sheet(posted.get("pool"), draft.as_ref().map(|(draft, _)| draft), ids).await?;
+    let sheet = app.sheet(posted.get("pool"), draft.as_ref().map(|(draft, _)| draft), ids).await?;
+    let ids = ids.to_vec();
+    let (result, sheet) = apart(move || pasted_over(sheet, first, &ids, &lines)).await?;
+    let said = result.said();
+    let draft = save(app, posted, draft, sheet).await?;
+    Ok(Outcome { draft, said, is_partly: !result.left.is_empty(), faults: result.faults })
+}
+
+/// Writes lines over rows of the sheet, from one of its columns on, and those that are left as new ones.
+fn pasted_over(mut sheet: Sheet, first: usize, ids: &[Uuid], lines: &[Vec<String>]) -> Result<(Pasted, Sheet)> {
     let mut result = Pasted::default();
     for (number, line) in lines.iter().enumerate() {
         let cells: Vec<(Field, &str)> = CELLS[first..].iter().copied().zip(line.iter().map(String::as_str)).collect();
@@ -336,9 +346,7 @@ async fn paste(app: &App, posted: &Posted) -> Result<Outcome> {
             None => result.below(&mut sheet, number + 1, &cells),
         }
     }
-    let said = result.said();
-    let draft = save(app, posted, draft, sheet).await?;
-    Ok(Outcome { draft, said, is_partly: !result.left.is_empty(), faults: result.faults })
+    Ok((result, sheet))
 }
 
 /// How many slots rows get.
@@ -376,14 +384,14 @@ impl Slots {
 }
 
 /// One change of many rows.
-struct Bulk<'a> {
+struct Bulk {
     slots: Option<Slots>,
     by: TimeDelta,
-    cells: Vec<(Field, &'a str)>,
+    cells: Vec<(Field, String)>,
 }
 
-impl<'a> Bulk<'a> {
-    fn read(posted: &'a Posted) -> Result<Self> {
+impl Bulk {
+    fn read(posted: &Posted) -> Result<Self> {
         let mut problems = Vec::new();
         let text = |name: &str| Some(posted.get(name)).filter(|text| !text.is_empty());
         let slots = text("slots").and_then(|text| {
@@ -413,8 +421,10 @@ impl<'a> Bulk<'a> {
         if !problems.is_empty() {
             return Err(AppError::Invalid(problems));
         }
-        let cells: Vec<(Field, &str)> =
-            [Field::Kind, Field::Zone].into_iter().filter_map(|field| Some((field, text(field.as_str())?))).collect();
+        let cells: Vec<(Field, String)> = [Field::Kind, Field::Zone]
+            .into_iter()
+            .filter_map(|field| Some((field, text(field.as_str())?.to_owned())))
+            .collect();
         if slots.is_none() && by.is_none() && cells.is_empty() {
             return Err(AppError::invalid(
                 "change",
@@ -434,7 +444,7 @@ impl<'a> Bulk<'a> {
             return Err(vec![Fault::new("repeat", rule.to_string(), expected)]);
         }
         let slots = self.slots.map(|slots| slots.of(before.slots).to_string());
-        let mut cells = self.cells.clone();
+        let mut cells: Vec<(Field, &str)> = self.cells.iter().map(|(field, text)| (*field, text.as_str())).collect();
         cells.extend(slots.as_deref().map(|slots| (Field::Slots, slots)));
         // Without a move times are as they were, also where clocks show them twice.
         sheet.rewritten(id, if self.by.is_zero() { before } else { &moved }, &cells)
@@ -451,15 +461,28 @@ async fn bulk(app: &App, posted: &Posted) -> Result<Outcome> {
     let is_cancel = posted.get("do") == "bulk-cancel";
     let change = if is_cancel { None } else { Some(Bulk::read(posted)?) };
     let draft = existing_draft(app, posted).await?;
-    let mut sheet = app.sheet(posted.get("pool"), draft.as_ref().map(|(draft, _)| draft), &ids).await?;
+    let sheet = app.sheet(posted.get("pool"), draft.as_ref().map(|(draft, _)| draft), &ids).await?;
+    let (changed, sheet) = apart(move || changed(sheet, &ids, change.as_ref())).await?;
+    let draft = save(app, posted, draft, sheet).await?;
+    let what = if is_cancel { "cancelled" } else { "changed" };
+    let said = match changed {
+        0 => format!("Nothing was {what}: it is so already."),
+        1 => format!("1 reservation is {what} in the draft."),
+        n => format!("{} are {what} in the draft.", counted(n, "reservation")),
+    };
+    Ok(Outcome { draft, said, faults: Vec::new(), is_partly: false })
+}
+
+/// Changes rows of the sheet, or cancels them if there is no change. Returns how many are different now.
+fn changed(mut sheet: Sheet, ids: &[Uuid], change: Option<&Bulk>) -> Result<(usize, Sheet)> {
     let mut problems: Vec<Problem> = Vec::new();
     let mut changed = 0;
-    for id in ids {
-        if is_cancel && sheet.is_cancelled(id) {
+    for id in ids.iter().copied() {
+        if change.is_none() && sheet.is_cancelled(id) {
             continue;
         }
         let before = sheet.terms(id)?.clone();
-        let after = match &change {
+        let after = match change {
             None => None,
             Some(change) => match change.apply(&sheet, id, &before) {
                 Ok(after) if after == before => continue,
@@ -483,17 +506,7 @@ async fn bulk(app: &App, posted: &Posted) -> Result<Outcome> {
         problems.truncate(MOST_TOLD);
         problems.push(Problem::new("others", format!("{more} more problems"), "none"));
     }
-    if !problems.is_empty() {
-        return Err(AppError::Invalid(problems));
-    }
-    let draft = save(app, posted, draft, sheet).await?;
-    let what = if is_cancel { "cancelled" } else { "changed" };
-    let said = match changed {
-        0 => format!("Nothing was {what}: it is so already."),
-        1 => format!("1 reservation is {what} in the draft."),
-        n => format!("{} are {what} in the draft.", counted(n, "reservation")),
-    };
-    Ok(Outcome { draft, said, faults: Vec::new(), is_partly: false })
+    if problems.is_empty() { Ok((changed, sheet)) } else { Err(AppError::Invalid(problems)) }
 }
 
 /// Whether an edit is one of the table.

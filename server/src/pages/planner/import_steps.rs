@@ -244,6 +244,13 @@ fn taken(done: &Taken) -> String {
         return "This file was put into this draft already; nothing was added.".to_owned();
     }
     let mut said = format!("{} in the draft; look at what they do and publish it.", rows(done.taken));
+    match done.same {
+        0 => {}
+        1 => said.push_str(" 1 row says what holds already and changes nothing."),
+        same => {
+            said.push_str(&format!(" {} rows say what holds already and change nothing.", format::count(same.into())))
+        }
+    }
     if done.left > 0 {
         said.push_str(&format!(" {} kept as a file under Import.", rows(done.left)));
     }

@@ -30,7 +30,7 @@ use super::answer::{failure, page};
 use super::shell::{Spec, shell};
 use super::visit::Visit;
 use crate::app::plan::PlanView;
-use crate::app::plan::effect::USUAL_WEEKS;
+use crate::app::plan::effect::{Basis, USUAL_WEEKS};
 use crate::app::plan::publish::{Choices, Preview};
 use crate::app::{App, AppError, Result};
 use crate::zones;
@@ -62,7 +62,7 @@ fn spec(title: &str) -> Spec<'_> {
         rail: Some(RailEntry::Planner),
         honoured: FilterSet::NONE,
         default_from: "now-1h",
-        view: &["draft", "zoom", "view"],
+        view: &["draft", "zoom", "view", "basis", "level"],
     }
 }
 
@@ -159,7 +159,9 @@ async fn load(app: &App, visit: &Visit, pool: &str, zone: &str, now: Millis) -> 
     let view = app.plan(pool, Some(range.from), Some(range.to)).await?;
     let draft = draft_of(app, visit, pool).await?;
     let preview = match &draft {
-        Some(draft) if !draft.changes.is_empty() => Some(app.preview(draft.id, &Choices::new(), USUAL_WEEKS).await?),
+        Some(draft) if !draft.changes.is_empty() => {
+            Some(app.preview(draft.id, &Choices::new(), USUAL_WEEKS, Basis::default()).await?)
+        }
         _ => None,
     };
     // What was previewed is what is shown, also if the draft was edited in between.

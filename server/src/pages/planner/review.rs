@@ -5,7 +5,7 @@ use super::timeline::{self, Range};
 use super::{PATH, frame, head, id_of, is_told, may_plan, range_between, told, words, zone_of};
 use crate::app::plan::PlanView;
 use crate::app::plan::check::{Conflict, Fix as Help};
-use crate::app::plan::effect::{Effect, USUAL_WEEKS};
+use crate::app::plan::effect::{Basis, Effect, USUAL_WEEKS};
 use crate::app::plan::publish::{Choices, Merge, Preview};
 use crate::app::{App, AppError, Result};
 use crate::pages::answer::{done, failure, page};
@@ -17,11 +17,12 @@ use chrono::TimeDelta;
 use headroom_domain::access::Role;
 use headroom_domain::plan::change::{Field, Side, differing};
 use headroom_domain::plan::terms::Terms;
-use headroom_domain::whatif::Figures;
+use headroom_domain::whatif::foreseen::Level;
+use headroom_domain::whatif::{Figures, cost_micros};
 use headroom_domain::{DAY_MS, Millis, format};
 use headroom_frontend::model::{
-    ApprovalModel, ConflictRow, DraftHead, EffectFigure, EffectModel, EffectTenant, Field as Shown, Fix, MergeModel,
-    MergeRow, Named, ReviewModel, StripModel, WarningRow,
+    ApprovalModel, BasisLink, ConflictRow, DraftHead, EffectFigure, EffectModel, EffectTenant, Field as Shown, Fix,
+    MergeModel, MergeRow, Named, ReviewModel, StripModel, WarningRow,
 };
 use headroom_frontend::pages;
 use headroom_frontend::url::with_query;
@@ -218,10 +219,37 @@ fn minutes(minutes: u64) -> String {
     }
 }
 
-fn replayed(before: &Figures, after: &Figures) -> Vec<EffectFigure> {
+/// Amounts of money in a table.
+struct Money<'a> {
+    /// Of a slot for an hour, in millionths.
+    price: i64,
+    currency: &'a str,
+}
+
+impl Money<'_> {
+    fn text(&self, micros: i128) -> String {
+        format::money(i64::try_from(micros / 10_000).unwrap_or(i64::MAX), self.currency)
+    }
+
+    /// What is promised, and what is wasted of it.
+    fn figures(&self, before: &Figures, after: &Figures) -> [EffectFigure; 2] {
+        let of = |slot_ms: i128| cost_micros(slot_ms, self.price);
+        let (reserved, wasted) = (
+            (of(before.reserved_slot_ms), of(after.reserved_slot_ms)),
+            (of(before.wasted_slot_ms()), of(after.wasted_slot_ms())),
+        );
+        let better = (wasted.0 != wasted.1).then_some(wasted.1 < wasted.0);
+        [
+            figure("Cost of promises", self.text(reserved.0), self.text(reserved.1), None),
+            figure("Cost of waste", self.text(wasted.0), self.text(wasted.1), better),
+        ]
+    }
+}
+
+fn replayed(before: &Figures, after: &Figures, money: Option<&Money<'_>>) -> Vec<EffectFigure> {
     let less = |was: i128, now: i128| (was != now).then_some(now < was);
     let wasted = (before.wasted_slot_ms(), after.wasted_slot_ms());
-    vec![
+    let mut figures = vec![
         figure(
             "Short for",
             minutes(before.unmet_minutes),
@@ -236,24 +264,60 @@ fn replayed(before: &Figures, after: &Figures) -> Vec<EffectFigure> {
         ),
         figure("Borrowed slot-h", hours(before.borrowed_slot_ms), hours(after.borrowed_slot_ms), None),
         figure("Wasted slot-h", hours(wasted.0), hours(wasted.1), less(wasted.0, wasted.1)),
-    ]
+    ];
+    figures.extend(money.into_iter().flat_map(|money| money.figures(before, after)));
+    figures
 }
 
-/// What the last weeks say, played with and without the draft.
+/// What was played, and how.
+fn played(replay: &Effect, range: &Range) -> String {
+    let day = |at: Millis| format::day_month(range.zone.local(at));
+    let days = |from: Millis, to: Millis| format!("{} – {}", day(from), day(to - 1));
+    let past = days(replay.past_from_ms, replay.past_to_ms);
+    let Some(level) = replay.basis.level() else {
+        return format!(
+            " Below that: the demand of {past}, played through the allocator's rules with and without the draft."
+        );
+    };
+    let made = replay.forecast_hour_ms.map(|at| range.zone.local(at));
+    let made = made.map(|at| format!(" of {} {}", at.format("%a"), format::day_time(at))).unwrap_or_default();
+    let level = match level {
+        Level::Median => "the median, which is as likely exceeded as not",
+        Level::High => "its 0.9 quantile, which one hour of ten exceeds",
+    };
+    let mut text = format!(
+        " Below that: {}, as the forecast{made} foresees them at {level}. Each hour is played with its peak throughout, which \
+         is more than the minutes of past weeks come to, and split among tenants as they shared what was wanted in the same hour of \
+         the week in {past}, in whole slots, the rest by the largest remainder; the allocator's rules are the same, with and without \
+         the draft.",
+        days(replay.from_ms, replay.to_ms)
+    );
+    if let Some(from) = replay.days_from_ms {
+        text.push_str(&format!(
+            " From {} on only the peaks of days are foreseen; their hours take the shape of the week before.",
+            format::day_time(range.zone.local(from))
+        ));
+    }
+    let unknown = replay.comparison.before.pool.unknown_minutes;
+    if unknown > 0 {
+        text.push_str(&format!(" For {} nothing is foreseen; they are in no figure.", minutes(unknown)));
+    }
+    text
+}
+
+/// What some weeks come to, played with and without the draft.
 fn add_replay(model: &mut EffectModel, replay: &Effect, range: &Range, currency: &str) {
+    if let Some(missing) = replay.missing {
+        model.missing = Some(format!("The forecast cannot be played: {}.", missing.words()));
+        return;
+    }
     if !replay.is_known() {
-        model.basis.push_str(" What was wanted in the last weeks is not known, so nothing is replayed.");
+        model.missing = Some("What was wanted in the last weeks is not known, so nothing is replayed.".to_owned());
         return;
     }
     let (before, after) = (&replay.comparison.before, &replay.comparison.after);
-    model.figures.extend(replayed(&before.pool, &after.pool));
-    if let Some(cost) = replay.cost {
-        let money = |micros: i128| format::money(i64::try_from(micros / 10_000).unwrap_or(i64::MAX), currency);
-        let less = |was: i128, now: i128| (was != now).then_some(now < was);
-        let (reserved, wasted) = ((cost.reserved_before, cost.reserved_after), (cost.wasted_before, cost.wasted_after));
-        model.figures.push(figure("Cost of promises", money(reserved.0), money(reserved.1), None));
-        model.figures.push(figure("Cost of waste", money(wasted.0), money(wasted.1), less(wasted.0, wasted.1)));
-    }
+    let money = replay.price.map(|price| Money { price, currency });
+    model.figures.extend(replayed(&before.pool, &after.pool, money.as_ref()));
     let names: HashMap<i32, (&str, &str)> =
         replay.tenants.iter().map(|(key, slug, name)| (*key, (slug.as_str(), name.as_str()))).collect();
     let nobody = ("", "nobody in particular");
@@ -265,7 +329,7 @@ fn add_replay(model: &mut EffectModel, replay: &Effect, range: &Range, currency:
             let (slug, name) = names.get(&key).copied().unwrap_or(nobody);
             EffectTenant {
                 tenant: Named { slug: slug.to_owned(), name: name.to_owned() },
-                figures: replayed(&before, &after),
+                figures: replayed(&before, &after, money.as_ref()),
             }
         })
         .collect();
@@ -288,12 +352,46 @@ fn add_replay(model: &mut EffectModel, replay: &Effect, range: &Range, currency:
             format!("{} {}: {what}", at.format("%a"), format::day_time(at))
         })
         .collect();
-    let day = |at: Millis| format::day_month(range.zone.local(at));
-    model.basis.push_str(&format!(
-        " Below that: the demand of {} – {}, played through the allocator's rules with and without the draft.",
-        day(replay.past_from_ms),
-        day(replay.past_to_ms - 1)
-    ));
+    model.basis.push_str(&played(replay, range));
+}
+
+/// What is played, by an address's parameters.
+pub(super) fn basis_of(visit: &Visit) -> Result<Basis> {
+    Basis::parse(visit.get("basis"), visit.get("level"))
+}
+
+/// The parameters of a basis; none for the usual one.
+pub(super) fn basis_pairs(basis: Basis) -> Vec<(&'static str, &'static str)> {
+    let Some(level) = basis.level() else { return Vec::new() };
+    let mut pairs = vec![("basis", basis.as_str())];
+    if level != Level::default() {
+        pairs.push(("level", level.as_str()));
+    }
+    pairs
+}
+
+/// Where a draft is reviewed on a basis.
+fn address(id: Uuid, more: &str, basis: Basis) -> String {
+    with_query(&format!("{PATH}/drafts/{id}{more}"), &basis_pairs(basis))
+}
+
+/// The ways to other bases.
+fn basis_links(id: Uuid, tz: Option<&str>, chosen: Basis) -> Vec<BasisLink> {
+    let all = [
+        ("Last weeks", Basis::History),
+        ("Forecast", Basis::Forecast(Level::Median)),
+        ("Forecast, 0.9", Basis::Forecast(Level::High)),
+    ];
+    let link = |(label, basis): (&str, Basis)| {
+        let mut pairs: Vec<(&str, &str)> = basis_pairs(basis);
+        pairs.extend(tz.map(|tz| ("tz", tz)));
+        BasisLink {
+            label: label.to_owned(),
+            href: with_query(&format!("{PATH}/drafts/{id}"), &pairs),
+            is_chosen: basis == chosen,
+        }
+    };
+    all.into_iter().map(link).collect()
 }
 
 /// What a draft comes to.
@@ -333,6 +431,8 @@ pub(super) fn effect(
         figures,
         tenants: Vec::new(),
         riskiest: Vec::new(),
+        bases: Vec::new(),
+        missing: None,
     };
     if let Some(replay) = &preview.effect {
         add_replay(&mut model, replay, range, currency);
@@ -417,6 +517,7 @@ pub(super) fn model(
         error: None,
         may_publish: may_plan(app),
         back: with_query(PATH, &[("pool", pool), ("draft", &draft)]),
+        publish_href: address(preview.draft.id, "/publish", Basis::default()),
         here: here.to_owned(),
         draft: head,
     }
@@ -444,7 +545,8 @@ pub(super) async fn again(
     error: Option<String>,
 ) -> Result<Response> {
     let choices = choices(posted);
-    let preview = app.preview(id, &choices, USUAL_WEEKS).await?;
+    let basis = basis_of(visit)?;
+    let preview = app.preview(id, &choices, USUAL_WEEKS, basis).await?;
     let pool = preview.pool.fields.slug.to_string();
     let title = format!("Review {}", preview.draft.name);
     let (mut shell, now, zone_asked) = frame(app, visit, &title).await?;
@@ -458,10 +560,14 @@ pub(super) async fn again(
     let strip = timeline::strip(&range, &view, &items, &mut zones);
     shell.zone = range.zone.clone();
     let head = head(app, &preview.draft, Some(&preview), &range.zone, now);
-    let here = format!("/planner/drafts/{id}");
+    let here = address(id, "", basis);
     let currency = app.organisation().await?.currency;
-    let effect = effect(&range, strip, &view, &preview, &currency);
+    let mut effect = effect(&range, strip, &view, &preview, &currency);
+    if let Some(effect) = &mut effect {
+        effect.bases = basis_links(id, shell.url.tz.as_deref(), basis);
+    }
     let mut model = model(app, &preview, head, &choices, effect, &here);
+    model.publish_href = address(id, "/publish", basis);
     model.error = error;
     if preview.draft.state.is_over() {
         model.may_publish = false;
@@ -500,9 +606,9 @@ enum Done {
     Again,
 }
 
-async fn run(app: &App, id: Uuid, posted: &Posted) -> Result<Done> {
+async fn run(app: &App, visit: &Visit, id: Uuid, posted: &Posted) -> Result<Done> {
     let reason = posted.get("reason");
-    let here = format!("/planner/drafts/{id}");
+    let here = address(id, "", basis_of(visit)?);
     match posted.get("do") {
         "preview" => Ok(Done::Again),
         "propose" => {
@@ -517,7 +623,7 @@ async fn run(app: &App, id: Uuid, posted: &Posted) -> Result<Done> {
         }
         _ => {
             let choices = choices(posted);
-            let preview = app.preview(id, &choices, 0).await?;
+            let preview = app.preview(id, &choices, 0, Basis::default()).await?;
             let warnings = preview.conflicts.iter().filter(|conflict| conflict.kind.is_warning()).count();
             let accepts = posted.all("accept").len() >= warnings;
             if warnings > 0 && !accepts {
@@ -537,7 +643,7 @@ async fn run(app: &App, id: Uuid, posted: &Posted) -> Result<Done> {
 /// POST `/planner/drafts/{draft}/publish`.
 pub(crate) async fn publish(app: App, InPath(text): InPath, visit: Visit, posted: Posted) -> Response {
     let Some(id) = id_of(&text) else { return failure(&app, &visit, missing(&text)).await };
-    let shown = match run(&app, id, &posted).await {
+    let shown = match run(&app, &visit, id, &posted).await {
         Ok(Done::To(to, said)) => return done(&to, &said),
         Ok(Done::Again) => again(&app, &visit, id, StatusCode::OK, &posted, None).await,
         Err(error) if is_told(&error) => {

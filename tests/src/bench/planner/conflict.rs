@@ -11,6 +11,7 @@ use headroom_domain::plan::terms::Terms;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
 use headroom_server::app::App;
 use headroom_server::app::caller::Caller;
+use headroom_server::app::plan::effect::Basis;
 use headroom_server::app::plan::publish::Choices;
 use headroom_server::clock;
 use headroom_server::db::Db;
@@ -132,7 +133,7 @@ async fn whole(options: &Options, report: &mut Report) -> Result<()> {
     report.step("publishing 5,000 reservations");
     let start = Instant::now();
     app.edit_draft_at_once(draft.id, None, edits, "").await?;
-    let preview = app.preview(draft.id, &Choices::new(), 0).await?;
+    let preview = app.preview(draft.id, &Choices::new(), 0, Basis::default()).await?;
     app.publish(draft.id, &preview.token, "bench", &Choices::new(), true).await?;
     report.note(format!("5,000 reservations drafted, checked and published in {:.1} s", start.elapsed().as_secs_f64()));
     let edit = Load {
@@ -147,7 +148,7 @@ async fn whole(options: &Options, report: &mut Report) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..options.rounds().max(5) {
         let start = Instant::now();
-        let preview = app.preview(draft.id, &Choices::new(), 0).await?;
+        let preview = app.preview(draft.id, &Choices::new(), 0, Basis::default()).await?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
         ensure!(!preview.conflicts.is_empty(), "an edit that fits proves little");
     }
