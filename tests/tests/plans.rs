@@ -5,7 +5,7 @@ use headroom_domain::access::Scope;
 use headroom_domain::accumulate::{Accumulator, Reading, TenantReading};
 use headroom_domain::exhaustion::Exhaustion;
 use headroom_domain::forecast::daily::Daily;
-use headroom_domain::forecast::online::{Accuracy, Confidence, Engine, LEVELS, Mark, Memory, Outlook, Rung};
+use headroom_domain::forecast::online::{Accuracy, Confidence, Engine, LEVELS, MEDIAN, Mark, Memory, Outlook, Rung};
 use headroom_domain::{DAY_MS, HOUR_MS, Millis};
 use headroom_server::app::forecast::Said;
 use headroom_store::partition::{self, Cut};
@@ -683,7 +683,7 @@ async fn foresee(conn: &mut PgConnection, pool: i32, known_hours: usize) -> Resu
     let said = Said {
         outlook: Outlook {
             from_hour: NOW / HOUR_MS,
-            median: hours[3].clone(),
+            median: hours[MEDIAN].clone(),
             quantiles: hours,
             marks: vec![Mark::Usual; 168],
             floors: vec![0.0; 168],
@@ -702,7 +702,7 @@ async fn foresee(conn: &mut PgConnection, pool: i32, known_hours: usize) -> Resu
             weak: Vec::new(),
         },
         daily: Daily {
-            median: days[3].clone(),
+            median: days[MEDIAN].clone(),
             quantiles: days,
             growth_per_day: 0.0,
             growth_share_per_week: None,
@@ -725,6 +725,8 @@ async fn foresee(conn: &mut PgConnection, pool: i32, known_hours: usize) -> Resu
         p90_days: None,
         full_at_ms: None,
         lead: None,
+        within_permille: None,
+        left_band: false,
     };
     ensure!(forecast::put(conn, &new).await?, "the forecast is kept");
     Ok(())

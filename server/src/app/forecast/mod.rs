@@ -47,7 +47,7 @@ pub struct Said {
     pub outlook: Outlook,
     /// How right it was.
     pub accuracy: Accuracy,
-    /// The days to come.
+    /// The days to come, from the one in which the outlook begins.
     pub daily: Daily,
     /// When it is full.
     pub exhaustion: Exhaustion,

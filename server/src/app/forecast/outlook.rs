@@ -73,8 +73,12 @@ pub async fn outlook(conn: &mut PgConnection, now: Millis) -> Result<Vec<PoolOut
         let steps: &[CapacityStep] = steps.get(&pool.key).map_or(&[], Vec::as_slice);
         let promised = promised(promises.get(&pool.key).map_or(&[], Vec::as_slice), from, DAY_MS, OUTLOOK_DAYS);
         let foreseen = said.as_ref().filter(|said| said.known_hours >= FEWEST_DAYS * 24);
-        let at =
-            |place: usize, day: usize| foreseen.and_then(|said| said.daily.quantiles.get(place)?.get(day).copied());
+        let at = |place: usize, day: usize| {
+            let said = foreseen?;
+            // The days of a forecast begin with that in which it was made.
+            let passed = from.div_euclid(DAY_MS) - said.outlook.from_hour.div_euclid(24);
+            said.daily.quantiles.get(place)?.get(day + usize::try_from(passed).ok()?).copied()
+        };
         let p95 = LEVELS.iter().position(|level| (level - 0.95).abs() < 1e-9).unwrap_or(LEVELS.len() - 1);
         let days = promised.into_iter().enumerate().map(|(day, promised)| {
             let from_ms = from + day as Millis * DAY_MS;

@@ -356,13 +356,13 @@ fn tell(mut known: Known) -> Told {
     let policy = chosen.map(|(_, choice)| choice.policy).unwrap_or_default();
 
     let tomorrow_ms = (today + 1) * DAY_MS;
-    // The day that runs is half over and known in part: what is said of days begins with tomorrow.
-    let daily = daily(&known.days, HORIZON_DAYS + 1).after_first();
+    // Its days begin with the one that runs, which is over in part: when the pool is full is told from tomorrow on.
+    let daily = daily(&known.days, HORIZON_DAYS + 1);
     let day_ms = |day: i64| tomorrow_ms + day * DAY_MS;
     let capacity: Vec<i64> =
         (0..HORIZON_DAYS as i64).map(|day| capacity_least(&known.steps, day_ms(day), day_ms(day + 1))).collect();
     let reserved = promised(&known.promises, tomorrow_ms, DAY_MS, HORIZON_DAYS);
-    let exhaustion = exhaustion(&daily, &capacity, &reserved);
+    let exhaustion = exhaustion(&daily.clone().after_first(), &capacity, &reserved);
     let running = medians.range(hour - 15 * 24 + 1, 15 * 24);
     let said = Said {
         accuracy: accuracy(&known.memory, recent, hour, known.offset_hours),
