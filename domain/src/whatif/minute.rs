@@ -22,6 +22,8 @@ pub(super) struct Pool {
     pub(super) taken: Vec<u64>,
     /// Tenants of equal priority, highest priority first.
     pub(super) classes: Vec<Range<usize>>,
+    /// From whom slots are taken back, the least important first and equals by key; empty = the classes from the last to the first.
+    pub(super) back: Vec<Vec<usize>>,
     /// What each tenant gets or loses in one class: scratch.
     part: Vec<u32>,
 }
@@ -126,6 +128,10 @@ impl Pool {
     /// Takes slots back from those who borrowed: the lowest priority first, and within one always from whoever has most, the
     /// first by key among equals.
     fn take_back(&mut self, mut slots: u64) {
+        if !self.back.is_empty() {
+            self.take_back_in_order(slots);
+            return;
+        }
         for class in self.classes.iter().rev() {
             if slots == 0 {
                 return;
@@ -141,6 +147,26 @@ impl Pool {
             for ((held, taken), part) in columns.zip(&self.part) {
                 *held -= *part;
                 *taken += u64::from(*part);
+            }
+            slots -= all.min(slots);
+        }
+    }
+
+    /// The same where reservations make tenants more important than their claims.
+    fn take_back_in_order(&mut self, mut slots: u64) {
+        for equals in &self.back {
+            if slots == 0 {
+                return;
+            }
+            self.part.clear();
+            self.part.extend(equals.iter().map(|place| self.held[*place].saturating_sub(self.floor[*place])));
+            let all: u64 = self.part.iter().copied().map(u64::from).sum();
+            if all > slots {
+                level_down(&mut self.part, slots);
+            }
+            for (place, part) in equals.iter().zip(&self.part) {
+                self.held[*place] -= *part;
+                self.taken[*place] += u64::from(*part);
             }
             slots -= all.min(slots);
         }

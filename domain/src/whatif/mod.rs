@@ -9,6 +9,9 @@
 //!    everybody's second, by key. Who is refused asks again, until nothing changes. (Once is enough: what a minute ends with is
 //!    what it would end with again.)
 //!
+//! Claims come by the tenant's own priority. Slots are taken back by the greatest of it and of those that its reservations give it
+//! while they hold ([`Raised`]), as the allocator does.
+//!
 //! Tests hold the closed form against the same played slot by slot ([`mod@reference`]), figure by figure, and against the
 //! allocator's state machine ([`crate::allocation::Pool`]) with claims that wait for a minute and no grace, tenant by tenant.
 //!
@@ -58,9 +61,29 @@ pub struct Tenant {
     pub priority: u8,
 }
 
+/// A reservation makes its tenant more important while it holds: what it borrowed is taken back after that of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raised {
+    /// The tenant's key.
+    pub tenant: i32,
+    /// Since when.
+    pub from_ms: Millis,
+    /// Until when, exclusive; `None` is until further notice.
+    pub to_ms: Option<Millis>,
+    /// 0 to 9; what is not above the tenant's own changes nothing.
+    pub priority: u8,
+}
+
+impl Raised {
+    /// Whether it holds at an instant.
+    pub fn holds_at(&self, at: Millis) -> bool {
+        self.from_ms <= at && self.to_ms.is_none_or(|to| at < to)
+    }
+}
+
 /// The rules of one pool over time.
 ///
-/// A step or a promise counts in a minute if it holds at the minute's start.
+/// What is said over time counts in a minute if it holds at the minute's start.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
     /// In order of time; the first also holds before it, none is a pool without slots.
@@ -69,6 +92,8 @@ pub struct Rules<'a> {
     pub tenants: &'a [Tenant],
     /// Of this pool.
     pub promises: &'a [Promise],
+    /// Priorities that promises bring along.
+    pub raised: &'a [Raised],
 }
 
 /// Exact sums over the minutes whose demand is known. A slot held for a minute is 60,000 slot-milliseconds.

@@ -4,7 +4,6 @@
 use super::replay::tenants;
 use super::{Capacity, Demand, Figures, Hour, Outcome, Rules, Short, Tenant, UNKNOWN, keep_riskiest, spread};
 use crate::admission::{Decision, Promised, Share, Shares};
-use crate::reservation::Promise;
 use crate::{MINUTE_MS, Millis};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,10 +35,13 @@ pub fn capacity_at(capacity: &[Capacity], at: Millis) -> u32 {
 }
 
 /// A tenant's share at an instant, without what it holds.
-pub fn share_at(tenant: &Tenant, promises: &[Promise], at: Millis) -> Share {
+pub fn share_at(tenant: &Tenant, rules: &Rules<'_>, at: Millis) -> Share {
     let mut promised = Promised::default();
-    promises.iter().filter(|one| one.tenant == tenant.key && one.holds_at(at)).for_each(|one| promised.add(one));
-    promised.share(Share { quota: tenant.quota, priority: tenant.priority, ..Share::default() })
+    let own = rules.promises.iter().filter(|one| one.tenant == tenant.key && one.holds_at(at));
+    own.for_each(|one| promised.add(one));
+    let raised = rules.raised.iter().filter(|one| one.tenant == tenant.key && one.holds_at(at));
+    let priority = raised.map(|one| one.priority).fold(tenant.priority, u8::max);
+    promised.share(Share { quota: tenant.quota, priority, ..Share::default() })
 }
 
 /// Asks for one slot, and again while others give back what they borrowed. False if it is refused in the end: what was taken
@@ -106,7 +108,7 @@ pub fn replay(demand: &Demand, rules: &Rules<'_>) -> Outcome {
         let at = demand.start_ms() + i64::from(minute) * MINUTE_MS;
         let mut shares = Shares { capacity: capacity_at(rules.capacity, at), tenants: BTreeMap::new() };
         for tenant in &order {
-            let share = share_at(tenant, rules.promises, at);
+            let share = share_at(tenant, rules, at);
             let held = held.get(&tenant.key).copied().unwrap_or_default();
             shares.tenants.insert(tenant.key, Share { held, ..share });
         }

@@ -1,7 +1,7 @@
 //! Plays demand through the rules, minute by minute, with work only where something changes.
 
 use super::minute::Pool;
-use super::{Demand, Figures, Hour, Outcome, Rules, Short, Tenant, UNKNOWN, keep_riskiest, minute_at, spread};
+use super::{Demand, Figures, Hour, Outcome, Raised, Rules, Short, Tenant, UNKNOWN, keep_riskiest, minute_at, spread};
 use crate::admission::{Promised, Share, USUAL_PRIORITY};
 use crate::{MINUTE_MS, Millis};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,7 @@ pub(super) fn tenants(demand: &Demand, rules: &Rules<'_>) -> Vec<Tenant> {
         .copied()
         .chain(named.keys().copied())
         .chain(rules.promises.iter().map(|promise| promise.tenant))
+        .chain(rules.raised.iter().map(|raised| raised.tenant))
         .collect();
     let usual = |key| Tenant { key, quota: None, priority: USUAL_PRIORITY };
     let mut all: Vec<Tenant> =
@@ -32,6 +33,8 @@ enum Change {
     Capacity(u32),
     Begins(usize),
     Ends(usize),
+    Raises(usize),
+    Lowers(usize),
 }
 
 /// Changes in order of time, those before the first minute in it; and the capacity before all of them.
@@ -47,6 +50,13 @@ fn changes(demand: &Demand, rules: &Rules<'_>) -> Vec<(u32, Change)> {
         if from < to {
             changes.push((from, Change::Begins(number)));
             changes.push((to, Change::Ends(number)));
+        }
+    }
+    for (number, raised) in rules.raised.iter().enumerate() {
+        let (from, to) = (place(raised.from_ms), raised.to_ms.map_or(demand.minutes(), place));
+        if from < to {
+            changes.push((from, Change::Raises(number)));
+            changes.push((to, Change::Lowers(number)));
         }
     }
     // Stable: of two steps of capacity before the start the later one holds.
@@ -225,6 +235,7 @@ pub fn replay(demand: &Demand, rules: &Rules<'_>) -> Outcome {
     for place in 0..tenants.len() {
         set_limits(&mut pool, place, &tenants[place], &promised[place]);
     }
+    let mut importance = Importance::new(&tenants);
     let mut count = Count::new(demand.start_ms(), tenants.len());
     let changes = changes(demand, rules);
     let (mut at, mut next_change, mut next_row) = (0, 0, 0);
@@ -236,6 +247,11 @@ pub fn replay(demand: &Demand, rules: &Rules<'_>) -> Outcome {
                     pool.capacity = *slots;
                     continue;
                 }
+                Change::Raises(number) | Change::Lowers(number) => {
+                    let raised = &rules.raised[*number];
+                    importance.change(place_of[&raised.tenant], raised, matches!(change, Change::Raises(_)));
+                    continue;
+                }
                 Change::Begins(number) | Change::Ends(number) => *number,
             };
             let promise = &rules.promises[number];
@@ -245,6 +261,9 @@ pub fn replay(demand: &Demand, rules: &Rules<'_>) -> Outcome {
                 _ => promised[place].remove(promise),
             }
             set_limits(&mut pool, place, &tenants[place], &promised[place]);
+        }
+        if importance.is_changed {
+            pool.back = importance.order(&tenants);
         }
         if demand.starts().get(next_row).is_some_and(|start| *start <= at) {
             let row = demand.row(next_row);
@@ -269,6 +288,47 @@ pub fn replay(demand: &Demand, rules: &Rules<'_>) -> Outcome {
         count.end_hour(at);
     }
     outcome(demand, &tenants, &pool, count)
+}
+
+/// Priorities.
+const PRIORITIES: usize = 10;
+
+/// How important tenants are beside their own priority.
+struct Importance {
+    /// By tenant and priority, how many of its reservations in force have it.
+    by: Vec<[u32; PRIORITIES]>,
+    is_changed: bool,
+}
+
+impl Importance {
+    fn new(tenants: &[Tenant]) -> Self {
+        Self { by: vec![[0; PRIORITIES]; tenants.len()], is_changed: false }
+    }
+
+    fn change(&mut self, place: usize, raised: &Raised, is_raised: bool) {
+        let count = &mut self.by[place][usize::from(raised.priority).min(PRIORITIES - 1)];
+        *count = if is_raised { *count + 1 } else { *count - 1 };
+        self.is_changed = true;
+    }
+
+    /// From whom slots are taken back, the least important first and equals by key; empty if everybody is as important as it is
+    /// by itself.
+    fn order(&mut self, tenants: &[Tenant]) -> Vec<Vec<usize>> {
+        self.is_changed = false;
+        let raised = |by: &[u32; PRIORITIES]| by.iter().rposition(|count| *count > 0).unwrap_or(0);
+        let of = |place: usize| usize::from(tenants[place].priority).max(raised(&self.by[place]));
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for place in 0..tenants.len() {
+            groups.entry(of(place)).or_default().push(place);
+        }
+        if (0..tenants.len()).all(|place| of(place) == usize::from(tenants[place].priority)) {
+            return Vec::new();
+        }
+        for equals in groups.values_mut() {
+            equals.sort_by_key(|place| tenants[*place].key);
+        }
+        groups.into_values().collect()
+    }
 }
 
 /// Ranges of equal priority.

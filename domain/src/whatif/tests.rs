@@ -43,7 +43,7 @@ fn slot_minutes(slot_ms: i128) -> i128 {
 fn who_is_promised_slots_gets_them_back_and_the_others_are_short() {
     let demand = Demand::of_steps(START, 180, vec![(1, vec![(0, Some(0)), (60, Some(6))]), (2, vec![(0, Some(12))])]);
     let promises = [promise(1, 0, 120, 4)];
-    let rules = Rules { capacity: &capacity(10), tenants: &[], promises: &promises };
+    let rules = Rules { capacity: &capacity(10), tenants: &[], promises: &promises, raised: &[] };
     let out = replay(&demand, &rules);
     let (owner, other) = (out.tenants[&1], out.tenants[&2]);
     // Hour 1: 2 holds 10 (4 lent). Hour 2: 1 has its 4 back and waits for 2 more; 2 holds 6. Hour 3: nobody gives back.
@@ -63,18 +63,43 @@ fn who_is_promised_slots_gets_them_back_and_the_others_are_short() {
 }
 
 #[test]
+fn a_reservation_of_its_own_priority_keeps_what_was_borrowed_longer() {
+    // The pool of ten is full of what 2 and 3 borrowed when 1 wants its four.
+    let demand = Demand::of_steps(
+        START,
+        20,
+        vec![(1, vec![(0, Some(0)), (10, Some(4))]), (2, vec![(0, Some(5))]), (3, vec![(0, Some(5))])],
+    );
+    let promises = [promise(1, 0, 20, 4), promise(3, 0, 20, 0)];
+    let raised = [Raised { tenant: 3, from_ms: at(0), to_ms: None, priority: 7 }];
+    let rules = Rules { capacity: &capacity(10), tenants: &[], promises: &promises, raised: &[] };
+    let taken = |rules: &Rules<'_>| {
+        let out = replay(&demand, rules);
+        [2, 3].map(|key: i32| out.tenants[&key].taken_back)
+    };
+    assert_eq!(taken(&rules), [2, 2], "equals give in turns");
+    assert_eq!(taken(&Rules { raised: &raised, ..rules }), [4, 0]);
+    let over = [Raised { to_ms: Some(at(10)), ..raised[0] }];
+    assert_eq!(taken(&Rules { raised: &over, ..rules }), [2, 2], "it ended with the minute before");
+    let low = [Raised { priority: 3, ..raised[0] }];
+    assert_eq!(taken(&Rules { raised: &low, ..rules }), [2, 2], "nobody is made less important");
+}
+
+#[test]
 fn what_is_not_known_is_left_out_and_not_zero() {
     let steps = |known: u32| vec![(0, Some(3)), (30, None), (30 + known, Some(3))];
     let demand = Demand::of_steps(START, 60, vec![(1, steps(10))]);
     let promises = [promise(1, 0, 60, 5), promise(2, 0, 60, 1)];
-    let out = replay(&demand, &Rules { capacity: &capacity(10), tenants: &[], promises: &promises });
+    let out = replay(&demand, &Rules { capacity: &capacity(10), tenants: &[], promises: &promises, raised: &[] });
     let (own, without) = (out.tenants[&1], out.tenants[&2]);
     assert_eq!((own.unknown_minutes, without.unknown_minutes, out.pool.unknown_minutes), (10, 10, 10));
     assert_eq!(slot_minutes(own.held_slot_ms), 50 * 3);
     assert_eq!(slot_minutes(own.idle_slot_ms), 50 * 2);
     assert_eq!(slot_minutes(without.idle_slot_ms), 50, "it wanted nothing while the pool was seen");
-    let nothing =
-        replay(&Demand::of_steps(START, 60, Vec::new()), &Rules { capacity: &[], tenants: &[], promises: &promises });
+    let nothing = replay(
+        &Demand::of_steps(START, 60, Vec::new()),
+        &Rules { capacity: &[], tenants: &[], promises: &promises, raised: &[] },
+    );
     assert_eq!((nothing.pool.unknown_minutes, nothing.pool.reserved_slot_ms), (60, 0));
     assert_eq!(nothing.riskiest, []);
 }
@@ -83,7 +108,7 @@ fn what_is_not_known_is_left_out_and_not_zero() {
 fn a_smaller_pool_takes_nothing_from_those_who_are_there() {
     let demand = Demand::of_steps(START, 20, vec![(1, vec![(0, Some(8)), (15, Some(1)), (16, Some(8))])]);
     let steps = [Capacity { from_ms: 0, slots: 8 }, Capacity { from_ms: at(10) - 1, slots: 5 }];
-    let out = replay(&demand, &Rules { capacity: &steps, tenants: &[], promises: &[] });
+    let out = replay(&demand, &Rules { capacity: &steps, tenants: &[], promises: &[], raised: &[] });
     assert_eq!(slot_minutes(out.pool.held_slot_ms), 15 * 8 + 1 + 4 * 5);
     assert_eq!(slot_minutes(out.pool.unmet_slot_ms), 4 * 3);
 }
@@ -92,7 +117,7 @@ fn a_smaller_pool_takes_nothing_from_those_who_are_there() {
 fn own_limits_are_told_apart_from_want_of_room() {
     let demand = Demand::of_steps(START, 1, vec![(1, vec![(0, Some(9))]), (2, vec![(0, Some(9))])]);
     let tenants = [Tenant { quota: Some(4), ..tenant(1, 5) }, tenant(2, 5)];
-    let out = replay(&demand, &Rules { capacity: &capacity(10), tenants: &tenants, promises: &[] });
+    let out = replay(&demand, &Rules { capacity: &capacity(10), tenants: &tenants, promises: &[], raised: &[] });
     let of =
         |key: i32| (slot_minutes(out.tenants[&key].unmet_slot_ms), slot_minutes(out.tenants[&key].limited_slot_ms));
     assert_eq!((of(1), of(2)), ((5, 5), (3, 0)));
@@ -106,7 +131,7 @@ fn lent_slots_are_first_those_of_nobody_and_then_spread_exactly() {
         Demand::of_steps(START, 1, vec![(1, vec![(0, Some(0))]), (2, vec![(0, Some(0))]), (3, vec![(0, Some(9))])]);
     let mut promises = [promise(1, 0, 1, 4), promise(2, 0, 1, 4)];
     promises[1].lending_limit = Some(1);
-    let out = replay(&demand, &Rules { capacity: &capacity(10), tenants: &[], promises: &promises });
+    let out = replay(&demand, &Rules { capacity: &capacity(10), tenants: &[], promises: &promises, raised: &[] });
     let lent = |key: i32| slot_minutes(out.tenants[&key].lent_slot_ms);
     assert_eq!(slot_minutes(out.tenants[&3].borrowed_slot_ms), 7, "three are kept");
     assert_eq!((lent(1), lent(2)), (4, 1), "two of the seven were promised to nobody");
@@ -160,11 +185,12 @@ struct Case {
     capacity: Vec<Capacity>,
     tenants: Vec<Tenant>,
     promises: Vec<Promise>,
+    raised: Vec<Raised>,
 }
 
 impl Case {
     fn rules(&self) -> Rules<'_> {
-        Rules { capacity: &self.capacity, tenants: &self.tenants, promises: &self.promises }
+        Rules { capacity: &self.capacity, tenants: &self.tenants, promises: &self.promises, raised: &self.raised }
     }
 }
 
@@ -175,13 +201,15 @@ fn case() -> impl Strategy<Value = Case> {
     let capacity = prop::collection::vec((-5_i64..130, 0_u32..24), 1..5);
     let tenants = prop::collection::vec((some(12), 3_u8..6), 0..7);
     let limits = (some(8), some(5), some(6));
-    let promises = prop::collection::vec((1_i32..8, -9_i64..130, 1_i64..90, 0_i64..9, limits, any::<bool>()), 0..10);
+    let own = prop::option::weighted(0.4, 0_u8..10);
+    let promises =
+        prop::collection::vec((1_i32..8, -9_i64..130, 1_i64..90, 0_i64..9, limits, any::<bool>(), own), 0..10);
     (demand, capacity, tenants, promises).prop_map(|((steps, minutes), mut capacity, tenants, promises)| {
         capacity.sort_unstable();
         capacity.dedup_by_key(|(from, _)| *from);
-        let promises = promises.into_iter().map(|(tenant, from, minutes, baseline, limits, is_open)| {
+        let promises = promises.into_iter().map(|(tenant, from, minutes, baseline, limits, is_open, own)| {
             let (over, lending, borrowing) = limits;
-            Promise {
+            let promise = Promise {
                 to_ms: (!is_open).then(|| at(from + minutes) + from),
                 from_ms: at(from) - 7 * (minutes % 3),
                 baseline,
@@ -189,13 +217,18 @@ fn case() -> impl Strategy<Value = Case> {
                 lending_limit: lending.map(i64::from),
                 borrowing_limit: borrowing.map(i64::from),
                 ..promise(tenant, 0, 0, 0)
-            }
+            };
+            let raised =
+                own.map(|priority| Raised { tenant, from_ms: promise.from_ms, to_ms: promise.to_ms, priority });
+            (promise, raised)
         });
+        let (promises, raised): (Vec<Promise>, Vec<Option<Raised>>) = promises.unzip();
         Case {
             demand: Demand::of_steps(START, minutes, (1..).zip(steps).collect()),
             capacity: capacity.into_iter().map(|(from, slots)| Capacity { from_ms: at(from), slots }).collect(),
             tenants: (1..).zip(tenants).map(|(key, (quota, priority))| Tenant { key, quota, priority }).collect(),
-            promises: promises.collect(),
+            promises,
+            raised: raised.into_iter().flatten().collect(),
         }
     })
 }
@@ -348,7 +381,7 @@ proptest! {
         let mut taken = BTreeMap::new();
         for minute in 0..demand.minutes() {
             let now = at(minute.into());
-            let limits: Limits = order.iter().map(|one| (one.key, share_at(one, rules.promises, now))).collect();
+            let limits: Limits = order.iter().map(|one| (one.key, share_at(one, &rules, now))).collect();
             let wanted = wanted_at(demand, &order, minute);
             let capacity = capacity_at(rules.capacity, now);
             machine.minute(capacity, limits.clone(), &order, &wanted);

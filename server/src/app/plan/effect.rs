@@ -11,7 +11,7 @@ use chrono::{Datelike, Timelike};
 use headroom_domain::localtime::ZoneSlice;
 use headroom_domain::reservation::Promise;
 use headroom_domain::whatif::foreseen::{self, Level, Shares};
-use headroom_domain::whatif::{self, Capacity, Comparison, Demand, Figures, Rules, Tenant};
+use headroom_domain::whatif::{self, Capacity, Comparison, Demand, Figures, Raised, Rules, Tenant};
 use headroom_domain::{DAY_MS, HOUR_MS, Millis};
 use headroom_store::forecast::{self, Found};
 use headroom_store::pool::Pool;
@@ -159,10 +159,38 @@ impl Effect {
     }
 }
 
+/// Promises with the priorities that they bring along.
+#[derive(Default)]
+struct Promises {
+    promises: Vec<Promise>,
+    raised: Vec<Raised>,
+}
+
+impl Promises {
+    fn push(&mut self, promise: Promise, priority: Option<i16>) {
+        if let Some(priority) = priority {
+            let (tenant, from_ms, to_ms) = (promise.tenant, promise.from_ms, promise.to_ms);
+            self.raised.push(Raised { tenant, from_ms, to_ms, priority: priority.clamp(0, 9) as u8 });
+        }
+        self.promises.push(promise);
+    }
+
+    /// All of it so much earlier.
+    fn earlier(self, by: Millis) -> Self {
+        let earlier = |at: Millis| at.saturating_sub(by);
+        let promise = |p: Promise| Promise { from_ms: earlier(p.from_ms), to_ms: p.to_ms.map(earlier), ..p };
+        let raised = |r: Raised| Raised { from_ms: earlier(r.from_ms), to_ms: r.to_ms.map(earlier), ..r };
+        Self {
+            promises: self.promises.into_iter().map(promise).collect(),
+            raised: self.raised.into_iter().map(raised).collect(),
+        }
+    }
+}
+
 /// What the promises of a pool are and would be.
 pub(super) struct Sides {
-    before: Vec<Promise>,
-    after: Vec<Promise>,
+    before: Promises,
+    after: Promises,
     /// The first instant at which they differ.
     first_ms: Option<Millis>,
 }
@@ -172,7 +200,7 @@ pub(super) async fn sides(conn: &mut PgConnection, inputs: &Inputs, changes: &[C
     let from = cut(inputs.now);
     let edited: BTreeSet<Uuid> = changes.iter().map(|checked| checked.id).collect();
     let stored = promise::during(conn, Some(&[inputs.pool]), None, inputs.now, headroom_domain::LATEST_MS).await?;
-    let mut after = Vec::with_capacity(stored.len());
+    let (mut before, mut after) = (Promises::default(), Promises::default());
     let mut first_ms: Option<Millis> = None;
     let mut differs = |at: Millis| first_ms = Some(first_ms.map_or(at, |first: Millis| first.min(at)));
     for one in &stored {
@@ -181,10 +209,10 @@ pub(super) async fn sides(conn: &mut PgConnection, inputs: &Inputs, changes: &[C
             // Until the change holds, what is published does.
             if one.reservation.from_ms < from {
                 let to_ms = Some(one.reservation.to_ms.map_or(from, |to| to.min(from)));
-                after.push(Promise { to_ms, ..one.reservation.clone() });
+                after.push(Promise { to_ms, ..one.reservation.clone() }, one.priority);
             }
         } else {
-            after.push(one.reservation.clone());
+            after.push(one.reservation.clone(), one.priority);
         }
     }
     for checked in changes {
@@ -193,10 +221,13 @@ pub(super) async fn sides(conn: &mut PgConnection, inputs: &Inputs, changes: &[C
         };
         for new in promises(checked.id, inputs.pool, *tenant, terms, &worked_out.stretches, from) {
             differs(new.reservation.from_ms);
-            after.push(new.reservation);
+            after.push(new.reservation, new.priority);
         }
     }
-    Ok(Sides { before: stored.into_iter().map(|one| one.reservation).collect(), after, first_ms })
+    for one in stored {
+        before.push(one.reservation, one.priority);
+    }
+    Ok(Sides { before, after, first_ms })
 }
 
 /// The demand that is played.
@@ -294,18 +325,17 @@ impl App {
             .iter()
             .map(|(key, _, _, priority)| Tenant { key: *key, quota: quota(*key), priority: *priority })
             .collect();
-        let moved = |promises: Vec<Promise>| -> Vec<Promise> {
-            let one = |r: Promise| Promise { from_ms: earlier(r.from_ms), to_ms: r.to_ms.map(earlier), ..r };
-            promises.into_iter().map(one).collect()
-        };
         let played = Arc::new(played);
-        let play = |promises: Vec<Promise>| {
+        let play = |side: Promises| {
+            let side = side.earlier(ahead);
             let (played, capacity, known) = (Arc::clone(&played), capacity.clone(), known.clone());
             tokio::task::spawn_blocking(move || {
-                whatif::replay(played.demand(), &Rules { capacity: &capacity, tenants: &known, promises: &promises })
+                let Promises { promises, raised } = &side;
+                let rules = Rules { capacity: &capacity, tenants: &known, promises, raised };
+                whatif::replay(played.demand(), &rules)
             })
         };
-        let (before, after) = tokio::join!(play(moved(sides.before)), play(moved(sides.after)));
+        let (before, after) = tokio::join!(play(sides.before), play(sides.after));
         let comparison = Comparison { before: before.map_err(|e| failed(&e))?, after: after.map_err(|e| failed(&e))? };
         let organisation = self.organisation().await?;
         effect.price = pool.fields.unit_cost_micros.filter(|_| self.sees_money(&organisation));

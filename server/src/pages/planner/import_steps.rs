@@ -248,7 +248,7 @@ fn taken(done: &Taken) -> String {
         0 => {}
         1 => said.push_str(" 1 row says what holds already and changes nothing."),
         same => {
-            said.push_str(&format!(" {} rows say what holds already and change nothing.", format::count(same.into())))
+            said.push_str(&format!(" {} rows say what holds already and change nothing.", format::count(same.into())));
         }
     }
     if done.left > 0 {

@@ -84,8 +84,10 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> Result<()> {
     let mut unmet = (0, 0);
     for _ in 0..options.rounds() {
         let start = Instant::now();
-        let before = black_box(replay(&demand, &Rules { capacity: &capacity, tenants: &[], promises: without }));
-        let after = black_box(replay(&demand, &Rules { capacity: &capacity, tenants: &[], promises: with }));
+        let before =
+            black_box(replay(&demand, &Rules { capacity: &capacity, tenants: &[], promises: without, raised: &[] }));
+        let after =
+            black_box(replay(&demand, &Rules { capacity: &capacity, tenants: &[], promises: with, raised: &[] }));
         times.push(start.elapsed().as_secs_f64() * 1e3);
         unmet = (before.pool.unmet_minutes, after.pool.unmet_minutes);
     }

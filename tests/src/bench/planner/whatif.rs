@@ -110,7 +110,7 @@ impl World {
     }
 
     fn rules<'a>(&'a self, promises: &'a [Promise]) -> Rules<'a> {
-        Rules { capacity: &self.capacity, tenants: &self.tenants, promises }
+        Rules { capacity: &self.capacity, tenants: &self.tenants, promises, raised: &[] }
     }
 
     /// Before and after, one after the other.
