@@ -4,6 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use headroom_domain::access::Role;
 use headroom_domain::accumulate::{Accumulator, Reading, TenantReading};
+use headroom_domain::alert::episode::{Alert, Condition, Workflow};
+use headroom_domain::alert::window::Lane;
 use headroom_domain::report::{Cell, Document, Kind};
 use headroom_domain::{DAY_MS, HOUR_MS, Millis, format, range};
 use headroom_server::app::App;
@@ -299,6 +301,51 @@ async fn page_csv_and_paper_say_the_same() -> Result<()> {
     ] {
         world.client.page(path).await?.expect(status).with_context(|| path.to_owned())?;
     }
+    world.end().await
+}
+
+#[tokio::test]
+async fn the_summary_of_a_page_closes_a_day_after_it_was_over_and_stays() -> Result<()> {
+    let world = World::create().await?;
+    let app = world.app()?;
+    let mut conn = world.database.connect().await?;
+    let (fired, over) = (NOW - 27 * HOUR_MS, NOW - 25 * HOUR_MS);
+    let mut alert = Alert::new(fired, None);
+    (alert.condition, alert.workflow, alert.severity) = (Condition::Resolved, Workflow::Closed, Lane::Page);
+    (alert.fired_ms, alert.resolved_ms) = (Some(fired), Some(over));
+    let at = chrono::DateTime::from_timestamp_millis;
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO alert (rule, pool_id, episode, condition, workflow, severity, critical, version, began_at, fired_at, resolved_at, state)
+         SELECT 'saturation-burn', pool_id, 1, 'resolved', 'closed', 'page', false, 1, $1, $1, $2, $3 FROM pool WHERE slug = 'lanes'
+         RETURNING alert_id",
+    )
+    .bind(at(fired))
+    .bind(at(over))
+    .bind(sqlx::types::Json(&alert))
+    .fetch_one(&mut conn)
+    .await?;
+    let name = format!("incident {id}");
+    headroom_store::hold_test_clock(&mut conn, over + DAY_MS).await?;
+    ensure!(!close(&app).await?.contains(&name), "what comes after it is not known for a day");
+    let api = format!("/api/v1/reports/incident-{id}");
+    ensure!(world.client.get(&api).await?.expect(200)?.json()?["closed"].is_null(), "it is provisional");
+    headroom_store::hold_test_clock(&mut conn, NOW).await?;
+    ensure!(close(&app).await?.contains(&name), "a day later it is closed");
+    ensure!(!close(&app).await?.contains(&name), "once");
+    let closed = world.client.get(&api).await?.expect(200)?.json()?;
+    assert_eq!(closed["closed"]["version"], 1, "{closed}");
+    // Whatever is written about the alert afterwards.
+    sqlx::query("UPDATE alert SET rule = 'retry-storm' WHERE alert_id = $1").bind(id).execute(&mut conn).await?;
+    assert_eq!(world.client.get(&api).await?.expect(200)?.json()?, closed, "it stays as it was");
+    let page = world.client.page(&format!("/reports/incident-{id}")).await?.expect(200)?.body;
+    ensure!(page.contains(closed["title"].as_str().unwrap_or("?")), "the page says the same: {page}");
+    // Who sees some tenants only learns nothing of it.
+    let viewer = people::add(&mut conn, "quiet@test.example", "Q", &[Role::TenantViewer], &["quiet"]).await?;
+    let (session, csrf) = (Id(7_778), "00000000000000000000000000000008");
+    people::open_session(&mut conn, &viewer, session, csrf).await?;
+    let cookie = format!("{}={session}", people::cookie().0);
+    let limited = Client::nobody(world.service.url())?.with_cookie(&cookie, csrf);
+    limited.page(&format!("/reports/incident-{id}")).await?.expect(403)?;
     world.end().await
 }
 

@@ -137,6 +137,21 @@ pub async fn get(
     found.map(|whole| Ok((whole.row.try_into()?, whole.figures))).transpose()
 }
 
+/// Numbers of alerts whose page was over in `[from, to)` and whose summary is not kept yet, the oldest first, at most so many.
+pub async fn incidents_due(conn: &mut PgConnection, from: Millis, to: Millis, limit: i64) -> Result<Vec<i64>> {
+    Ok(sqlx::query_scalar(
+        "SELECT a.alert_id FROM alert a
+         WHERE a.severity = 'page' AND a.fired_at IS NOT NULL AND a.resolved_at >= $1 AND a.resolved_at < $2 AND NOT a.dry_run
+           AND NOT EXISTS (SELECT 1 FROM report r WHERE r.kind = 'incident' AND r.period = a.alert_id::text)
+         ORDER BY a.resolved_at, a.alert_id LIMIT $3",
+    )
+    .bind(crate::timestamp(from))
+    .bind(crate::timestamp(to))
+    .bind(limit)
+    .fetch_all(conn)
+    .await?)
+}
+
 /// Whether a report over a period is closed.
 pub async fn is_closed(conn: &mut PgConnection, kind: Kind, period: &str) -> Result<bool> {
     Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM report WHERE kind = $1 AND period = $2)")

@@ -180,7 +180,7 @@ impl App {
         Ok(Listed { events: self.shown_events(conn, events).await?, total })
     }
 
-    /// Where events of a pool begin, with what they are called, for the trends of a stretch of time; at most [`MOST_MARKED`].
+    /// Where events of a pool begin, with what they are called, for the trends of a stretch of time; eight at the most.
     pub async fn event_marks(&self, pool: &Pool, from: Millis, to: Millis) -> Result<Vec<(Millis, String)>> {
         self.require(Action::See)?;
         if !self.caller.sees_pool(pool.key) {

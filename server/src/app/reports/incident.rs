@@ -40,6 +40,12 @@ async fn sums(conn: &mut PgConnection, pool: i32, stretch: &Stretch) -> Result<O
     Ok(found.ok().map(|found| found.into_iter().map(|((_, tenant), sums)| (tenant, sums)).collect()))
 }
 
+/// The number of an alert, with or without the letter before it.
+pub(super) fn number(text: &str) -> Result<i64> {
+    let number = text.strip_prefix("A-").unwrap_or(text).parse::<i64>().ok().filter(|id| *id > 0);
+    number.ok_or_else(|| AppError::invalid("period", text, "the number of an alert"))
+}
+
 impl App {
     /// The summary of an alert's episode, as far as it is known now.
     ///
@@ -49,8 +55,7 @@ impl App {
     pub async fn incident(&self, text: &str) -> Result<Report> {
         self.require(Action::See)?;
         self.require_no_limits(Action::See)?;
-        let number = text.strip_prefix("A-").unwrap_or(text).parse::<i64>().ok().filter(|id| *id > 0);
-        let id = number.ok_or_else(|| AppError::invalid("period", text, "the number of an alert"))?;
+        let id = number(text)?;
         let whole = self.alert(id).await?;
         let Some(fired_ms) = whole.shown.row.alert.fired_ms else {
             return Err(AppError::NotFound { what: "incident", slug: text.to_owned(), suggestion: None });

@@ -26,6 +26,12 @@ const MOST_LISTED: i64 = 500;
 pub const OVER_PERIODS: [Kind; 3] = [Kind::Waste, Kind::Weekly, Kind::Quarterly];
 /// Longest note of a correction, in characters.
 const MAX_NOTE: usize = 500;
+/// Summaries of alerts close so long after they were over,
+const INCIDENT_CLOSES_MS: Millis = headroom_domain::DAY_MS;
+/// if they were over within this time,
+const INCIDENTS_BACK_MS: Millis = 14 * headroom_domain::DAY_MS;
+/// at most so many in a run.
+const MOST_INCIDENTS: i64 = 20;
 /// A server that was away closes what fell due meanwhile, at most so many periods back.
 const MOST_BACK: usize = 13;
 
@@ -54,6 +60,15 @@ fn checksum(text: &str) -> String {
         let _ = write!(out, "{byte:02x}");
         out
     })
+}
+
+/// A report as it was closed, if it still is that.
+fn as_closed(kept: &Listed, figures: &str) -> Result<Document> {
+    let name = format!("{} {}", kept.kind, kept.period);
+    if checksum(figures) != kept.checksum {
+        return Err(AppError::Internal(format!("the figures of {name} are not what was closed")));
+    }
+    serde_json::from_str(figures).map_err(|error| AppError::Internal(format!("the figures of {name}: {error}")))
 }
 
 /// What a list shows of a report.
@@ -101,8 +116,8 @@ impl App {
     /// `Invalid` for a period that is none (that of an incident is the number of its alert), `NotFound` for one that has not begun and for a version that there is not.
     pub async fn report(&self, kind: Kind, text: &str, version: Option<i32>) -> Result<Report> {
         self.require(Action::See)?;
-        if kind == Kind::Incident && version.is_none() {
-            return self.incident(text).await;
+        if kind == Kind::Incident {
+            return self.kept_incident(text, version).await;
         }
         let period = Period::parse(kind, text)?;
         let slug = period.slug();
@@ -115,14 +130,7 @@ impl App {
         let found = report::get(&mut tx, kind, &slug, version).await?;
         let missing = || AppError::NotFound { what: "report", slug: text.to_owned(), suggestion: None };
         let (document, kept) = match found {
-            Some((kept, figures)) => {
-                if checksum(&figures) != kept.checksum {
-                    return Err(AppError::Internal(format!("the figures of {kind} {slug} are not what was closed")));
-                }
-                let document = serde_json::from_str(&figures)
-                    .map_err(|error| AppError::Internal(format!("the figures of {kind} {slug}: {error}")))?;
-                (document, Some(kept))
-            }
+            Some((kept, figures)) => (as_closed(&kept, &figures)?, Some(kept)),
             None if version.is_some() => return Err(missing()),
             None => {
                 let zone = zone_around(&organisation.zone, period.about_ms().min(now_ms), now_ms);
@@ -133,6 +141,28 @@ impl App {
             }
         };
         self.as_seen(&mut tx, document, kept, now_ms).await
+    }
+
+    /// The summary of an alert: as it was closed, or as far as it is known now where it is not.
+    async fn kept_incident(&self, text: &str, version: Option<i32>) -> Result<Report> {
+        // About whoever was hit, so it is nothing for who sees a part; and the number has one form.
+        self.require_no_limits(Action::See)?;
+        let number = incident::number(text)?.to_string();
+        let mut conn = self.db.pages.acquire().await?;
+        let now_ms = headroom_store::now(&mut conn).await?;
+        match report::get(&mut conn, Kind::Incident, &number, version).await? {
+            Some((kept, figures)) => {
+                let document = as_closed(&kept, &figures)?;
+                self.as_seen(&mut conn, document, Some(kept), now_ms).await
+            }
+            None if version.is_some() => {
+                Err(AppError::NotFound { what: "report", slug: text.to_owned(), suggestion: None })
+            }
+            None => {
+                drop(conn);
+                self.incident(text).await
+            }
+        }
     }
 
     /// What the caller may see of a report.
@@ -188,7 +218,33 @@ impl App {
                 }
             }
         }
+        for alert in self.incidents_due().await? {
+            match self.close_incident(alert).await {
+                Ok(true) => closed.push(format!("{} {alert}", Kind::Incident)),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(alert, %error, "the summary of this alert could not be closed");
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
         first_error.map_or(Ok(closed), Err)
+    }
+
+    /// Pages that were over a day ago: what came after them is known by then.
+    async fn incidents_due(&self) -> Result<Vec<i64>> {
+        let mut conn = self.db.jobs.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        Ok(report::incidents_due(&mut conn, now - INCIDENTS_BACK_MS, now - INCIDENT_CLOSES_MS, MOST_INCIDENTS).await?)
+    }
+
+    /// Closes the summary of an alert. Returns whether it was open.
+    async fn close_incident(&self, alert: i64) -> Result<bool> {
+        let document = self.incident(&alert.to_string()).await?.document;
+        let mut tx = self.db.jobs.begin().await?;
+        let is_new = self.keep(&mut tx, &document, 1, "").await?;
+        tx.commit().await?;
+        Ok(is_new)
     }
 
     /// Closes one report. Returns whether it was open.
