@@ -295,8 +295,8 @@ pub struct StepModel {
     pub cost: Option<String>,
     /// The greatest probability of an hour until then that more is wanted: as it is and after the step.
     pub risks: Option<(f64, f64)>,
-    /// When slots come back for what is promised later, in words.
-    pub returns: Option<String>,
+    /// Slots that there are after it, because so many are promised later; `None` if it is what the step has.
+    pub kept: Option<i64>,
     /// How patient the pool is, in words.
     pub patience: String,
     /// A change that is on trial and would be overtaken, in words.

@@ -63,7 +63,11 @@ pub fn scaling_step(shell: &ShellModel, model: &StepModel) -> AnyView {
             )
         },
     );
-    let returns = model.returns.clone().map(|text| fact("Comes back", text.into_any()));
+    let after = model.kept.unwrap_or(model.to);
+    let kept = model.kept.map(|slots| {
+        let text = format!("{}, for what is promised later", format::count(slots));
+        fact("Not below", text.into_any())
+    });
     let refused = model.refused.clone().map(|text| {
         let text = format!("It would be refused: {text}");
         strip(shell, Tone::Critical, text.into_any())
@@ -81,7 +85,7 @@ pub fn scaling_step(shell: &ShellModel, model: &StepModel) -> AnyView {
     let act = model.refused.is_none().then(|| {
         view! {
             <button class="hr-btn hr-btn--primary" type="submit">
-                {format!("Set the capacity to {}", format::count(model.to))}
+                {format!("Set the capacity to {}", format::count(after))}
             </button>
         }
     });
@@ -97,7 +101,7 @@ pub fn scaling_step(shell: &ShellModel, model: &StepModel) -> AnyView {
                 {fact("In effect", model.there.clone().into_any())}
                 {fact("Why", model.why.clone().into_any())}
                 {fact("Lasts until", model.until.clone().into_any())}
-                {returns}
+                {kept}
                 {fact("Cost until then", model.cost.clone().unwrap_or_else(|| format::UNKNOWN.to_owned()).into_any())}
                 {fact("Risk of being short", risk.into_any())}
                 {fact("Stabilisation", model.patience.clone().into_any())}

@@ -126,6 +126,11 @@ impl Worker {
         }
         let now = headroom_store::now(&mut conn).await?;
         if leased.message == SCALING {
+            // What a pool is to have now is all that counts: who was away does not go through what it was to have before.
+            if !notification::behind(&mut conn, &leased).await?.is_empty() {
+                notification::dropped(&mut conn, &[leased.id], "a newer decision about the pool waits").await?;
+                return Ok(());
+            }
             drop(conn);
             let outcome = sender.scaling(&to, &leased.key, &leased.body, now).await;
             return self.scaled(&to, &leased, now, outcome).await;

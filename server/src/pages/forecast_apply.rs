@@ -34,7 +34,7 @@ async fn model(app: &App, shell: &ShellModel, at: Millis, preview: StepPreview) 
     let step = &preview.step;
     let money = Money::of(app, &preview.pool).await?;
     let hours = (preview.until_ms - step.effective_ms).max(0) as f64 / HOUR_MS as f64;
-    let more = i64::from(step.to) - i64::from(step.from);
+    let more = preview.after - i64::from(step.from);
     let minutes = |minutes: u32| format::duration(Millis::from(minutes) * headroom_domain::MINUTE_MS);
     Ok(StepModel {
         at: at.to_string(),
@@ -46,7 +46,7 @@ async fn model(app: &App, shell: &ShellModel, at: Millis, preview: StepPreview) 
         until: told(preview.until_ms),
         cost: money.words(more as f64 * hours),
         risks: preview.risks,
-        returns: preview.returns_ms.map(|at| format!("{}, for what is promised then", told(at))),
+        kept: Some(preview.after).filter(|after| *after != i64::from(step.to)),
         patience: format!(
             "after growing nothing shrinks for {}; after any change for {}",
             minutes(preview.hold_minutes),
@@ -60,7 +60,7 @@ async fn model(app: &App, shell: &ShellModel, at: Millis, preview: StepPreview) 
             )
         }),
         refused: preview.refused,
-        is_guardable: step.to < step.from,
+        is_guardable: preview.is_now && step.to < step.from,
         is_guarded: true,
         rejected: Field::of(Guard::USUAL.most_rejected.to_string()),
         minutes: Field::of(Guard::USUAL.minutes.to_string()),
@@ -130,7 +130,7 @@ pub(crate) async fn set(app: App, InPath(slug): InPath, visit: Visit, posted: Po
     let outcome = async { app.take_step(&slug, step.0, step.1, guard(&posted)?).await };
     let error = match outcome.await {
         Ok(slots) => {
-            let sentence = format!("The capacity is set to {} slots by the plan.", format::count(slots.into()));
+            let sentence = format!("The capacity is set to {} slots by the plan.", format::count(slots));
             return done(&format!("/forecast/{slug}"), &sentence);
         }
         Err(error) => error,

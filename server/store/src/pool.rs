@@ -457,19 +457,6 @@ pub async fn capacity_at(conn: &mut PgConnection, pools: Option<&[i32]>, at: Mil
     .await?)
 }
 
-/// Takes out a capacity step that is to come, if its reason begins with a text.
-pub async fn withdraw_capacity(conn: &mut PgConnection, pool: i32, from: Millis, reason: &str) -> Result<bool> {
-    let done = sqlx::query(
-        "DELETE FROM pool_capacity WHERE pool_id = $1 AND from_at = $2 AND from_at > hr_now() AND starts_with(reason, $3)",
-    )
-    .bind(pool)
-    .bind(timestamp(from))
-    .bind(reason)
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
 /// The step that holds at an instant.
 pub fn step_at(steps: &[CapacityStep], at: Millis) -> Option<&CapacityStep> {
     steps[..steps.partition_point(|s| s.from_ms <= at)].last()

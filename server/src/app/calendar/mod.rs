@@ -22,8 +22,10 @@ use uuid::Uuid;
 
 /// Most events of the calendar.
 pub const MOST_EVENTS: i64 = 20_000;
-/// Events that are marked on one chart.
-const MOST_MARKED: i64 = 8;
+/// Events that are marked on one chart,
+const MOST_MARKED: usize = 8;
+/// of so many that touch its stretch.
+const MOST_LOOKED_AT: i64 = 200;
 /// Most events of a list.
 pub const MOST_LISTED: i64 = 1_000;
 /// What stands in the place of a title that is not the reader's.
@@ -190,13 +192,13 @@ impl App {
             from: Some(from),
             to: Some(to),
             pools: Some(vec![pool.key]),
-            limit: MOST_MARKED,
+            limit: MOST_LOOKED_AT,
             ..Wanted::default()
         };
         let found = event::list(&mut *self.db.pages.acquire().await?, &wanted).await?;
         let reads = self.caller.reads_remarks();
         let name = |stored: Stored| if reads { stored.title } else { UNTOLD.to_owned() };
-        let begin = found.into_iter().filter(|stored| stored.event.start_ms >= from);
+        let begin = found.into_iter().filter(|stored| stored.event.start_ms >= from).take(MOST_MARKED);
         Ok(begin.map(|stored| (stored.event.start_ms, name(stored))).collect())
     }
 

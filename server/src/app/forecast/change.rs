@@ -1,23 +1,29 @@
-//! Changes of capacity by a plan: what is promised later finds its slots again, and what was taken away is on trial for a while.
+//! Changes of capacity by a plan: nothing is taken away that is promised later, and what was taken away is on trial for a while.
+//!
+//! Whoever changes a pool here holds the lock of its plan from before it reads what the change rests on.
 
 use super::super::{App, AppError, Problem, Result, pools};
 use super::scale::{Planned, State, states};
 use headroom_domain::access::Action;
+use headroom_domain::plan::conflict::Load;
 use headroom_domain::scaling::Step;
 use headroom_domain::series::{Step as Grain, floor};
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis, format};
 use headroom_store::history::{self, ALL_TENANTS};
 use headroom_store::pool::{self, CapacityStep, Pool};
+use headroom_store::promise;
 use headroom_store::scaling::{self, Decision, Outcome};
 use headroom_store::trial::{self, End, Trial};
 use sqlx::PgConnection;
 
-/// How reasons of steps begin that bring slots back for what is promised later.
-const RETURNS: &str = "grows back for what is promised";
+/// What was usual is that of so long before the change.
+const BASELINE_MS: Millis = HOUR_MS;
 /// Minutes come into the history a little after they passed.
 const SETTLED_MS: Millis = 2 * MINUTE_MS;
 /// After slots had to come back nothing is taken away by itself for so long.
 pub(super) const BURNT_MS: Millis = 6 * HOUR_MS;
+/// A trial of which nothing is reported waits so long for it.
+const UNSEEN_MS: Millis = DAY_MS;
 /// Trials are remembered for so long.
 pub(super) const TRIALS_KEPT_MS: Millis = 400 * DAY_MS;
 
@@ -65,8 +71,10 @@ pub struct StepPreview {
     /// The greatest probability of an hour until then that more is wanted, with the capacity as it is and after the step; none
     /// if nothing is foreseen.
     pub risks: Option<(f64, f64)>,
-    /// When slots come back for what is promised later.
-    pub returns_ms: Option<Millis>,
+    /// The slots that there are after it: more than the step has where more is promised later.
+    pub after: i64,
+    /// It holds from now on, so that it can be on trial.
+    pub is_now: bool,
     /// Why it would be refused.
     pub refused: Option<String>,
     /// After growing nothing shrinks for so long.
@@ -86,9 +94,10 @@ struct Found {
 }
 
 impl App {
-    /// Finds a step of the present plan by its instant and size.
+    /// Finds a step of the present plan by its instant and size. The plan is locked from here on.
     async fn find_step(&self, conn: &mut PgConnection, slug: &str, at: Millis, to: i32) -> Result<Found> {
         let pool = pools::find(conn, &self.caller, slug).await?;
+        headroom_store::plan::lock(conn, pool.key).await?;
         let now = headroom_store::now(conn).await?;
         let state = states(conn, &[pool.key], now).await?.pop();
         let state =
@@ -126,10 +135,10 @@ impl App {
         // It is done and given up, so that what is shown is what happens.
         let done = self.take(&mut tx, &state, &step, now, Some(Guard::USUAL)).await;
         tx.rollback().await?;
-        let (returns_ms, refused) = match done {
-            Ok(returns_ms) => (returns_ms, None),
+        let (after, refused) = match done {
+            Ok(after) => (after, None),
             Err(error @ (AppError::Invalid(_) | AppError::Planned(_) | AppError::Conflict(_))) => {
-                (None, Some(error.to_string()))
+                (i64::from(step.to), Some(error.to_string()))
             }
             Err(error) => return Err(error),
         };
@@ -146,8 +155,9 @@ impl App {
         Ok(StepPreview {
             now_ms: now,
             until_ms,
-            risks: risk(planned.capacity as f64).zip(risk(f64::from(step.to))),
-            returns_ms,
+            risks: risk(planned.capacity as f64).zip(risk(after as f64)),
+            after,
+            is_now: is_now(&step, now),
             refused,
             hold_minutes: state.settings.hold_minutes,
             cooldown_minutes: state.settings.cooldown_minutes,
@@ -157,13 +167,13 @@ impl App {
         })
     }
 
-    /// Takes a step of the present plan: the capacity of a tracked pool is set, from the step's instant on. What shrinks with a guard is
-    /// on trial.
+    /// Takes a step of the present plan: the capacity of a tracked pool is set, from the step's instant on. What shrinks now and with a
+    /// guard is on trial. Returns the slots that there are then.
     ///
     /// # Errors
     /// `Conflict` if the plan has no such step any more, or the pool's slots are given out elsewhere; what a change of capacity
     /// is refused for; `Invalid` for a guard out of its bounds.
-    pub async fn take_step(&self, slug: &str, at: Millis, to: i32, guard: Option<Guard>) -> Result<i32> {
+    pub async fn take_step(&self, slug: &str, at: Millis, to: i32, guard: Option<Guard>) -> Result<i64> {
         self.require(Action::Plan)?;
         self.require_all_tenants(Action::Plan)?;
         let problems = guard.map(Guard::problems).unwrap_or_default();
@@ -172,9 +182,9 @@ impl App {
         }
         let mut tx = self.db.pages.begin().await?;
         let Found { state, step, now, .. } = self.find_step(&mut tx, slug, at, to).await?;
-        self.take(&mut tx, &state, &step, now, guard).await?;
+        let after = self.take(&mut tx, &state, &step, now, guard).await?;
         tx.commit().await?;
-        Ok(to)
+        Ok(after)
     }
 
     async fn take(
@@ -184,80 +194,76 @@ impl App {
         step: &Step,
         now: Millis,
         guard: Option<Guard>,
-    ) -> Result<Option<Millis>> {
+    ) -> Result<i64> {
         let from_ms = floor(step.at_ms.max(now), MINUTE_MS);
-        let planned_down = pool::step_at(&state.steps, from_ms).map_or(0, |step| step.planned_down);
-        let change = CapacityStep {
-            from_ms,
-            configured: i32::try_from(step.to).unwrap_or(i32::MAX).saturating_add(planned_down),
-            planned_down,
-            reason: format!("step of the plan: {}", step.reason).chars().take(500).collect(),
-            actor: String::new(),
-        };
-        let lead_ms = Millis::from(state.settings.lead_minutes) * MINUTE_MS;
-        self.set_by_plan(tx, &state.pool, &change, lead_ms, guard).await
+        // A change that is only planned is no trial yet: nobody can say what happens until then.
+        let guard = guard.filter(|_| is_now(step, now));
+        let reason = format!("step of the plan: {}", step.reason);
+        self.set_by_plan(tx, &state.pool, (from_ms, i64::from(step.to)), &reason, guard).await
     }
 
-    /// Sets a pool's capacity. Where less is left than is promised later, the capacity as it was planned before comes back in time for
-    /// that: when it does is returned. What shrinks with a guard is on trial.
+    /// Sets the effective capacity of a pool from an instant on, and returns what it is then: more than is asked for where more is
+    /// promised until the capacity is to change again. What shrinks with a guard is on trial. The plan is locked.
+    ///
+    /// # Errors
+    /// `Conflict` if nothing would change.
     pub(super) async fn set_by_plan(
         &self,
         tx: &mut PgConnection,
         pool: &Pool,
-        step: &CapacityStep,
-        lead_ms: Millis,
+        (from_ms, slots): (Millis, i64),
+        reason: &str,
         guard: Option<Guard>,
-    ) -> Result<Option<Millis>> {
-        let slug = pool.fields.slug.as_str();
-        let plan = headroom_store::plan::lock(tx, pool.key).await?;
-        let mut steps = pool::capacity(tx, Some(&[pool.key])).await?.remove(&pool.key).unwrap_or_default();
-        let before = pool::step_at(&steps, step.from_ms).map_or(0, |step| step.configured);
-        // What was to come back for promises is there already with this step.
-        let is_met = |one: &CapacityStep| {
-            one.from_ms > step.from_ms && one.reason.starts_with(RETURNS) && one.configured <= step.configured
+    ) -> Result<i64> {
+        let steps = pool::capacity(tx, Some(&[pool.key])).await?.remove(&pool.key).unwrap_or_default();
+        let (before, planned_down) =
+            pool::step_at(&steps, from_ms).map_or((0, 0), |step| (step.configured, step.planned_down));
+        let until_ms = steps.iter().map(|step| step.from_ms).filter(|at| *at > from_ms).min();
+        let present = i64::from(before) - i64::from(planned_down);
+        let slots = if slots < present {
+            let loads = promise::loads(tx, pool.key, &[(from_ms, until_ms.unwrap_or(Millis::MAX))]).await?;
+            slots.max(most_at_once(&loads, from_ms, until_ms)).min(present)
+        } else {
+            slots
         };
-        for met in steps.iter().filter(|one| is_met(one)) {
-            pool::withdraw_capacity(tx, pool.key, met.from_ms, RETURNS).await?;
+        if slots == present {
+            let text = format!("the capacity is {} already, or so much is promised later", format::count(present));
+            return Err(AppError::Conflict(text));
         }
-        steps.retain(|one| !is_met(one));
-        let mut returns_ms = None;
-        if step.configured < before {
-            let short_ms = self.capacity_short_at(tx, pool, plan, &steps, step).await?;
-            // Slots that take their time are asked for early; where there is no time for it, they are not taken away.
-            let back_ms = short_ms.map(|at| floor(at - lead_ms, MINUTE_MS)).filter(|at| *at > step.from_ms);
-            if let Some(from_ms) = back_ms {
-                let planned = pool::step_at(&steps, from_ms);
-                let back = CapacityStep {
-                    from_ms,
-                    configured: planned.map_or(before, |step| step.configured),
-                    planned_down: planned.map_or(0, |step| step.planned_down),
-                    reason: RETURNS.to_owned(),
-                    actor: String::new(),
-                };
-                self.set_capacity_in(tx, slug, &back, false).await?;
-                returns_ms = Some(from_ms);
-            }
-        }
-        self.set_capacity_in(tx, slug, step, false).await?;
-        match guard.filter(|_| step.configured < before) {
+        let configured = i32::try_from(slots + i64::from(planned_down)).unwrap_or(i32::MAX);
+        let step = CapacityStep {
+            from_ms,
+            configured,
+            planned_down,
+            reason: reason.chars().take(500).collect(),
+            actor: String::new(),
+        };
+        self.set_capacity_in(tx, pool.fields.slug.as_str(), &step, false).await?;
+        let running = trial::of_pool(tx, pool.key).await?;
+        match guard.filter(|_| configured < before) {
             Some(guard) => {
+                // What shrinks again before its trial is over goes back all the way.
+                let before = running.filter(|trial| trial.after == before).map_or(before, |trial| trial.before);
                 let trial = Trial {
                     pool: pool.key,
-                    from_ms: step.from_ms,
-                    until_ms: step.from_ms + Millis::from(guard.minutes) * MINUTE_MS,
+                    from_ms,
+                    until_ms: from_ms + Millis::from(guard.minutes) * MINUTE_MS,
                     before,
-                    after: step.configured,
+                    after: configured,
                     most_rejected: guard.most_rejected,
                 };
                 trial::begin(tx, &trial).await?;
             }
-            None => trial::overtake(tx, pool.key).await?,
+            // A change that is yet to come leaves the present one on trial.
+            None if from_ms <= headroom_store::now(tx).await? => trial::overtake(tx, pool.key).await?,
+            None => {}
         }
-        Ok(returns_ms)
+        Ok(slots)
     }
 
     /// Ends trials: slots come back where claims were rejected. Returns how many did.
-    pub(super) async fn judge_trials(&self, now: Millis) -> Result<usize> {
+    pub(crate) async fn judge_trials(&self) -> Result<usize> {
+        let now = headroom_store::now(&mut *self.db.jobs.acquire().await?).await?;
         let running = trial::running(&mut *self.db.jobs.acquire().await?).await?;
         let mut undone = 0;
         for trial in running.into_iter().filter(|trial| trial.from_ms <= now) {
@@ -273,6 +279,7 @@ impl App {
     async fn judge_trial(&self, trial: &Trial, now: Millis) -> Result<bool> {
         let mut tx = self.db.jobs.begin().await?;
         let Some(pool) = pool::by_keys(&mut tx, &[trial.pool]).await?.pop() else { return Ok(false) };
+        headroom_store::plan::lock(&mut tx, pool.key).await?;
         let steps = pool::capacity(&mut tx, Some(&[pool.key])).await?.remove(&pool.key).unwrap_or_default();
         let present = pool::step_at(&steps, now).filter(|step| step.configured == trial.after);
         let Some(present) = present.filter(|_| pool.archived_ms.is_none()) else {
@@ -280,26 +287,27 @@ impl App {
             tx.commit().await?;
             return Ok(false);
         };
-        let (from, to) = (floor(trial.from_ms, MINUTE_MS), floor(trial.until_ms.min(now), MINUTE_MS) + MINUTE_MS);
-        let series = history::total_series(&mut tx, Grain::Minute, &[pool.key], &[ALL_TENANTS], from, to).await?;
-        let starts = (0..).map(|place| series.start_ms + place * MINUTE_MS);
-        let within = starts.zip(&series.points).filter(|(start, _)| (from..to).contains(start));
-        let (claims, rejected) = within.fold((0_i64, 0_i64), |(claims, rejected), (_, sums)| {
-            (claims + sums.claims.max(sums.rejections), rejected + sums.rejections)
-        });
-        if rejected.saturating_mul(10_000) > claims.saturating_mul(trial.most_rejected.into()) {
+        // The minute of the change had slots of before in it.
+        let from = floor(trial.from_ms, MINUTE_MS) + MINUTE_MS;
+        let to = floor(trial.until_ms.min(now), MINUTE_MS) + MINUTE_MS;
+        let found = claims(&mut tx, pool.key, from, to).await?;
+        let before = claims(&mut tx, pool.key, from - MINUTE_MS - BASELINE_MS, from - MINUTE_MS).await?;
+        if found.is_worse(&before, trial.most_rejected) {
             let note = format!(
                 "{} of {} claims were rejected since it shrank, at most {} of 10,000 may be",
-                format::count(rejected),
-                format::count(claims),
+                format::count(found.rejected),
+                format::count(found.made),
                 format::count(trial.most_rejected.into())
             );
             let is_undone = self.undo(&mut tx, &pool, trial, present, now, &note).await?;
             tx.commit().await?;
             return Ok(is_undone);
         }
-        if now >= trial.until_ms + SETTLED_MS {
-            trial::end(&mut tx, trial, End::Kept, "").await?;
+        // Where nothing is heard of the pool, nothing is known of its claims.
+        let is_seen = found.observed_ms.saturating_mul(2) >= (to - from).max(0);
+        if now >= trial.until_ms + SETTLED_MS && (is_seen || now >= trial.until_ms + UNSEEN_MS) {
+            let note = if is_seen { "" } else { "nothing was reported of the pool meanwhile" };
+            trial::end(&mut tx, trial, End::Kept, note).await?;
             tx.commit().await?;
         }
         Ok(false)
@@ -343,5 +351,90 @@ impl App {
             super::tell::told(tx, pool, &decision, Outcome::Applied).await?;
         }
         Ok(true)
+    }
+}
+
+/// Whether a step is to be taken at once.
+fn is_now(step: &Step, now: Millis) -> bool {
+    step.at_ms <= now
+}
+
+/// The most that is promised at once from an instant on, until another.
+fn most_at_once(loads: &[Load], from_ms: Millis, until_ms: Option<Millis>) -> i64 {
+    let until_ms = until_ms.unwrap_or(Millis::MAX);
+    let within = |load: &&Load| load.from_ms < until_ms && load.to_ms > from_ms;
+    // What is promised grows only where a promise starts.
+    let starts = loads.iter().filter(within).map(|load| load.from_ms.max(from_ms));
+    let mut edges: Vec<Millis> = starts.collect();
+    edges.sort_unstable();
+    edges.dedup();
+    let at_once = |at: &Millis| -> i64 {
+        loads.iter().filter(|load| load.from_ms <= *at && load.to_ms > *at).map(|load| load.slots).sum()
+    };
+    edges.iter().map(at_once).max().unwrap_or(0)
+}
+
+/// Claims of a stretch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Claims {
+    made: i64,
+    rejected: i64,
+    observed_ms: i64,
+}
+
+impl Claims {
+    /// More were rejected than may be, of 10,000, beyond what was usual before.
+    fn is_worse(&self, before: &Self, most_rejected: i32) -> bool {
+        // The parts are put in proportion to both numbers of claims; where none was made before, none was rejected.
+        let product = |one: i64, other: i64| i128::from(one).saturating_mul(i128::from(other));
+        let scale = before.made.max(1);
+        let beyond = product(self.rejected, scale).saturating_sub(product(before.rejected, self.made));
+        let most = product(self.made.max(self.rejected), scale).saturating_mul(most_rejected.into());
+        beyond.saturating_mul(10_000) > most
+    }
+}
+
+async fn claims(conn: &mut PgConnection, pool: i32, from: Millis, to: Millis) -> Result<Claims> {
+    if from >= to {
+        return Ok(Claims::default());
+    }
+    let series = history::total_series(conn, Grain::Minute, &[pool], &[ALL_TENANTS], from, to).await?;
+    let starts = (0..).map(|place| series.start_ms + place * MINUTE_MS);
+    let within = starts.zip(&series.points).filter(|(start, _)| (from..to).contains(start));
+    Ok(within.fold(Claims::default(), |sum, (_, sums)| Claims {
+        made: sum.made + sums.claims.max(sums.rejections),
+        rejected: sum.rejected + sums.rejections,
+        observed_ms: sum.observed_ms + sums.observed_ms,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(from_ms: Millis, to_ms: Millis, slots: i64) -> Load {
+        Load { reservation: uuid::Uuid::nil(), tenant: 1, from_ms, to_ms, slots }
+    }
+
+    #[test]
+    fn what_is_promised_later_counts_until_the_capacity_changes() {
+        let loads = [load(0, 100, 30), load(50, Millis::MAX, 20), load(200, 300, 90)];
+        assert_eq!(most_at_once(&loads, 0, Some(50)), 30);
+        assert_eq!(most_at_once(&loads, 0, Some(51)), 50);
+        assert_eq!(most_at_once(&loads, 100, Some(200)), 20);
+        assert_eq!(most_at_once(&loads, 100, None), 110);
+        assert_eq!(most_at_once(&[], 0, None), 0);
+    }
+
+    #[test]
+    fn rejections_count_beyond_what_was_usual() {
+        let claims = |made, rejected| Claims { made, rejected, observed_ms: 0 };
+        let none = claims(0, 0);
+        assert!(claims(9_000, 1).is_worse(&none, 1) && !claims(10_000, 1).is_worse(&none, 1), "more than 1 of 10,000");
+        assert!(!claims(0, 0).is_worse(&none, 1));
+        assert!(!claims(1_000, 50).is_worse(&claims(1_000, 50), 1), "as ever");
+        assert!(claims(1_000, 51).is_worse(&claims(1_000, 50), 1), "10 of 10,000 more than ever");
+        assert!(!claims(1_000, 51).is_worse(&claims(1_000, 50), 10));
+        assert!(!claims(i64::MAX / 20_000, 0).is_worse(&claims(i64::MAX / 20_000, 5), 1));
     }
 }

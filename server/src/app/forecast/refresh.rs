@@ -37,6 +37,8 @@ const REPLAYED_HOURS: i64 = 21 * 24;
 const REPLAYED_DAYS: i64 = 6;
 /// Days of minutes by which a day's policy is chosen.
 const CHOICE_DAYS: i64 = 28;
+/// Tags of events to come whose past before the usual weeks is looked at: the soonest.
+const MOST_TAGS: usize = 8;
 /// Earlier windows of a tag that are looked at.
 const MOST_EARLIER: i64 = 5;
 /// What is looked at beside such a window, to know what would have been.
@@ -224,7 +226,12 @@ impl App {
 async fn earlier(conn: &mut sqlx::PgConnection, pool: i32, events: &[Event], hour_ms: Millis) -> Result<Vec<Earlier>> {
     let to_ms = hour_ms + HORIZON_HOURS as Millis * HOUR_MS;
     let is_ahead = |event: &&Event| event.effect == Effect::Learn && event.end_ms > hour_ms && event.start_ms < to_ms;
-    let tags: BTreeSet<&str> = events.iter().filter(is_ahead).map(|event| event.tag.as_str()).collect();
+    let mut tags: BTreeSet<&str> = BTreeSet::new();
+    for event in events.iter().filter(is_ahead) {
+        if tags.len() < MOST_TAGS {
+            tags.insert(event.tag.as_str());
+        }
+    }
     let first_ms = hour_ms - MOST_HOURS as Millis * HOUR_MS;
     let mut earlier = Vec::new();
     for tag in tags {

@@ -220,8 +220,16 @@ impl State {
     fn due(&self, planned: Planned, now: Millis) -> Option<(Planned, Step)> {
         // Without any figure of what is used nothing is decided: following nothing would take everything away.
         self.live?;
-        let step = planned.plan.steps.iter().rfind(|step| step.at_ms <= now)?.clone();
-        let (before, after) = (planned.capacity, i64::from(step.to));
+        let mut step = planned.plan.steps.iter().rfind(|step| step.at_ms <= now)?.clone();
+        let before = planned.capacity;
+        if i64::from(step.to) < before {
+            // What is promised before the capacity is to change again stays.
+            let until = self.steps.iter().map(|step| step.from_ms).filter(|at| *at > now).min();
+            let until = until.unwrap_or(Millis::MAX).min(now + HORIZON_DAYS as Millis * DAY_MS);
+            let kept = promised(&self.promises, now, (until - now).max(1), 1).pop().unwrap_or(0).min(before);
+            step.to = step.to.max(u32::try_from(kept).unwrap_or(u32::MAX));
+        }
+        let after = i64::from(step.to);
         let changed = self.steps.iter().filter(|step| step.from_ms <= now).map(|step| step.from_ms).max();
         let is_cooling = changed.is_some_and(|at| now - at < Millis::from(self.settings.cooldown_minutes) * MINUTE_MS);
         let is_small = before - after < i64::from(self.settings.least_change);
@@ -241,8 +249,6 @@ pub struct Decided {
     pub applied: usize,
     /// Changes that could not be made.
     pub refused: usize,
-    /// Changes of capacity that were taken back, because claims were rejected.
-    pub undone: usize,
 }
 
 /// Reads what plans of pools are made from; pools without a forecast are left out.
@@ -304,8 +310,6 @@ impl App {
             let keys: Vec<i32> = forecast::full_in(&mut conn, None).await?.into_iter().map(|(pool, _)| pool).collect();
             (now, keys)
         };
-        // What harms ends before anything else is decided.
-        done.undone = self.judge_trials(now).await?;
         let hour_ms = demand::running_hour(now);
         for keys in keys.chunks(32) {
             let mut conn = self.db.jobs.acquire().await?;
@@ -387,9 +391,9 @@ impl App {
         let Some(pool) = pool::by_keys(&mut tx, &[decision.pool]).await?.pop() else {
             return Err(AppError::Invalid(vec![Problem::new("pool", decision.pool.to_string(), "a pool that exists")]));
         };
+        headroom_store::plan::lock(&mut tx, pool.key).await?;
         // Somebody may have changed their mind since it was decided.
         let policy = scaling::policies::<Settings>(&mut tx, Some(&[pool.key])).await?.pop().map(|(_, policy)| policy);
-        let settings = policy.as_ref().and_then(|policy| policy.settings).unwrap_or_else(|| Settings::usual(&pool));
         let may_apply = policy.is_some_and(|policy| {
             policy.mode == Mode::Apply && policy.ignore_until_ms.is_none_or(|until| until <= now)
         });
@@ -400,17 +404,18 @@ impl App {
             // Another run was faster.
             return Ok(());
         }
+        // So may the capacity, or slots of an earlier change had to come back.
         let steps = pool::capacity(&mut tx, Some(&[pool.key])).await?.remove(&pool.key).unwrap_or_default();
-        let planned_down = pool::step_at(&steps, now).map_or(0, |step| step.planned_down);
-        let step = CapacityStep {
-            from_ms: floor(now, MINUTE_MS),
-            configured: decision.wanted.saturating_add(planned_down),
-            planned_down,
-            reason: format!("scaling: {}", decision.reason).chars().take(500).collect(),
-            actor: self.caller.actor.name.clone(),
-        };
-        let lead_ms = Millis::from(settings.lead_minutes) * MINUTE_MS;
-        self.set_by_plan(&mut tx, &pool, &step, lead_ms, Some(Guard::USUAL)).await?;
+        if capacity_at(&steps, now) != i64::from(decision.before) {
+            return Err(AppError::Conflict("the capacity was changed after this was decided".to_owned()));
+        }
+        let shrinks = decision.wanted < decision.before;
+        if shrinks && !trial::undone(&mut tx, &[pool.key], now - BURNT_MS).await?.is_empty() {
+            return Err(AppError::Conflict("slots that were taken away had to come back a short while ago".to_owned()));
+        }
+        let reason = format!("scaling: {}", decision.reason);
+        let wanted = (floor(now, MINUTE_MS), i64::from(decision.wanted));
+        self.set_by_plan(&mut tx, &pool, wanted, &reason, Some(Guard::USUAL)).await?;
         tell::told(&mut tx, &pool, decision, Outcome::Applied).await?;
         tx.commit().await?;
         Ok(())
@@ -554,10 +559,10 @@ fn present(state: &State, now: Millis, hour_ms: Millis, last: Option<&Decision>)
 fn decision(state: &State, planned: Planned, now: Millis, last: Option<&Decision>) -> Option<Decision> {
     let (planned, step) = state.due(planned, now)?;
     let is_ignored = state.policy.ignore_until_ms.is_some_and(|until| until > now);
-    // Where slots had to come back, nothing is taken away by itself for a while.
-    let may_apply = state.is_tracked && !(state.is_burnt && i64::from(step.to) < planned.capacity);
+    // Where slots had to come back, nothing is taken away for a while, nor is anybody told to.
+    let is_ignored = is_ignored || state.is_burnt && i64::from(step.to) < planned.capacity;
     let outcome = match state.policy.mode {
-        Mode::Apply if may_apply && !is_ignored => Outcome::Pending,
+        Mode::Apply if state.is_tracked && !is_ignored => Outcome::Pending,
         Mode::Recommend | Mode::Apply if !is_ignored => Outcome::Recommended,
         Mode::Shadow | Mode::Recommend | Mode::Apply => Outcome::Shadow,
     };

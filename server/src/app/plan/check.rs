@@ -595,19 +595,6 @@ impl App {
         };
         Err(AppError::Planned(over.iter().map(told).collect()))
     }
-
-    /// The first instant from which a capacity step would leave less than is promised. The plan is locked.
-    pub(in super::super) async fn capacity_short_at(
-        &self,
-        conn: &mut PgConnection,
-        pool: &pool::Pool,
-        plan: plan::Plan,
-        steps: &[pool::CapacityStep],
-        step: &pool::CapacityStep,
-    ) -> Result<Option<Millis>> {
-        let (.., over) = cuts(conn, pool, plan, steps, step).await?;
-        Ok(over.iter().map(|over| over.from_ms).min())
-    }
 }
 
 /// Where a capacity step would leave less than is promised, and what that is said from.
