@@ -75,7 +75,7 @@ async fn the_api_answers_as_its_description_says() -> Result<()> {
     ensure!(broken(&known).is_empty(), "{:?}", broken(&known));
     let served = known.iter().filter(|case| case.status < 300).count();
     // Most are wrong on purpose; were all refused, this would have tried nothing.
-    ensure!(served * 12 > known.len(), "of {} requests only {served} were served", known.len());
+    ensure!(served * 16 > known.len(), "of {} requests only {served} were served", known.len());
 
     let unknown = send(None, examples, &[])?;
     ensure!(broken(&unknown).is_empty(), "{:?}", broken(&unknown));
