@@ -100,6 +100,8 @@ pub enum Page {
     PoolEdit,
     /// Target of the capacity form.
     PoolCapacity,
+    /// Target of the form of the price without a reservation.
+    PoolElasticPrice,
     /// Confirm page for archiving a pool.
     PoolArchive,
     /// One slot of a pool.
@@ -463,6 +465,13 @@ pub const ROUTES: &[PageRoute] = &[
     form(Page::PoolAct, "/pools/{pool}/act/{action}", "Act on live slots", OPERATE, POOLS, &[]),
     form(Page::PoolEdit, "/pools/{pool}/edit", "Edit pool", PLAN, POOLS, &["/pools/{pool}/edit"]),
     target(Page::PoolCapacity, "/pools/{pool}/capacity", "Change a pool's capacity", PLAN, POOLS),
+    target(
+        Page::PoolElasticPrice,
+        "/pools/{pool}/elastic-price",
+        "Set a pool's price without a reservation",
+        PLAN,
+        POOLS,
+    ),
     form(Page::PoolArchive, "/pools/{pool}/archive", "Archive pool", PLAN, POOLS, &["/pools/{pool}/archive"]),
     get(
         Page::Planner,

@@ -595,6 +595,22 @@ async fn money_is_shown_to_those_who_may_see_it_and_to_nobody_where_it_is_hidden
     assert_eq!(price(&reads).await?, json!(7_654_321));
     let dearer = json!({ "version": at(&plans).await?, "unit_cost_micros": 1 });
     plans.json(Method::PATCH, "/api/v1/pools/priced", &dearer).await?.problem(422)?;
+    // So with the price without a reservation.
+    let elastic = "/api/v1/pools/priced/elastic-price";
+    let set = |micros: i64| json!({ "elastic_price_micros": micros });
+    let read = async |client: &Client| -> Result<serde_json::Value> {
+        Ok(client.get(elastic).await?.expect(200)?.json()?["elastic_price_micros"].clone())
+    };
+    admin.json(Method::PUT, elastic, &set(9_654_321)).await?.expect(204)?;
+    assert_eq!((read(&reads).await?, read(&plans).await?), (json!(9_654_321), json!(null)));
+    plans.json(Method::PUT, elastic, &set(1)).await?.problem(422)?;
+    viewer.form("/pools/priced/elastic-price", &[("elastic_price", "1")]).await?.expect(403)?;
+    for (given, status) in [("9.6543219", 422), ("-1", 422), ("1000001", 422), ("dear", 422), ("9,654321", 303)] {
+        planner.form("/pools/priced/elastic-price", &[("elastic_price", given)]).await?.expect(status)?;
+        assert_eq!(read(&reads).await?, json!(9_654_321), "{given}");
+    }
+    let edit = planner.page("/pools/priced/edit").await?.expect(200)?.body;
+    assert!(edit.contains(r#"value="9.654321""#) && edit.contains(r#"action="/pools/priced/elastic-price""#));
 
     let hidden = json!({ "name": "Acme", "currency": "EUR", "zone": "UTC", "money_visible": false });
     admin.json(Method::PUT, "/api/v1/organisation", &hidden).await?.expect(200)?;
@@ -602,6 +618,7 @@ async fn money_is_shown_to_those_who_may_see_it_and_to_nobody_where_it_is_hidden
     for path in [tab, "/pools/priced/edit", "/pools/priced?tab=history", "/audit", "/audit?format=csv"] {
         let body = planner.page(path).await?.expect(200)?.body + &admin.page(path).await?.expect(200)?.body;
         assert!(!body.contains("7.654") && !body.contains("7654321"), "{path}");
+        assert!(!body.contains("9.654") && !body.contains("9654321"), "{path}");
     }
     let fields = [("name", "Still priced"), ("slug", "priced"), ("kind", "fixed"), ("zone", "UTC")];
     let version = at(&reads).await?.to_string();

@@ -63,6 +63,30 @@ pub struct Step {
     pub reason: String,
 }
 
+impl Step {
+    /// The step with which a pool follows what is wanted from minute to minute: it grows by at least so many slots, and at least by
+    /// the band, so that a slow rise does not change the capacity every minute. Other steps stay as they are.
+    #[must_use]
+    pub fn in_strides(self, rules: &Rules, least: u32) -> Self {
+        if self.decider != Decider::Live || self.to <= self.from {
+            return self;
+        }
+        let band = (u64::from(self.from) * u64::from(rules.band_percent.min(100))).div_ceil(100);
+        let stride = u64::from(self.from) + band.max(least.into());
+        let to = u32::try_from(stride).unwrap_or(u32::MAX).min(rules.max).max(self.to);
+        if to == self.to {
+            return self;
+        }
+        let by = self.decider.words();
+        let reason = format!(
+            "grows to {}: {by} asks for {}, and so that few changes are made",
+            count(to.into()),
+            count(self.to.into())
+        );
+        Self { to, reason, ..self }
+    }
+}
+
 /// More is needed than the maximum allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breach {

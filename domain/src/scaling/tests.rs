@@ -67,6 +67,50 @@ fn needs_by_policy() {
 }
 
 #[test]
+fn what_follows_the_minute_grows_in_strides() {
+    let step = |from, to, decider| Step {
+        at_ms: START,
+        effective_ms: START,
+        from,
+        to,
+        decider,
+        is_late: true,
+        reason: "as it was".into(),
+    };
+    let rules = Rules { band_percent: 5, ..RULES };
+    let grown = |step: Step, least| step.in_strides(&rules, least).to;
+    // By the band, rounded up; by the least change where that is more; never less than is wanted, never above the maximum.
+    assert_eq!(grown(step(41, 42, Decider::Live), 0), 44);
+    assert_eq!(grown(step(41, 42, Decider::Live), 10), 51);
+    assert_eq!(grown(step(41, 60, Decider::Live), 10), 60);
+    assert_eq!(grown(step(97, 98, Decider::Live), 10), 100);
+    assert_eq!(grown(step(0, 1, Decider::Live), 0), 1);
+    assert_eq!(grown(step(u32::MAX - 1, u32::MAX, Decider::Live), u32::MAX), u32::MAX);
+    for other in [step(41, 40, Decider::Live), step(41, 42, Decider::Quantile), step(41, 42, Decider::Committed)] {
+        assert_eq!(other.clone().in_strides(&rules, 10), other);
+    }
+    let told = step(41, 42, Decider::Live).in_strides(&rules, 0).reason;
+    assert_eq!(told, "grows to 44: what is wanted now with its headroom asks for 42, and so that few changes are made");
+}
+
+#[test]
+fn a_slow_rise_is_followed_in_few_changes() {
+    // A slot more every minute, for four hours: each change is at least the band, and nobody is short between them.
+    let rules = Rules { band_percent: 5, max: 1_000, lead_minutes: 0, ..RULES };
+    let (mut capacity, mut changes) = (100, 0);
+    for wanted in 100_u32..340 {
+        let found = plan(&vec![Need { live: f64::from(wanted), ..Need::default() }; 8], &rules, &at(capacity));
+        if let Some(step) = found.steps.first().filter(|step| step.to > capacity) {
+            capacity = step.clone().in_strides(&rules, 0).to;
+            changes += 1;
+        }
+        assert!(capacity >= wanted && u64::from(capacity) * 100 <= u64::from(wanted) * 105 + 100);
+    }
+    // The logarithm of 3.4 to the base of 1.05 is 25.
+    assert!((20..=26).contains(&changes), "{changes}");
+}
+
+#[test]
 fn steps_come_in_time_and_say_why() {
     let found = plan(&by_forecast(&[10.0, 10.0, 30.0, 30.0, 30.0, 12.0, 12.0, 12.0]), &RULES, &at(10));
     assert_eq!(found.capacity, [10, 10, 30, 30, 30, 12, 12, 12]);

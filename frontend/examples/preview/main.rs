@@ -713,6 +713,7 @@ fn pool_form(mode: FormMode, with_errors: bool) -> PoolFormModel {
         mode,
         form,
         capacity: CapacityForm { slots: Field::of("20000"), ..CapacityForm::default() },
+        elastic_price: Field::of("0.09"),
         error: None,
         known_owners: vec!["platform".into()],
         known_regions: vec!["eu-west".into()],

@@ -37,7 +37,7 @@ pub enum FormMode {
     },
 }
 
-/// The page of a pool's form. On edit it holds two forms: properties, and capacity.
+/// The page of a pool's form. On edit it holds three forms: properties, capacity, and the price without a reservation.
 #[derive(Debug, Clone)]
 pub struct PoolFormModel {
     /// New or edit.
@@ -46,6 +46,8 @@ pub struct PoolFormModel {
     pub form: PoolForm,
     /// The capacity form. For a new pool its fields are part of the one form.
     pub capacity: CapacityForm,
+    /// The price of a slot-hour without a reservation, a decimal; empty if it is the same. Action on edit: `/pools/{slug}/elastic-price`.
+    pub elastic_price: Field,
     /// An error that belongs to no field, for example "Somebody else changed this pool at 09:38."
     pub error: Option<String>,
     /// Owner teams known so far, offered while typing.

@@ -30,6 +30,13 @@ const COST: Ask = Ask::new(
 )
 .optional()
 .takes(Mode::Decimal);
+const ELASTIC: Ask = Ask::new(
+    "elastic_price",
+    "Price of a slot-hour without a reservation",
+    "A decimal number such as 0.09; leave empty if it is the price above. The waste report then says how much to reserve in each hour of the week.",
+)
+.optional()
+.takes(Mode::Decimal);
 const OWNER: Ask = Ask::new("owner", "Owner team", "Who is called when it is full.").optional();
 const RUNBOOK: Ask = Ask::new("runbook_url", "Runbook", "An https address that says what to do when it is full.")
     .optional()
@@ -104,7 +111,7 @@ pub fn pool_form(shell: &ShellModel, model: &PoolFormModel) -> AnyView {
         FormMode::Edit { subject, .. } => pool_path(&subject.slug),
     };
     let content = view! {
-        {error_summary(shell, model.error.as_deref(), &errors(form, &model.capacity))}
+        {error_summary(shell, model.error.as_deref(), &errors(form, &model.capacity, &model.elastic_price))}
         <form class="hr-form" method="post" action=action>
             {csrf(shell)}
             {version.map(|version| view! { <input type="hidden" name="version" value=version/> })}
@@ -162,6 +169,8 @@ pub fn pool_form(shell: &ShellModel, model: &PoolFormModel) -> AnyView {
             {datalist("zones", &model.zones)}
         </form>
         {capacity_form(shell, model)}
+        {elastic_form(shell, model)}
+        {archive_card(shell, model)}
     };
     document(shell, frame, content.into_any())
 }
@@ -223,6 +232,39 @@ fn capacity_form(shell: &ShellModel, model: &PoolFormModel) -> Option<AnyView> {
                     </div>
                 </fieldset>
             </form>
+        }
+        .into_any(),
+    )
+}
+
+/// The third form on edit: the other price is read by reports only.
+fn elastic_form(shell: &ShellModel, model: &PoolFormModel) -> Option<AnyView> {
+    let FormMode::Edit { subject, .. } = &model.mode else {
+        return None;
+    };
+    let action = format!("{}/elastic-price", pool_path(&subject.slug));
+    model.shows_money.then(|| {
+        view! {
+            <form class="hr-form" method="post" action=action id="elastic-price">
+                {csrf(shell)}
+                <fieldset class="hr-form__group hr-card">
+                    <legend class="hr-form__legend">"Without a reservation"</legend>
+                    {input(shell, ELASTIC, &model.elastic_price, None)}
+                    <div class="hr-form__foot"><button class="hr-btn hr-btn--primary" type="submit">"Save the price"</button></div>
+                </fieldset>
+            </form>
+        }
+        .into_any()
+    })
+}
+
+fn archive_card(shell: &ShellModel, model: &PoolFormModel) -> Option<AnyView> {
+    let FormMode::Edit { subject, .. } = &model.mode else {
+        return None;
+    };
+    let path = pool_path(&subject.slug);
+    Some(
+        view! {
             <section class="hr-card" style="max-inline-size:46rem" aria-labelledby="archive-title">
                 <div class="hr-card__head"><h2 id="archive-title">"Archive"</h2></div>
                 <p class="hr-muted">"An archived pool leaves the totals from then on; its history stays readable."</p>
@@ -233,7 +275,11 @@ fn capacity_form(shell: &ShellModel, model: &PoolFormModel) -> Option<AnyView> {
     )
 }
 
-fn errors<'a>(form: &'a PoolForm, capacity: &'a CapacityForm) -> [(&'static str, &'static str, &'a Field); 23] {
+fn errors<'a>(
+    form: &'a PoolForm,
+    capacity: &'a CapacityForm,
+    elastic_price: &'a Field,
+) -> [(&'static str, &'static str, &'a Field); 24] {
     let of = |ask: Ask, field: &'a Field| (ask.name, ask.label, field);
     [
         of(NAME, &form.name),
@@ -250,6 +296,7 @@ fn errors<'a>(form: &'a PoolForm, capacity: &'a CapacityForm) -> [(&'static str,
         of(MIN, &form.min_slots),
         of(MAX, &form.max_slots),
         of(COST, &form.unit_cost),
+        of(ELASTIC, elastic_price),
         of(SIZING, &form.sizing),
         of(GRANTING, &form.granting),
         of(LIFETIME, &form.lifetime),

@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 fn forget_price(value: &mut Value) {
     if let Value::Object(members) = value {
         members.remove("unit_cost_micros");
+        members.remove("elastic_price_micros");
         members.values_mut().for_each(forget_price);
     }
 }

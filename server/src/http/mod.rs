@@ -103,6 +103,8 @@ pub fn routes() -> Vec<ApiRoute> {
         route("GET", "/api/v1/pools/{pool}/capacity", Needs(See), get(pools::capacity)),
         route("POST", "/api/v1/pools/{pool}/capacity", Needs(Plan), post(pools::set_capacity)),
         route("PUT", "/api/v1/pools/{pool}/quotas", Needs(Plan), put(pools::set_quota)),
+        route("GET", "/api/v1/pools/{pool}/elastic-price", Needs(See), get(pools::elastic_price)),
+        route("PUT", "/api/v1/pools/{pool}/elastic-price", Needs(Plan), put(pools::set_elastic_price)),
         route("GET", "/api/v1/pools/{pool}/trend", Needs(See), get(history::pool_trend)),
         route("GET", "/api/v1/pools/{pool}/claims", Needs(See), get(claims::list)),
         route("POST", "/api/v1/pools/{pool}/claims", Needs(Allocate), post(claims::create)).at_owner().counted(),

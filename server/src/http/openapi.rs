@@ -38,6 +38,8 @@ use utoipa::{Modify, OpenApi};
         pools::capacity,
         pools::set_capacity,
         pools::set_quota,
+        pools::elastic_price,
+        pools::set_elastic_price,
         backlog::plan,
         claims::create,
         claims::get,

@@ -479,6 +479,35 @@ pub struct QuotaIn {
     pub slots: Option<i64>,
 }
 
+/// What a slot costs for an hour without a reservation.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ElasticPrice {
+    /// Millionths of the organisation's currency, 0 to 1,000,000,000,000; null if it is the price with a reservation, or prices are
+    /// not shown to the caller.
+    #[schema(example = 90_000)]
+    pub elastic_price_micros: Option<i64>,
+}
+
+/// The price of a slot-hour without a reservation, where that is another one.
+#[utoipa::path(get, path = "/api/v1/pools/{pool}/elastic-price", tag = "pools", params(("pool" = String, Path, description = "slug", example = "ingress-eu")),
+    responses((status = 200, body = ElasticPrice), (status = 404, body = ProblemBody)))]
+pub async fn elastic_price(app: App, Path(slug): Path<String>) -> Result<Json<ElasticPrice>, ApiError> {
+    Ok(Json(ElasticPrice { elastic_price_micros: app.elastic_price(&slug).await? }))
+}
+
+/// Sets that price, or takes it away. The waste report then says which level costs least in each hour of the week.
+#[utoipa::path(put, path = "/api/v1/pools/{pool}/elastic-price", tag = "pools", params(("pool" = String, Path, description = "slug", example = "ingress-eu")), request_body = ElasticPrice,
+    responses((status = 204), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub async fn set_elastic_price(
+    app: App,
+    Path(slug): Path<String>,
+    Json(body): Json<ElasticPrice>,
+) -> Result<StatusCode, ApiError> {
+    app.set_elastic_price(&slug, body.elastic_price_micros).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Sets or removes a tenant's quota in a pool.
 #[utoipa::path(put, path = "/api/v1/pools/{pool}/quotas", tag = "pools", params(("pool" = String, Path, description = "slug", example = "ingress-eu")), request_body = QuotaIn,
     responses((status = 204), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]

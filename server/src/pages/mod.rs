@@ -111,6 +111,7 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::Pool => get(pool::get),
         Page::PoolEdit => get(pool_form::edit).post(pool_form::update),
         Page::PoolCapacity => post(pool_form::capacity),
+        Page::PoolElasticPrice => post(pool_form::elastic_price),
         Page::PoolSlot => get(slot::get),
         Page::Alerts => get(alerts::list),
         Page::Alert => get(alerts::get),

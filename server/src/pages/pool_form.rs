@@ -26,7 +26,7 @@ pub(crate) async fn new(app: App, visit: Visit) -> Response {
         Err(error) => return failure(&app, &visit, error).await,
     };
     let form = PoolForm::for_new(&organisation.zone);
-    show(&app, &visit, StatusCode::OK, FormMode::New, form, CapacityForm::default(), None).await
+    show(&app, &visit, StatusCode::OK, FormMode::New, Forms { form, ..Forms::default() }).await
 }
 
 /// POST `/pools/new`.
@@ -54,17 +54,18 @@ pub(crate) async fn edit(app: App, InPath(slug): InPath, visit: Visit) -> Respon
         let pool = app.pool(&slug).await?;
         let (_, window) = shell(&app, &visit, spec("Edit")).await?;
         let detail = app.pool_detail(&slug, &window).await?;
-        Ok::<_, AppError>((pool, detail.now.capacity))
+        Ok::<_, AppError>((pool, detail.now.capacity, app.elastic_price(&slug).await?))
     };
     match found.await {
-        Ok((pool, capacity)) => {
+        Ok((pool, capacity, elastic)) => {
             let capacity = CapacityForm {
                 slots: Field::of(capacity.map(|(c, _)| c.to_string()).unwrap_or_default()),
                 planned_down: Field::of(capacity.map(|(_, d)| d.to_string()).unwrap_or_default()),
                 ..CapacityForm::default()
             };
-            let form = filled(&pool.fields);
-            show(&app, &visit, StatusCode::OK, mode(&pool), form, capacity, None).await
+            let elastic_price = Field::of(elastic.map(decimal).unwrap_or_default());
+            let forms = Forms { form: filled(&pool.fields), capacity, elastic_price, error: None };
+            show(&app, &visit, StatusCode::OK, mode(&pool), forms).await
         }
         Err(error) => failure(&app, &visit, error).await,
     }
@@ -118,10 +119,45 @@ pub(crate) async fn capacity(app: App, InPath(slug): InPath, visit: Visit, poste
             )
         }
         Err(error) => {
-            let (status, problems, sentence) = split(error);
+            let (status, problems, error) = split(error);
             let capacity = read_back(&posted, &problems);
-            let form = filled(&before.fields);
-            show(&app, &visit, status, mode(&before), form, capacity, sentence).await
+            let elastic = app.elastic_price(&slug).await.ok().flatten();
+            let elastic_price = Field::of(elastic.map(decimal).unwrap_or_default());
+            let forms = Forms { form: filled(&before.fields), capacity, elastic_price, error };
+            show(&app, &visit, status, mode(&before), forms).await
+        }
+    }
+}
+
+/// POST `/pools/{pool}/elastic-price`.
+pub(crate) async fn elastic_price(app: App, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
+    let before = match app.pool(&slug).await {
+        Ok(pool) => pool,
+        Err(error) => return failure(&app, &visit, error).await,
+    };
+    let mut problems = Vec::new();
+    let price = price(&posted, "elastic_price", &mut problems);
+    let outcome = match problems.is_empty() {
+        true => app.set_elastic_price(&slug, price).await,
+        false => Err(AppError::Invalid(problems)),
+    };
+    match outcome {
+        Ok(()) => {
+            let sentence = format!("The price of {} without a reservation was saved.", before.fields.name);
+            done(&format!("/pools/{slug}/edit#elastic-price"), &sentence)
+        }
+        Err(error) => {
+            let (status, mut problems, error) = split(error);
+            for problem in problems.iter_mut().filter(|problem| problem.field == "elastic_price_micros") {
+                problem.field = "elastic_price".into();
+            }
+            let forms = Forms {
+                form: filled(&before.fields),
+                elastic_price: posted.field("elastic_price", &problems),
+                error,
+                ..Forms::default()
+            };
+            show(&app, &visit, status, mode(&before), forms).await
         }
     }
 }
@@ -211,7 +247,22 @@ async fn refused(app: &App, visit: &Visit, mode: FormMode, posted: &Posted, erro
         feed_period_s: field("feed_period_s"),
     };
     let capacity = read_back(posted, &problems);
-    show(app, visit, status, mode, form, capacity, sentence).await
+    let elastic = match &mode {
+        FormMode::New => None,
+        FormMode::Edit { subject, .. } => app.elastic_price(&subject.slug).await.ok().flatten(),
+    };
+    let elastic_price = Field::of(elastic.map(decimal).unwrap_or_default());
+    show(app, visit, status, mode, Forms { form, capacity, elastic_price, error: sentence }).await
+}
+
+/// What the forms of the page are filled with.
+#[derive(Default)]
+struct Forms {
+    form: PoolForm,
+    capacity: CapacityForm,
+    elastic_price: Field,
+    /// What belongs to no field.
+    error: Option<String>,
 }
 
 fn read_back(posted: &Posted, problems: &[Problem]) -> CapacityForm {
@@ -225,15 +276,8 @@ fn read_back(posted: &Posted, problems: &[Problem]) -> CapacityForm {
     }
 }
 
-async fn show(
-    app: &App,
-    visit: &Visit,
-    status: StatusCode,
-    mode: FormMode,
-    form: PoolForm,
-    capacity: CapacityForm,
-    error: Option<String>,
-) -> Response {
+async fn show(app: &App, visit: &Visit, status: StatusCode, mode: FormMode, forms: Forms) -> Response {
+    let Forms { form, capacity, elastic_price, error } = forms;
     let title = match &mode {
         FormMode::New => "New pool".to_owned(),
         FormMode::Edit { subject, .. } => format!("Edit {}", subject.name),
@@ -245,7 +289,17 @@ async fn show(
     match context.await {
         Ok((shell, (known_owners, known_regions), shows_money)) => {
             let zones = zones::OFFERED.iter().map(|z| (*z).to_owned()).collect();
-            let model = PoolFormModel { mode, form, capacity, error, known_owners, known_regions, zones, shows_money };
+            let model = PoolFormModel {
+                mode,
+                form,
+                capacity,
+                elastic_price,
+                error,
+                known_owners,
+                known_regions,
+                zones,
+                shows_money,
+            };
             page(&shell, status, || pages::pool_form(&shell, &model))
         }
         Err(error) => failure(app, visit, error).await,
@@ -312,6 +366,17 @@ fn micros(text: &str) -> Option<i64> {
     Some(whole * 1_000_000 + fraction)
 }
 
+/// A price that was given, in millionths.
+fn price(posted: &Posted, field: &str, problems: &mut Vec<Problem>) -> Option<i64> {
+    let text = posted.get(field);
+    let found = micros(&text.replace(',', "."));
+    if found.is_none() && !text.is_empty() {
+        let expected = "a price per slot and hour such as 0.0125, at most six decimals";
+        problems.push(Problem::new(field, text, expected));
+    }
+    found
+}
+
 fn read(posted: &Posted, before: Option<&PoolFields>, problems: &mut Vec<Problem>) -> Option<PoolFields> {
     let name = posted.get("name").to_owned();
     let slug_text = posted.get("slug");
@@ -339,20 +404,7 @@ fn read(posted: &Posted, before: Option<&PoolFields>, problems: &mut Vec<Problem
         consistency: word!("consistency", old.consistency)?,
         on_loss: word!("on_loss", old.on_loss)?,
     };
-    let cost = posted.get("unit_cost").replace(',', ".");
-    let unit_cost_micros = if cost.is_empty() {
-        None
-    } else {
-        let found = micros(&cost);
-        if found.is_none() {
-            problems.push(Problem::new(
-                "unit_cost",
-                posted.get("unit_cost"),
-                "a price per slot and hour such as 0.0125, at most six decimals",
-            ));
-        }
-        found
-    };
+    let unit_cost_micros = price(posted, "unit_cost", problems);
     let period = posted.get("feed_period_s");
     let feed_period_ms = if period.is_empty() {
         None

@@ -265,9 +265,12 @@ fn instant(local: NaiveDateTime, zone: &str) -> Millis {
     Wall::instant_or_next(local, &slice)
 }
 
-/// The zone that a name stands for; some programs put a path before it.
+/// The zone that a name stands for; some programs put a path before it, and those of Windows have names of their own.
 fn zone_named(name: &str) -> Option<String> {
     let name = name.trim_matches('"');
+    if let Some(zone) = localzone::win_zone_to_iana(name, None).filter(|zone| zones::is_known(zone)) {
+        return Some(zone.to_owned());
+    }
     let tail = |parts: usize| {
         let all: Vec<&str> = name.split('/').collect();
         all.get(all.len().checked_sub(parts)?..).map(|parts| parts.join("/"))
@@ -639,6 +642,7 @@ mod tests {
             "UID:3\nSUMMARY:UTC\nDTSTART:20261201T090000Z\nDTEND:20261201T100000Z",
             "UID:4\nSUMMARY:Path\nDTSTART;TZID=/mozilla.org/20050126_1/Europe/Berlin:20261201T090000\nDTEND:20261201T093000Z",
             "UID:5\nSUMMARY:One day\nDTSTART:20261224",
+            "UID:6\nSUMMARY:As Windows says\nDTSTART;TZID=\"W. Europe Standard Time\":20261201T090000\nDTEND;TZID=Eastern Standard Time:20261201T090000",
         ]);
         assert_eq!(read.name, "Shop");
         let first = &read.series[0].occurrences[0];
@@ -652,6 +656,8 @@ mod tests {
         assert_eq!(starts(&read.series[2]), ["2026-12-01T09:00:00Z"]);
         assert_eq!(read.series[3].occurrences[0].end_ms - read.series[3].occurrences[0].start_ms, 5_400_000);
         assert_eq!(starts(&read.series[4]), ["2026-12-23T23:00:00Z"]);
+        assert_eq!(starts(&read.series[5]), ["2026-12-01T08:00:00Z"]);
+        assert_eq!(read.series[5].occurrences[0].end_ms - read.series[5].occurrences[0].start_ms, 6 * 3_600_000);
     }
 
     #[test]

@@ -65,9 +65,9 @@ pub struct Settings {
     pub lead_minutes: u32,
     /// After growing nothing shrinks for so long.
     pub hold_minutes: u32,
-    /// Shrinking by less than this part is not worth a change.
+    /// Shrinking by less than this part is not worth a change; what follows the demand of the minute grows by no less.
     pub band_percent: u32,
-    /// Changes by fewer slots are not worth it; growing to what is needed always is.
+    /// Changes by fewer slots are not worth it; growing to what is needed always is, by so many at least.
     pub least_change: u32,
     /// Between a change and the next that shrinks.
     pub cooldown_minutes: u32,
@@ -220,7 +220,8 @@ impl State {
     fn due(&self, planned: Planned, now: Millis) -> Option<(Planned, Step)> {
         // Without any figure of what is used nothing is decided: following nothing would take everything away.
         self.live?;
-        let mut step = planned.plan.steps.iter().rfind(|step| step.at_ms <= now)?.clone();
+        let step = planned.plan.steps.iter().rfind(|step| step.at_ms <= now)?.clone();
+        let mut step = step.in_strides(&self.settings.rules(), self.settings.least_change);
         let before = planned.capacity;
         if i64::from(step.to) < before {
             // What is promised before the capacity is to change again stays.

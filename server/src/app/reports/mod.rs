@@ -351,30 +351,51 @@ impl App {
         Ok(listed)
     }
 
+    /// What a slot of a pool costs for an hour without a reservation, in millionths; `None` = the same as with one, or the caller is not
+    /// shown money.
+    ///
+    /// # Errors
+    /// `NotFound` without such a pool.
+    pub async fn elastic_price(&self, slug: &str) -> Result<Option<i64>> {
+        self.require(Action::See)?;
+        let mut conn = self.db.pages.acquire().await?;
+        let pool = super::pools::find(&mut conn, &self.caller, slug).await?;
+        if !self.may_see_prices(&mut conn).await? {
+            return Ok(None);
+        }
+        Ok(report::elastic_prices(&mut conn).await?.get(&pool.key).copied())
+    }
+
     /// Sets what a slot of a pool costs for an hour without a reservation, in millionths; `None` = the same as with one.
+    ///
+    /// # Errors
+    /// `Invalid` outside of its bounds or from somebody who is not shown money, `NotFound` without such a pool.
     pub async fn set_elastic_price(&self, slug: &str, micros: Option<i64>) -> Result<()> {
         /// The same bound as that of a pool's price.
         const MOST: i64 = 1_000_000_000_000;
         self.require(Action::Plan)?;
         self.require_all_tenants(Action::Plan)?;
         if let Some(wrong) = micros.filter(|micros| !(0..=MOST).contains(micros)) {
-            return Err(AppError::invalid("elastic_price", wrong.to_string(), "0 to 1,000,000 for a slot and hour"));
+            return Err(AppError::invalid("elastic_price_micros", wrong.to_string(), "0 to 1,000,000 of the currency"));
         }
         let mut tx = self.db.pages.begin().await?;
         if !self.may_see_prices(&mut tx).await? {
-            return Err(AppError::invalid("elastic_price", "", "no price from somebody who is not shown money"));
+            let expected = "no price from somebody who is not shown money";
+            return Err(AppError::invalid("elastic_price_micros", micros.unwrap_or_default().to_string(), expected));
         }
         let pool = super::pools::find(&mut tx, &self.caller, slug).await?;
         let before = report::elastic_prices(&mut tx).await?.get(&pool.key).copied();
         report::set_elastic_price(&mut tx, pool.key, micros).await?;
+        // With its name, so that it is known as money where money is not shown.
+        let recorded = |micros: i64| serde_json::json!({ "elastic_price_micros": micros });
         let entry = Entry {
             actor: &self.caller.actor,
             action: "set-elastic-price",
             object: "pool",
             key: slug,
             id: Some(pool.id),
-            before: before.map(Into::into),
-            after: micros.map(Into::into),
+            before: before.map(recorded),
+            after: micros.map(recorded),
             reason: "",
         };
         audit::record(&mut tx, &entry).await?;

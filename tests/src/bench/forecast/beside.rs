@@ -11,7 +11,7 @@ use headroom_domain::{HOUR_MS, Millis};
 use headroom_store::partition::{self, Cut};
 use headroom_store::{history, pool};
 use serde_json::json;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use super::super::figures::{Goal, Pair, Report, percentile, short};
 use super::super::place::Place;
@@ -100,9 +100,6 @@ async fn fill(client: &Client, conn: &mut PgConnection) -> Result<()> {
     let now = headroom_store::now(conn).await?;
     let to = now.div_euclid(HOUR_MS) * HOUR_MS;
     let from = to - DAYS * 24 * HOUR_MS;
-    for cut in [Cut::Minutes, Cut::FiveMinutes] {
-        partition::ensure(conn, cut, from, to).await?;
-    }
     for number in 0..POOLS {
         let slug = format!("foreseen-{number:03}");
         client.post("/api/v1/pools", &json!({ "name": slug, "slug": slug, "capacity": 200 })).await?.expect(201)?;
@@ -111,7 +108,13 @@ async fn fill(client: &Client, conn: &mut PgConnection) -> Result<()> {
         for hour in from / HOUR_MS..to / HOUR_MS {
             acc.reading(key, &reading(number as i64, hour));
         }
-        history::merge(conn, history::LIVE, acc.take()).await?;
+        let mut tx = conn.begin().await?;
+        // The service removes what is empty and long past.
+        for cut in [Cut::Minutes, Cut::FiveMinutes] {
+            partition::ensure(&mut tx, cut, from, to).await?;
+        }
+        history::merge(&mut tx, history::LIVE, acc.take()).await?;
+        tx.commit().await?;
     }
     sqlx::query("UPDATE pool SET archived_at = now()").execute(conn).await?;
     Ok(())

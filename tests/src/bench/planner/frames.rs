@@ -160,26 +160,34 @@ fn steps(trace: &[Value]) -> Vec<(String, i64)> {
 /// One piece of work of a renderer's main thread: when it began and how long it took, in microseconds.
 type Task = (i64, i64);
 
-/// The tasks of the page's main thread, and where its frames begin.
+/// The tasks of the page's main thread, and where its frames begin. Tasks that evaluate a script are left out: they are the questions
+/// of the program that drives the browser, one after each of its moves. A page that is awake evaluates none.
 fn tasks(trace: Vec<Value>) -> (Vec<Task>, Vec<i64>) {
-    let mut threads: BTreeMap<(i64, i64), (Vec<Task>, Vec<i64>)> = BTreeMap::new();
+    #[derive(Default)]
+    struct Thread {
+        tasks: Vec<Task>,
+        frames: Vec<i64>,
+        questions: Vec<i64>,
+    }
+    let mut threads: BTreeMap<(i64, i64), Thread> = BTreeMap::new();
     for event in trace {
         let key = (event["pid"].as_i64().unwrap_or_default(), event["tid"].as_i64().unwrap_or_default());
         let at = event["ts"].as_i64().unwrap_or_default();
-        let (tasks, frames) = threads.entry(key).or_default();
+        let thread = threads.entry(key).or_default();
         match event["name"].as_str() {
-            Some("RunTask") => {
-                tasks.push((at, event["dur"].as_i64().unwrap_or_default()));
-            }
-            Some("FireAnimationFrame" | "UpdateLayoutTree" | "PrePaint") => frames.push(at),
+            Some("RunTask") => thread.tasks.push((at, event["dur"].as_i64().unwrap_or_default())),
+            Some("FireAnimationFrame" | "UpdateLayoutTree" | "PrePaint") => thread.frames.push(at),
+            Some("EvaluateScript") => thread.questions.push(at),
             _ => {}
         }
     }
     // The page's thread is the one that draws.
-    let mut page = threads.into_values().max_by_key(|(_, frames)| frames.len()).unwrap_or_default();
-    page.0.sort_unstable();
-    page.1.sort_unstable();
-    page
+    let Thread { mut tasks, mut frames, questions } =
+        threads.into_values().max_by_key(|thread| thread.frames.len()).unwrap_or_default();
+    tasks.retain(|(at, length)| !questions.iter().any(|asked| (*at..=at + length).contains(asked)));
+    tasks.sort_unstable();
+    frames.sort_unstable();
+    (tasks, frames)
 }
 
 /// Work for each frame in milliseconds: all tasks from one frame's first drawing to the next one's.
