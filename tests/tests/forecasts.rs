@@ -589,14 +589,15 @@ async fn a_step_is_looked_at_before_it_is_taken() -> Result<()> {
         let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         found.unwrap_or_default().to_owned()
     };
-    let (at, to) = (value("at"), value("to"));
+    let (at, to) = (value("at"), value("slots"));
     let look = world.client.page(&format!("/forecast/web/apply?{query}")).await?.expect(200)?.body;
     ensure!(look.contains("Rollback") && look.contains("Nothing is changed yet"), "{look}");
+    ensure!(!text(&look).contains("Showing the range"), "its query is not taken for one of a range: {look}");
     assert_eq!(world.steps(key, NOW).await?, before, "looking changes nothing");
     assert_eq!(world.count("capacity_trial").await?, 0);
 
     let form = |rejected: &'static str, minutes: &'static str| {
-        [("at", at.as_str()), ("to", to.as_str()), ("guard", "on"), ("rejected", rejected), ("minutes", minutes)]
+        [("at", at.as_str()), ("slots", to.as_str()), ("guard", "on"), ("rejected", rejected), ("minutes", minutes)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
     };
     for (rejected, minutes, said) in [("0", "30", "1 to 10,000 claims"), ("1", "9999", "1 to 1,440 minutes")] {
@@ -611,11 +612,11 @@ async fn a_step_is_looked_at_before_it_is_taken() -> Result<()> {
     let steps = world.steps(key, NOW).await?;
     ensure!(steps.first().is_some_and(|step| step.1.to_string() == to), "{steps:?}");
     assert_eq!(world.count("capacity_trial WHERE outcome = 'running' AND most_rejected = 5").await?, 1);
-    for wrong in ["", "?at=x&to=5", "?at=1&to=-5"] {
+    for wrong in ["", "?at=x&slots=5", "?at=1&slots=-5"] {
         let refused = world.client.page(&format!("/forecast/web/apply{wrong}")).await?;
         assert_eq!(refused.status, 422, "{wrong}");
     }
-    world.client.page("/forecast/web/apply?at=1795599000000&to=777").await?.expect(409)?;
+    world.client.page("/forecast/web/apply?at=1795599000000&slots=777").await?.expect(409)?;
     Ok(())
 }
 
@@ -662,7 +663,7 @@ async fn forms_work_without_scripts_and_name_what_is_wrong() -> Result<()> {
     world.client.get("/forecast/nowhere").await?.expect(404)?;
     // A step that the plan does not have is not taken.
     let at = (NOW + 5 * DAY_MS).to_string();
-    let gone = [("at", at.as_str()), ("from", "200"), ("to", "77")];
+    let gone = [("at", at.as_str()), ("slots", "77")];
     world.client.form("/forecast/web/apply", &gone).await?.expect(409)?;
     Ok(())
 }

@@ -258,7 +258,7 @@ fn step_row(shell: &ShellModel, own: &str, plan: &PlanBox, step: &StepRow, can_a
     let act = can_apply.then(|| {
         view! {
             <td>
-                <a class=class href=format!("{own}/apply?at={}&to={}", step.at_ms, step.to)
+                <a class=class href=format!("{own}/apply?at={}&slots={}", step.at_ms, step.to)
                     aria-label=format!("Apply… {} slots from {when}", format::count(step.to))>"Apply…"</a>
             </td>
         }

@@ -110,7 +110,7 @@ pub fn scaling_step(shell: &ShellModel, model: &StepModel) -> AnyView {
         <form class="hr-form" method="post" action=target novalidate=true>
             {csrf(shell)}
             <input type="hidden" name="at" value=model.at.clone()/>
-            <input type="hidden" name="to" value=model.to.to_string()/>
+            <input type="hidden" name="slots" value=model.to.to_string()/>
             {guard}
             <div class="hr-form__foot">{act}<a class="hr-btn" href=back>"Back"</a></div>
         </form>

@@ -70,9 +70,9 @@ pub(super) fn calendar(now: Millis) -> Vec<DemoEvent> {
     vec![
         event(Some(INGRESS), -28, 16, 5, "newsletter", "Newsletter to all customers", Effect::Learn),
         event(Some(QUERY), -9, 2, 3, "load-test", "Load test of the warehouse", Effect::Exclude),
-        event(Some(BATCH), 3, 0, 6, "month-end", "Month-end closing", Effect::Floor { slots: 600 }),
+        event(Some(BATCH), 3, 0, 6, "month-end", "Month-end closing", Effect::Floor { slots: 8_600 }),
         event(Some(INGRESS), 5, 16, 5, "newsletter", "Newsletter to all customers", Effect::Learn),
-        event(None, 26, 0, 48, "holiday", "Christmas", Effect::LikeWeekday { weekday: 7 }),
+        event(None, 26, 0, 48, "holiday", "Company holidays", Effect::LikeWeekday { weekday: 7 }),
     ]
 }
 

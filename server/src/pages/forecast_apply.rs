@@ -24,7 +24,7 @@ fn asked(at: &str, to: &str) -> Result<(Millis, i32)> {
     }
     let parsed_to = to.parse::<i32>().ok().filter(|to| *to >= 0);
     if parsed_to.is_none() {
-        problems.push(Problem::new("to", to, "the slots of a step of the plan"));
+        problems.push(Problem::new("slots", to, "the slots of a step of the plan"));
     }
     parsed_at.zip(parsed_to).ok_or(AppError::Invalid(problems))
 }
@@ -69,10 +69,10 @@ async fn model(app: &App, shell: &ShellModel, at: Millis, preview: StepPreview) 
     })
 }
 
-/// GET `/forecast/{pool}/apply?at=INSTANT&to=SLOTS`.
+/// GET `/forecast/{pool}/apply?at=INSTANT&slots=SLOTS`.
 pub(crate) async fn get(app: App, InPath(slug): InPath, visit: Visit) -> Response {
     let outcome = async {
-        let (at, to) = asked(visit.get("at").unwrap_or_default(), visit.get("to").unwrap_or_default())?;
+        let (at, to) = asked(visit.get("at").unwrap_or_default(), visit.get("slots").unwrap_or_default())?;
         let (shell, _) = shell(&app, &visit, spec("Take a step of the plan")).await?;
         let preview = app.preview_step(&slug, at, to).await?;
         let model = model(&app, &shell, at, preview).await?;
@@ -123,7 +123,7 @@ async fn again(
 
 /// POST `/forecast/{pool}/apply`.
 pub(crate) async fn set(app: App, InPath(slug): InPath, visit: Visit, posted: Posted) -> Response {
-    let step = match asked(posted.get("at"), posted.get("to")) {
+    let step = match asked(posted.get("at"), posted.get("slots")) {
         Ok(step) => step,
         Err(error) => return failure(&app, &visit, error).await,
     };
