@@ -58,6 +58,8 @@ pub enum Action {
     Plan,
     /// Record deployments and other changes of the surroundings.
     RecordChanges,
+    /// Write down game days: what was tried, what happened, what is to follow.
+    RecordGameDays,
     /// Send samples.
     Ingest,
     /// Manage people, tokens and settings.
@@ -76,7 +78,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::See,
         Self::SeeMoney,
         Self::SeeJobs,
@@ -84,6 +86,7 @@ impl Action {
         Self::SeeAllChanges,
         Self::Plan,
         Self::RecordChanges,
+        Self::RecordGameDays,
         Self::Ingest,
         Self::Administer,
         Self::Allocate,
@@ -107,6 +110,7 @@ impl Action {
             Self::SeeOwnChanges | Self::SeeAllChanges => "see the audit trail",
             Self::Plan => "change pools and tenants",
             Self::RecordChanges => "record changes",
+            Self::RecordGameDays => "write down game days",
             Self::Ingest => "send samples",
             Self::Administer => "manage people, tokens and settings",
             Self::Allocate => "claim slots",
@@ -131,11 +135,19 @@ impl Action {
 impl Role {
     /// Whether a person with this role may do something.
     pub fn allows(self, action: Action) -> bool {
-        use Action::{Answer, Debug, Operate, Plan, RecordChanges, See, SeeJobs, SeeMoney, SeeOwnChanges, SetAlerts};
+        use Action::{
+            Answer, Debug, Operate, Plan, RecordChanges, RecordGameDays, See, SeeJobs, SeeMoney, SeeOwnChanges,
+            SetAlerts,
+        };
         match self {
             Self::Viewer | Self::TenantViewer => matches!(action, See | SeeMoney),
-            Self::OnCall => matches!(action, See | SeeOwnChanges | Operate | Debug | Answer | SetAlerts),
-            Self::Planner => matches!(action, See | SeeMoney | SeeJobs | SeeOwnChanges | Plan | RecordChanges | Debug),
+            Self::OnCall => {
+                matches!(action, See | SeeOwnChanges | RecordGameDays | Operate | Debug | Answer | SetAlerts)
+            }
+            Self::Planner => matches!(
+                action,
+                See | SeeMoney | SeeJobs | SeeOwnChanges | Plan | RecordChanges | RecordGameDays | Debug
+            ),
             Self::Admin => true,
         }
     }
@@ -145,16 +157,16 @@ impl Scope {
     /// Whether a token with this scope may do something.
     pub fn allows(self, action: Action) -> bool {
         use Action::{
-            Administer, Allocate, Answer, Debug, Ingest, Operate, Plan, RecordChanges, See, SeeAllChanges, SeeJobs,
-            SeeMoney, SeeOwnChanges, SetAlerts,
+            Administer, Allocate, Answer, Debug, Ingest, Operate, Plan, RecordChanges, RecordGameDays, See,
+            SeeAllChanges, SeeJobs, SeeMoney, SeeOwnChanges, SetAlerts,
         };
         match self {
             Self::Read => matches!(action, See | SeeMoney | Debug),
             Self::Ingest => matches!(action, Ingest | RecordChanges),
-            Self::Plan => matches!(action, See | Plan | RecordChanges | Operate),
+            Self::Plan => matches!(action, See | Plan | RecordChanges | RecordGameDays | Operate),
             Self::Allocate => action == Allocate,
             Self::Admin => matches!(action, Administer | SeeJobs | SeeOwnChanges | SeeAllChanges),
-            Self::Alert => matches!(action, See | Answer | SetAlerts),
+            Self::Alert => matches!(action, See | RecordGameDays | Answer | SetAlerts),
         }
     }
 }
@@ -189,7 +201,7 @@ mod tests {
     use super::*;
 
     /// One row per action, in the order of `Role::ALL` and `Scope::ALL`.
-    const TABLE: [(Action, [bool; 5], [bool; 6]); 14] = [
+    const TABLE: [(Action, [bool; 5], [bool; 6]); 15] = [
         //                     viewer oncall planner admin tenant    read ingest alloc plan alert admin
         (Action::See, [true, true, true, true, true], [true, false, false, true, true, false]),
         (Action::SeeMoney, [true, false, true, true, true], [true, false, false, false, false, false]),
@@ -198,6 +210,7 @@ mod tests {
         (Action::SeeAllChanges, [false, false, false, true, false], [false, false, false, false, false, true]),
         (Action::Plan, [false, false, true, true, false], [false, false, false, true, false, false]),
         (Action::RecordChanges, [false, false, true, true, false], [false, true, false, true, false, false]),
+        (Action::RecordGameDays, [false, true, true, true, false], [false, false, false, true, true, false]),
         (Action::Ingest, [false, false, false, true, false], [false, true, false, false, false, false]),
         (Action::Administer, [false, false, false, true, false], [false, false, false, false, false, true]),
         (Action::Allocate, [false, false, false, true, false], [false, false, true, false, false, false]),

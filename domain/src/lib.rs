@@ -20,6 +20,7 @@ pub mod failure;
 pub mod fairness;
 pub mod forecast;
 pub mod format;
+pub mod game_day;
 pub mod heartbeat;
 mod keyed;
 pub mod lease;
@@ -43,6 +44,7 @@ pub mod slug;
 pub mod swf;
 pub mod tenant;
 pub mod throttle;
+pub mod tuning;
 pub mod waste;
 pub mod whatif;
 

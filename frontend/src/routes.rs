@@ -170,6 +170,12 @@ pub enum Page {
     Report,
     /// Target that reckons such a report anew.
     ReportCorrect,
+    /// Game days: what was broken on purpose, and whether it was found.
+    GameDays,
+    /// Form for a new game day.
+    GameDayNew,
+    /// Form of an existing game day.
+    GameDay,
     /// List of tenants.
     Tenants,
     /// Form for a new tenant.
@@ -405,6 +411,7 @@ const fn target(
 
 const SEE: Policy = Needs(Action::See);
 const PLAN: Policy = Needs(Action::Plan);
+const RECORD_GAME_DAYS: Policy = Needs(Action::RecordGameDays);
 const OPERATE: Policy = Needs(Action::Operate);
 const ANSWER: Policy = Needs(Action::Answer);
 const SET_ALERTS: Policy = Needs(Action::SetAlerts);
@@ -545,6 +552,9 @@ pub const ROUTES: &[PageRoute] = &[
     get(Page::Reports, "/reports", "Reports", SEE, WASTE, &["/reports"]),
     get(Page::Report, "/reports/{report}", "Report", SEE, WASTE, &[]),
     target(Page::ReportCorrect, "/reports/{report}/correct", "Correct a closed report", PLAN, WASTE),
+    get(Page::GameDays, "/game-days", "Game days", SEE, WASTE, &["/game-days"]),
+    form(Page::GameDayNew, "/game-days/new", "New game day", RECORD_GAME_DAYS, WASTE, &["/game-days/new"]),
+    form(Page::GameDay, "/game-days/{game_day}", "Edit game day", RECORD_GAME_DAYS, WASTE, &[]),
     get(Page::Tenants, "/tenants", "Tenants", SEE, TENANTS, &["/tenants"]),
     form(Page::TenantNew, "/tenants/new", "New tenant", PLAN, TENANTS, &["/tenants/new"]),
     get(

@@ -680,6 +680,7 @@ async fn every_route_of_the_description_answers() -> Result<()> {
         let filled = filled.replace("{claim}", nobody).replace("{slot}", "1");
         let filled = filled.replace("{notification}", "1").replace("{alert}", "1").replace("{silence}", "1");
         let filled = filled.replace("{deed}", "ack").replace("{sli}", "saturation").replace("{import}", "1");
+        let filled = filled.replace("{game_day}", "1");
         // Everything else has a name, and nobody has this one.
         let names = ["{receiver}", "{rule}", "{runbook}", "{schedule}", "{policy}", "{job}", "{report}"];
         let filled = names.iter().fold(filled, |path, name| path.replace(name, "nobody"));

@@ -7,7 +7,9 @@ use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis, format};
 use headroom_server::app::App;
 use headroom_server::app::alerts::engine;
 use headroom_server::db::Db;
-use headroom_server::jobs::forecasts;
+use headroom_server::jobs::{forecasts, reports};
+use headroom_server::mail::{MailSettings, Mailer};
+use headroom_server::outward::Outward;
 use headroom_store::current::{self, Current};
 use headroom_store::partition::{self, Cut};
 use headroom_store::{alert, history, pool};
@@ -496,6 +498,66 @@ async fn slots_come_back_where_claims_are_rejected() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn the_digest_of_a_week_says_what_is_ahead() -> Result<()> {
+    let mut world = World::new().await?;
+    world.pool("tight", 75, 40, usual).await?;
+    world.pool("young", 50, 3, usual).await?;
+    // The week closes on Monday at six, and what was foreseen then stays in it.
+    let monday = NOW.div_euclid(DAY_MS) * DAY_MS + 5 * DAY_MS + 6 * HOUR_MS;
+    world.at(monday).await?;
+    sqlx::query("UPDATE account SET report_letters = true").execute(&mut world.conn).await?;
+    let mail = Mailer::new(&MailSettings { smtp_url: "smtp://127.0.0.1:9".parse()?, from: "h@test.example".parse()? })?;
+    let app = App::new(world.db.clone()).reaching(Outward { mail: Some(mail), ..Outward::default() });
+    reports::run(&app).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let body: String = sqlx::query_scalar("SELECT body FROM letter WHERE key LIKE 'report weekly 2026-W48 %'")
+        .fetch_one(&mut world.conn)
+        .await?;
+    let line = |slug: &str| body.lines().find(|line| line.trim_start().starts_with(&format!("{slug}: wanted")));
+    let (tight, capacity) = (line("tight").with_context(|| body.clone())?, "least capacity 75, promised 0");
+    ensure!(tight.contains(capacity) && tight.contains("first short day 2026-12-01"), "{body}");
+    ensure!(body.contains("young: least capacity 50, promised 0, first short day too little history"), "{body}");
+    let in_all: Vec<&str> =
+        body.lines().filter(|line| line.trim_start().starts_with("all that are foreseen: ")).collect();
+    assert_eq!(in_all.len(), 7, "{body}");
+    ensure!(
+        in_all[0].contains("day 2026-12-01, wanted ") && in_all[0].contains("least capacity 75, promised 0, short ")
+    );
+    let kept = world.get("/api/v1/reports/weekly-2026-W48?v=1").await?;
+    ensure!(kept["closed"]["version"] == 1 && kept.to_string().contains("outlook_days"), "{kept}");
+    world.at(monday + 2 * DAY_MS).await?;
+    let later = world.get("/api/v1/reports/weekly-2026-W48").await?;
+    assert_eq!(later["tables"], kept["tables"], "it is frozen with the report");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_who_writes_the_audit_trail_waits_for_letters() -> Result<()> {
+    let mut world = World::new().await?;
+    world.pool("tight", 75, 40, usual).await?;
+    let monday = NOW.div_euclid(DAY_MS) * DAY_MS + 5 * DAY_MS + 6 * HOUR_MS;
+    world.at(monday).await?;
+    sqlx::query("UPDATE account SET report_letters = true").execute(&mut world.conn).await?;
+    let mail = Mailer::new(&MailSettings { smtp_url: "smtp://127.0.0.1:9".parse()?, from: "h@test.example".parse()? })?;
+    let app = App::new(world.db.clone()).reaching(Outward { mail: Some(mail), ..Outward::default() });
+    // Nobody can read who wants letters, so the job stands still where it writes them.
+    let mut holder = world.database.connect().await?;
+    sqlx::raw_sql("BEGIN; LOCK TABLE account IN ACCESS EXCLUSIVE MODE").execute(&mut holder).await?;
+    let job = tokio::spawn(async move { reports::run(&app).await.map_err(|error| anyhow::anyhow!("{error}")) });
+    let waits = "pg_locks WHERE NOT granted AND relation = 'account'::regclass";
+    let until = Instant::now() + Duration::from_secs(60);
+    while world.count(waits).await? == 0 {
+        ensure!(Instant::now() < until && !job.is_finished(), "the job reads who wants letters");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Meanwhile the head of the audit trail is free.
+    sqlx::raw_sql("BEGIN; SELECT * FROM audit_head FOR UPDATE NOWAIT; ROLLBACK").execute(&mut world.conn).await?;
+    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await?;
+    job.await??;
+    assert_eq!(world.count("letter WHERE key LIKE 'report weekly 2026-W48 %'").await?, 1);
+    Ok(())
+}
+
 /// The same with three times as much on one evening a year before.
 fn with_a_sale(hour: i64) -> i64 {
     let from = (NOW + DAY_MS).div_euclid(HOUR_MS) - 365 * 24;
@@ -524,8 +586,36 @@ async fn the_week_ahead_is_told_and_stays_as_it_was_told() -> Result<()> {
     assert_eq!((&tight[3], &tight[5], &tight[7]), (&json!(75), &json!("2026-11-26"), &json!(0)), "{tight}");
     assert_eq!((&wide[1], &wide[3], &wide[5]), (&tight[1], &json!(500), &json!("none")), "{wide}");
     assert_eq!((&young[1], &young[5]), (&Value::Null, &json!("too little history")), "{young}");
+    // By day: the most of the days is what the pool's row says, and in all is the sum of those that are foreseen.
+    let by_day = tables.iter().find(|table| table["key"] == "outlook_days").context("days")?;
+    let days = |slug: &str| -> Vec<Value> {
+        let rows = by_day["rows"].as_array().into_iter().flatten();
+        rows.filter(|row| row[0] == slug).cloned().collect()
+    };
+    for (slug, said) in [("tight", &tight), ("wide", &wide)] {
+        let days = days(slug);
+        assert_eq!(days.len(), 7, "{days:?}");
+        assert_eq!((&days[0][1], &days[6][1]), (&json!("2026-11-26"), &json!("2026-12-02")), "from tomorrow on");
+        for column in [2, 3] {
+            assert_eq!(days.iter().filter_map(|day| day[column].as_i64()).max(), said[column - 1].as_i64(), "{days:?}");
+        }
+        ensure!(days.iter().all(|day| day[2].as_i64() <= day[3].as_i64()), "{days:?}");
+    }
+    ensure!(days("young").iter().all(|day| day[2].is_null() && day[6] == "too little history"), "{by_day}");
+    for (place, day) in days("all that are foreseen").iter().enumerate() {
+        let (tight, wide) = (&days("tight")[place], &days("wide")[place]);
+        for column in [2, 4, 5] {
+            assert_eq!(
+                day[column].as_i64(),
+                Some(tight[column].as_i64().unwrap_or(-1) + wide[column].as_i64().unwrap_or(-1))
+            );
+        }
+        ensure!(day[3].is_null(), "what is rare does not add up: {day}");
+    }
     let page = text(&world.client.page("/reports/weekly-2026-W48").await?.expect(200)?.body);
     ensure!(page.contains("Capacity outlook, the next seven days"), "{page}");
+    let csv = world.client.get("/reports/weekly-2026-W48.csv?table=outlook_days").await?.csv()?;
+    assert_eq!(csv.len(), 1 + 4 * 7, "three pools and all, seven days: {csv:?}");
     // What is over for longer tells no future, and what nobody closed is missing under its version.
     let old = world.get("/api/v1/reports/weekly-2026-W45").await?;
     ensure!(!old.to_string().contains("outlook"), "{old}");

@@ -99,6 +99,7 @@ fn filled(pattern: &str) -> String {
         .replace("{notification}", "1")
         .replace("{alert}", "1")
         .replace("{silence}", "1")
+        .replace("{game_day}", "1")
         .replace("{deed}", "ack")
         .replace("{sli}", "saturation")
         .replace("{rule}", "nobody")

@@ -226,9 +226,15 @@ async fn a_server_that_does_not_look_finds_nothing_and_the_exit_code_says_so() -
     let service = Service::start(&["serve", "--no-jobs", "--database-url", database.url()])?;
     let client = Client::new(service.url())?;
     let world = World { service, client, folder: tempfile::tempdir()?, database };
-    let played = world.play(&["surge", "--make", "--for", "20s", "--speed", "4"]).await?;
+    let played = world.play(&["surge", "--make", "--for", "20s", "--speed", "4", "--keep"]).await?;
     assert_eq!(played.record["score"]["breakages"][0]["detected"], false, "{}", played.said);
     assert_eq!(played.code, Some(NOT_FOUND), "{}", played.said);
+    // The score is kept as it was.
+    let kept = world.client.get("/api/v1/game-days").await?.expect(200)?.json()?["game_days"][0].clone();
+    ensure!(kept["title"] == "headroom simulate surge, seed 1" && kept["pools"] == json!(["game-day"]), "{kept}");
+    let expected = json!([{ "what": "F4 surge", "pool": "game-day", "found": false, "found_after_s": null }]);
+    assert_eq!((&kept["breakages"], &kept["false_findings"]), (&expected, &json!(0)), "{kept}");
+    ensure!(played.said.contains(&format!("it is game day {}", kept["id"])), "{}", played.said);
     let board = world.client.page("/oncall").await?.expect(200)?.body;
     ensure!(board.contains("Nobody has looked for failures yet"), "{board}");
     Ok(())

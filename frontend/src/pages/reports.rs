@@ -294,7 +294,11 @@ fn correction(shell: &ShellModel, model: &ReportModel) -> Option<AnyView> {
 
 /// `/reports`
 pub fn reports(shell: &ShellModel, model: &ReportsModel) -> AnyView {
-    let frame = Frame { sub: Some(times_in(shell).into_any()), ..Frame::plain("Reports") };
+    let frame = Frame {
+        sub: Some(times_in(shell).into_any()),
+        actions: vec![view! { <a class="hr-btn" href="/game-days">"Game days"</a> }.into_any()],
+        ..Frame::plain("Reports")
+    };
     let current =
         model.current.iter().map(|link| view! { <li><a href=link.href.clone()>{link.label.clone()}</a></li> });
     let rows = model.rows.iter().map(|row| archived(shell, row)).collect_view();

@@ -15,6 +15,7 @@ mod error;
 pub mod findings;
 pub mod follow;
 pub mod forecast;
+pub mod game_days;
 pub mod import;
 pub mod ingest;
 pub mod jobs;

@@ -6,6 +6,7 @@ use super::serve::Stop;
 use crate::ingest::lines::Lines;
 use crate::ingest::swf;
 use crate::simulate::facts::{self, MADE_POOL};
+use crate::simulate::keep;
 use crate::simulate::ledger::{Findings, Ledger};
 use crate::simulate::plan::{Size, plan};
 use crate::simulate::play::{Player, play};
@@ -37,6 +38,7 @@ Example:  headroom token create game-day --scope allocate --scope read --scope p
           export HEADROOM_TOKEN=hr_...
           headroom simulate --list
           headroom simulate crashed-holders --make --for 3m --record game-day.json > labels.ndjson
+          headroom simulate surge --make --for 3m --keep
           headroom simulate crashed-allocator --url http://other:8080 --pid 4242
           headroom simulate lost-postgres --pid $(head -1 /var/lib/headroom/postgres/postmaster.pid)
           headroom simulate replay KTH-SP2.swf.gz --pool kth --tenant hpc --speed 10000
@@ -57,12 +59,15 @@ are of the last minute; findings up to 75 s after the end still count as the bre
   F4      game-day  saturated        1.4 s      61.0 s
   0 false findings while nothing was broken, 1 others beside
 
+With --keep the score is written down on the server as a game day of today, under /game-days, where people add
+what they learnt; the quarterly review lists it. The token needs the scope plan or alert.
+
 The record has the labels, this score, claims and refusals by reason, waiting times, and whether a
 slot was given to two.
 
 Exit codes:  0  every promise was kept, everything broken was found and nothing else was; or it was
                 ended early
-             1  a slot was given to two, or the simulation could not be played
+             1  a slot was given to two, the simulation could not be played, or --keep could not be done
              2  the command line cannot be understood
              3  something broken was not found, or something was found while nothing was broken
 
@@ -110,6 +115,9 @@ pub(super) struct Simulate {
     /// Do not compare with what the server finds
     #[arg(long)]
     no_score: bool,
+    /// Write the score down on the server as a game day
+    #[arg(long, conflicts_with = "no_score")]
+    keep: bool,
     /// File for the record [default: game-day-SCENARIO-SEED.json]
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -222,6 +230,7 @@ impl Simulate {
         } else {
             Some(Scorer::begin(client.clone(), scenario, slugs.clone()).await.context("findings cannot be read")?)
         };
+        let keeper = client.clone();
         let player = Arc::new(Player {
             client,
             scenario,
@@ -283,6 +292,14 @@ impl Simulate {
             eprintln!("{score}");
         }
         eprintln!("the record is in {}", record_file.display());
+        if self.keep {
+            match keep::keep(&keeper, scenario, &record).await.context("the game day could not be written down")? {
+                Some(id) => {
+                    eprintln!("it is game day {id}: {}/game-days#day-{id}", self.server.url.trim_end_matches('/'))
+                }
+                None => bail!("detection could not be scored, so no game day was written down"),
+            }
+        }
         kept(&record.findings)?;
         let is_as_it_should = record.cut_short || record.score.as_ref().is_none_or(Score::is_perfect);
         Ok(if is_as_it_should { ExitCode::SUCCESS } else { ExitCode::from(NOT_FOUND) })

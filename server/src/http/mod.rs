@@ -13,6 +13,7 @@ pub mod filters;
 pub mod findings;
 pub mod forecasts;
 pub mod forward;
+pub mod game_days;
 pub mod health;
 pub mod history;
 pub mod ingest;
@@ -44,7 +45,8 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use entry::Entry;
 use error::ApiError;
 use headroom_domain::access::Action::{
-    Administer, Allocate, Answer, Debug, Ingest, Operate, Plan, RecordChanges, See, SeeJobs, SeeOwnChanges, SetAlerts,
+    Administer, Allocate, Answer, Debug, Ingest, Operate, Plan, RecordChanges, RecordGameDays, See, SeeJobs,
+    SeeOwnChanges, SetAlerts,
 };
 use headroom_frontend::routes::Policy::{self, Needs, Open, SignedIn};
 use std::sync::Arc;
@@ -149,6 +151,10 @@ pub fn routes() -> Vec<ApiRoute> {
         route("GET", "/api/v1/runbooks/{runbook}", Needs(See), get(runbooks::get)),
         route("PUT", "/api/v1/runbooks/{runbook}", Needs(SetAlerts), put(runbooks::write)),
         route("POST", "/api/v1/runbooks/{runbook}/tested", Needs(SetAlerts), post(runbooks::tested)),
+        route("GET", "/api/v1/game-days", Needs(See), get(game_days::list)),
+        route("POST", "/api/v1/game-days", Needs(RecordGameDays), post(game_days::create)),
+        route("GET", "/api/v1/game-days/{game_day}", Needs(See), get(game_days::get)),
+        route("PUT", "/api/v1/game-days/{game_day}", Needs(RecordGameDays), put(game_days::update)),
         route("GET", "/api/v1/silences", Needs(See), get(silences::list)),
         route("POST", "/api/v1/silences", Needs(Answer), post(silences::create)),
         route("POST", "/api/v1/silences/preview", Needs(Answer), post(silences::preview)),

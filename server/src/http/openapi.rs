@@ -1,8 +1,8 @@
 //! The description of the API, generated from the code.
 
 use super::{
-    alerts, backlog, calendar, claims, error, events, findings, forecasts, health, history, ingest, jobs, oncall,
-    people, plans, pools, prometheus, receivers, reports, rules, runbooks, silences, slos, slots, tenants,
+    alerts, backlog, calendar, claims, error, events, findings, forecasts, game_days, health, history, ingest, jobs,
+    oncall, people, plans, pools, prometheus, receivers, reports, rules, runbooks, silences, slos, slots, tenants,
 };
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -153,6 +153,10 @@ use utoipa::{Modify, OpenApi};
         jobs::cancel_import,
         reports::list,
         reports::get,
+        game_days::list,
+        game_days::get,
+        game_days::create,
+        game_days::update,
         ingest::occupancy,
         ingest::source,
         people::users,

@@ -2,8 +2,12 @@
 
 use super::error::{ApiError, ProblemBody};
 use super::extract::{Json, Path, Query, given};
-use crate::app::reports::Report;
+use crate::app::reports::files::Form;
+use crate::app::reports::{Report, place_name};
 use crate::app::{App, AppError};
+use crate::paper::Paper;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
 use headroom_domain::range::rfc3339;
 use headroom_domain::report::{Cell, Kind, Table};
 use headroom_store::report::Listed;
@@ -33,11 +37,26 @@ pub struct ReportListedOut {
     pub note: String,
 }
 
-/// Closed reports, the newest first, at most 500.
+/// Closed reports, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReportsOut {
     /// One for each version of each.
     pub reports: Vec<ReportListedOut>,
+    /// The rest is asked for with `after=` this; null if there is none.
+    pub next: Option<String>,
+}
+
+/// Which of the closed reports.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ReportsQuery {
+    /// At most so many, 1 to 500; 500 if it is left out.
+    #[serde(default, deserialize_with = "given")]
+    limit: Option<i64>,
+    /// The `next` of an earlier answer.
+    #[serde(default, deserialize_with = "given")]
+    after: Option<String>,
 }
 
 fn listed(one: Listed) -> ReportListedOut {
@@ -55,9 +74,12 @@ fn listed(one: Listed) -> ReportListedOut {
 }
 
 /// Reports that were closed.
-#[utoipa::path(get, path = "/api/v1/reports", tag = "reports", responses((status = 200, body = ReportsOut)))]
-pub async fn list(app: App) -> Result<Json<ReportsOut>, ApiError> {
-    Ok(Json(ReportsOut { reports: app.reports().await?.into_iter().map(listed).collect() }))
+#[utoipa::path(get, path = "/api/v1/reports", tag = "reports", params(ReportsQuery),
+    responses((status = 200, body = ReportsOut), (status = 422, body = ProblemBody)))]
+pub async fn list(app: App, Query(query): Query<ReportsQuery>) -> Result<Json<ReportsOut>, ApiError> {
+    let (found, has_more) = app.reports_after(query.after.as_deref(), query.limit.unwrap_or(500)).await?;
+    let next = found.last().filter(|_| has_more).map(place_name);
+    Ok(Json(ReportsOut { reports: found.into_iter().map(listed).collect(), next }))
 }
 
 /// A figure of the whole.
@@ -184,7 +206,7 @@ fn out(app: &App, report: Report) -> ReportOut {
     }
 }
 
-/// Which version is asked for.
+/// Which version is asked for, and in what form.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -192,24 +214,56 @@ pub struct ReportQuery {
     /// The number of a version; left out = the newest, or provisional figures where none was closed.
     #[serde(default, deserialize_with = "given")]
     v: Option<String>,
+    /// `json` (default), `csv` (one table), `pdf`, or `png` (of a month's waste).
+    #[serde(default, deserialize_with = "given")]
+    format: Option<String>,
+    /// With `csv` the key of a table; left out = the first.
+    #[serde(default, deserialize_with = "given")]
+    table: Option<String>,
+    /// With `pdf` the sheet: `a4` (default) or `letter`.
+    #[serde(default, deserialize_with = "given")]
+    paper: Option<String>,
 }
 
-/// A report with its figures.
+impl ReportQuery {
+    /// The kind of file that is asked for, if one is.
+    fn form(&self) -> Result<Option<Form>, AppError> {
+        let form = match self.format.as_deref() {
+            None | Some("json") => None,
+            Some("csv") => Some(Form::Csv),
+            Some("pdf") => Some(Form::Pdf),
+            Some("png") => Some(Form::Png),
+            Some(other) => return Err(AppError::invalid("format", other, "json, csv, pdf or png")),
+        };
+        if let Some(table) = self.table.as_deref().filter(|_| form != Some(Form::Csv)) {
+            return Err(AppError::invalid("table", table, "a table with format=csv only"));
+        }
+        match self.paper.as_deref() {
+            None => {}
+            Some("a4" | "letter") if form == Some(Form::Pdf) => {}
+            Some(other) => return Err(AppError::invalid("paper", other, "a4 or letter, with format=pdf")),
+        }
+        Ok(form)
+    }
+}
+
+/// A report with its figures, or as a file: page, file and paper say the same.
 #[utoipa::path(get, path = "/api/v1/reports/{report}", tag = "reports",
     params(("report" = String, Path, description = "its name, such as waste-2026-10 or weekly-2026-W47; incident-NUMBER of an alert"), ReportQuery),
-    responses((status = 200, body = ReportOut), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
-pub async fn get(
-    app: App,
-    Path(name): Path<String>,
-    Query(query): Query<ReportQuery>,
-) -> Result<Json<ReportOut>, ApiError> {
+    responses((status = 200, body = ReportOut, description = "the figures; with a format text/csv, application/pdf or image/png"), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub async fn get(app: App, Path(name): Path<String>, Query(query): Query<ReportQuery>) -> Result<Response, ApiError> {
+    let form = query.form()?;
     let missing = || AppError::NotFound { what: "report", slug: name.chars().take(80).collect(), suggestion: None };
     let (kind, period) = name.split_once('-').ok_or_else(missing)?;
     let kind: Kind = kind.parse().map_err(|_| missing())?;
-    let version = query.v.map(|text| {
+    let version = query.v.as_deref().map(|text| {
         let number = text.parse::<i32>().ok().filter(|version| (1..=100_000).contains(version));
-        number.ok_or_else(|| AppError::invalid("v", &text, "the number of a version"))
+        number.ok_or_else(|| AppError::invalid("v", text, "the number of a version"))
     });
     let report = app.report(kind, period, version.transpose()?).await?;
-    Ok(Json(out(&app, report)))
+    let Some(form) = form else { return Ok(Json(out(&app, report)).into_response()) };
+    let paper = Paper::named(query.paper.as_deref().unwrap_or_default());
+    let file = app.report_file(&report, form, query.table.as_deref(), paper).await?;
+    let disposition = format!("attachment; filename=\"{}\"", file.name);
+    Ok(([(CONTENT_TYPE, file.media.to_owned()), (CONTENT_DISPOSITION, disposition)], file.bytes).into_response())
 }

@@ -16,6 +16,7 @@ mod forecast;
 mod forecast_apply;
 mod forecast_policy;
 mod form;
+mod game_days;
 mod help;
 mod jobs;
 mod me;
@@ -128,6 +129,9 @@ fn handler(page: Page) -> MethodRouter<AppState> {
         Page::Reports => get(reports::list),
         Page::Report => get(reports::report),
         Page::ReportCorrect => post(reports::correct_report),
+        Page::GameDays => get(game_days::list),
+        Page::GameDayNew => get(game_days::new).post(game_days::create),
+        Page::GameDay => get(game_days::edit).post(game_days::update),
         Page::Tenants => get(tenants::get),
         Page::TenantNew => get(tenant_form::new).post(tenant_form::create),
         Page::Tenant => get(tenant::get),

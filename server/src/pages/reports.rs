@@ -4,10 +4,11 @@ use super::answer::{attachment, done, failure, page};
 use super::form::{Posted, error_of};
 use super::shell::{Spec, shell};
 use super::visit::{Named, Visit};
+use crate::app::reports::files::{Form, path_of};
 use crate::app::reports::period::{Period, zone_around};
 use crate::app::reports::{OVER_PERIODS, Report};
 use crate::app::{App, AppError, Result};
-use crate::paper::{self, Frame, Paper};
+use crate::paper::Paper;
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::access::Action;
@@ -25,30 +26,13 @@ const SPEC: Spec<'static> = Spec {
     view: &["v"],
 };
 
-/// What is asked for of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Page,
-    Csv,
-    Pdf,
-    Png,
-}
-
-/// `2026-11.pdf` is the file of a month.
-fn form_of(name: &str) -> (&str, Form) {
+/// `2026-11.pdf` is the file of a month; without an end it is the page.
+fn form_of(name: &str) -> (&str, Option<Form>) {
     match name.rsplit_once('.') {
-        Some((name, "csv")) => (name, Form::Csv),
-        Some((name, "pdf")) => (name, Form::Pdf),
-        Some((name, "png")) => (name, Form::Png),
-        _ => (name, Form::Page),
-    }
-}
-
-/// Where a report is.
-fn path_of(kind: Kind, period: &str) -> String {
-    match kind {
-        Kind::Waste => format!("/waste/{period}"),
-        other => format!("/reports/{other}-{period}"),
+        Some((name, "csv")) => (name, Some(Form::Csv)),
+        Some((name, "pdf")) => (name, Some(Form::Pdf)),
+        Some((name, "png")) => (name, Some(Form::Png)),
+        _ => (name, None),
     }
 }
 
@@ -64,7 +48,7 @@ pub(crate) async fn current(app: App, visit: Visit) -> Response {
     let answer = async {
         let period = app.current_period(Kind::Waste).await?;
         let period = period.ok_or_else(|| AppError::Internal("no month runs now".into()))?;
-        let form = if visit.csv().is_some() { Form::Csv } else { Form::Page };
+        let form = visit.csv().is_some().then_some(Form::Csv);
         show(&app, &visit, Kind::Waste, &period.slug(), form, Vec::new()).await
     };
     match answer.await {
@@ -76,7 +60,7 @@ pub(crate) async fn current(app: App, visit: Visit) -> Response {
 /// GET `/waste/{month}`, and `.csv`, `.pdf`, `.png` of it.
 pub(crate) async fn month(app: App, Named(name): Named, visit: Visit) -> Response {
     let (period, form) = form_of(&name);
-    let form = if visit.csv().is_some() { Form::Csv } else { form };
+    let form = if visit.csv().is_some() { Some(Form::Csv) } else { form };
     match show(&app, &visit, Kind::Waste, period, form, Vec::new()).await {
         Ok(response) => response,
         Err(error) => failure(&app, &visit, error).await,
@@ -88,24 +72,14 @@ async fn show(
     visit: &Visit,
     kind: Kind,
     period: &str,
-    form: Form,
+    form: Option<Form>,
     problems: Vec<crate::app::Problem>,
 ) -> Result<Response> {
     let report = app.report(kind, period, version_of(visit.get("v"))?).await?;
-    match form {
-        Form::Page => {}
-        Form::Csv => return csv(&report, visit.get("table")),
-        Form::Pdf => {
-            let frame = frame(app, &report).await?;
-            let document = report.document.clone();
-            let size = Paper::named(visit.get("paper").unwrap_or_default());
-            return file(&report, "pdf", "application/pdf", move || paper::pdf(&document, &frame, size)).await;
-        }
-        Form::Png => {
-            let frame = frame(app, &report).await?;
-            let document = report.document.clone();
-            return file(&report, "png", "image/png", move || paper::png(&document, &frame)).await;
-        }
+    if let Some(form) = form {
+        let size = Paper::named(visit.get("paper").unwrap_or_default());
+        let file = app.report_file(&report, form, visit.get("table"), size).await?;
+        return Ok(attachment(file.media, &file.name, file.bytes));
     }
     let spec = Spec { title: &report.document.title, ..SPEC };
     let (shell, _) = shell(app, visit, spec).await?;
@@ -146,61 +120,6 @@ fn model(app: &App, report: &Report) -> Result<ReportModel> {
         may_plan: app.caller().may(Action::Plan) && !app.caller().is_limited(),
         note_error: None,
     })
-}
-
-/// What stands around a report on paper.
-async fn frame(app: &App, report: &Report) -> Result<Frame> {
-    let document = &report.document;
-    let version = report.kept.as_ref().map(|listed| format!("?v={}", listed.version)).unwrap_or_default();
-    let made_ms = report.kept.as_ref().map_or(report.now_ms, |listed| listed.closed_ms);
-    let checksum = report.kept.as_ref().filter(|_| report.is_whole).map(|listed| listed.checksum.clone());
-    let mut state = match &report.kept {
-        Some(listed) => format!("closed, version {}", listed.version),
-        None => "provisional".to_owned(),
-    };
-    if !report.is_whole {
-        state.push_str(", in part");
-    }
-    Ok(Frame {
-        organisation: app.organisation().await?.name,
-        zone: zone_around(&document.zone, made_ms, made_ms),
-        made_ms,
-        state,
-        link: app.outward.address_of(&format!("{}{version}", path_of(document.kind, &document.period))),
-        checksum: checksum.unwrap_or_default(),
-    })
-}
-
-/// A table of a report; the first if none is named.
-fn csv(report: &Report, name: Option<&str>) -> Result<Response> {
-    let document = &report.document;
-    let table = match name {
-        Some(name) => document.table(name).ok_or_else(|| {
-            let known: Vec<&str> = document.tables.iter().map(|table| table.key.as_str()).collect();
-            AppError::invalid("table", name, format!("one of {}", known.join(", ")))
-        })?,
-        None => match document.tables.first() {
-            Some(table) => table,
-            // Nothing was promised: a file without rows is the right answer, and it has no columns either.
-            None => return Ok(attachment("text/csv; charset=utf-8", "headroom_empty.csv", String::new())),
-        },
-    };
-    let file = paper::file_name(document.kind.as_str(), &document.period, name, "csv");
-    Ok(attachment("text/csv; charset=utf-8", &file, paper::csv(table, document.currency.as_deref())))
-}
-
-/// A file that is drawn: on a thread that may take its time.
-async fn file(
-    report: &Report,
-    extension: &'static str,
-    kind: &'static str,
-    draw: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
-) -> Result<Response> {
-    let drawn = tokio::task::spawn_blocking(draw).await;
-    let bytes =
-        drawn.ok().flatten().ok_or_else(|| AppError::Internal(format!("a report could not be drawn as {kind}")))?;
-    let name = paper::file_name(report.document.kind.as_str(), &report.document.period, None, extension);
-    Ok(attachment(kind, &name, bytes))
 }
 
 /// POST `/waste/{month}/draft`: a draft of one suggestion of the report, and on to its review.
@@ -249,7 +168,7 @@ async fn make_version(app: &App, kind: Kind, period: &str, visit: &Visit, posted
         Err(AppError::Invalid(problems)) if problems.iter().any(|problem| problem.field == "note") => {
             let mut at = visit.clone();
             at.path = path_of(kind, period);
-            match show(app, &at, kind, period, Form::Page, problems).await {
+            match show(app, &at, kind, period, None, problems).await {
                 Ok(response) => response,
                 Err(error) => failure(app, visit, error).await,
             }
@@ -269,8 +188,8 @@ pub(crate) async fn report(app: App, Named(name): Named, visit: Visit) -> Respon
     let answer = async {
         let (name, form) = form_of(&name);
         let (kind, period) = named(name)?;
-        let form = if visit.csv().is_some() { Form::Csv } else { form };
-        if kind == Kind::Waste || form == Form::Png {
+        let form = if visit.csv().is_some() { Some(Form::Csv) } else { form };
+        if kind == Kind::Waste || form == Some(Form::Png) {
             return Err(AppError::NotFound { what: "report", slug: name.to_owned(), suggestion: None });
         }
         show(&app, &visit, kind, period, form, Vec::new()).await
@@ -330,9 +249,9 @@ mod tests {
 
     #[test]
     fn files_are_named_after_their_month() {
-        assert_eq!(form_of("2026-11.pdf"), ("2026-11", Form::Pdf));
-        assert_eq!(form_of("2026-11"), ("2026-11", Form::Page));
-        assert_eq!(form_of("2026-11.exe"), ("2026-11.exe", Form::Page), "which is no month");
+        assert_eq!(form_of("2026-11.pdf"), ("2026-11", Some(Form::Pdf)));
+        assert_eq!(form_of("2026-11"), ("2026-11", None));
+        assert_eq!(form_of("2026-11.exe"), ("2026-11.exe", None), "which is no month");
         assert!(version_of(Some("0")).is_err() && version_of(Some("x")).is_err());
         assert_eq!(version_of(Some("2")).ok(), Some(Some(2)));
     }

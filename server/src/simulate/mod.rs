@@ -14,11 +14,13 @@
 //! | `record` | labels and the record of a game day |
 //! | `process` | stopping, killing and letting go processes |
 //! | `score` | comparing what was broken with what the server found |
+//! | `keep` | the score as a game day that the server keeps |
 //! | `replay` | the submissions of a log of a real machine |
 //!
 //! To add a scenario: a row in `scenario.rs`, the findings it should lead to beside it, its arrivals and breakages in `plan.rs`; only a new kind of breakage needs more.
 
 pub mod facts;
+pub mod keep;
 pub mod ledger;
 pub mod plan;
 pub mod play;

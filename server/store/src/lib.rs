@@ -15,6 +15,7 @@ pub mod event;
 pub mod feed;
 pub mod finding;
 pub mod forecast;
+pub mod game_day;
 pub mod history;
 pub mod import;
 pub mod ingest;

@@ -161,16 +161,44 @@ pub async fn is_closed(conn: &mut PgConnection, kind: Kind, period: &str) -> Res
         .await?)
 }
 
-/// Kept reports, the newest first.
-pub async fn list(conn: &mut PgConnection, limit: i64) -> Result<Vec<Listed>> {
+/// A place in the list of reports: kind, period and version of the one that stands there.
+pub type Place<'a> = (Kind, &'a str, i32);
+
+/// Kept reports, the newest first, at most so many: from the first on, or those after a place. `None` if there is no such place.
+pub async fn list(
+    conn: &mut PgConnection,
+    with_incidents: bool,
+    after: Option<Place<'_>>,
+    limit: i64,
+) -> Result<Option<Vec<Listed>>> {
+    let mut closed: Option<DateTime<Utc>> = None;
+    if let Some((kind, period, version)) = after {
+        closed = sqlx::query_scalar("SELECT closed_at FROM report WHERE kind = $1 AND period = $2 AND version = $3")
+            .bind(kind.as_str())
+            .bind(period)
+            .bind(version)
+            .fetch_optional(&mut *conn)
+            .await?;
+        if closed.is_none() {
+            return Ok(None);
+        }
+    }
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT kind, period, version, closed_at, actor, note, title, total_minor, currency, checksum FROM report
+         WHERE ($2 OR kind <> 'incident')
+           AND ($3::timestamptz IS NULL OR closed_at < $3
+                OR closed_at = $3 AND (kind > $4 OR kind = $4 AND (period, version) < ($5, $6)))
          ORDER BY closed_at DESC, kind, period DESC, version DESC LIMIT $1",
     )
     .bind(limit)
+    .bind(with_incidents)
+    .bind(closed)
+    .bind(after.map(|(kind, _, _)| kind.as_str()))
+    .bind(after.map(|(_, period, _)| period))
+    .bind(after.map(|(_, _, version)| version))
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Listed::try_from).collect()
+    rows.into_iter().map(Listed::try_from).collect::<Result<_>>().map(Some)
 }
 
 /// What a slot costs for an hour without a reservation, in millionths, for pools where that is another price.

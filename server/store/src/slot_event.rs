@@ -254,6 +254,59 @@ pub async fn is_since(conn: &mut PgConnection, event: i64, since: Millis) -> Res
 /// Events that one question about the last minutes looks at, at most: it is answered in time however many there are.
 const NEWEST: i64 = 200_000;
 
+/// What tells whether a holder lived: of a lease, or of a holder that was suspected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vital {
+    /// When.
+    pub at: Millis,
+    /// The pool's key.
+    pub pool: i32,
+    /// What.
+    pub kind: EventKind,
+    /// Of which claim.
+    pub claim: Option<Uuid>,
+    /// Whose, and for which tenant.
+    pub holder: Option<(String, i32)>,
+}
+
+#[derive(FromRow)]
+struct VitalRow {
+    at: DateTime<Utc>,
+    pool_id: i32,
+    kind: i16,
+    claim: Option<Uuid>,
+    holder: Option<String>,
+    tenant_id: Option<i32>,
+}
+
+/// The newest of what tells in `[from, to)` whether holders lived, at most 200,000 of them, in the order of time.
+pub async fn vitals(conn: &mut PgConnection, from: Millis, to: Millis) -> Result<Vec<Vital>> {
+    use EventKind::{Claim, Dead, Expire, Preempt, Reassign, Reconcile, Release, Renew, Stale, Suspect};
+    let kinds = [Claim, Renew, Release, Expire, Preempt, Reassign, Reconcile, Suspect, Dead, Stale];
+    let rows: Vec<VitalRow> = sqlx::query_as(
+        "SELECT at, pool_id, kind, claim, holder, tenant_id
+         FROM (SELECT at, event_id, pool_id, kind, claim, holder, tenant_id FROM slot_event
+               WHERE at >= $1 AND at < $2 AND kind = ANY($3) ORDER BY at DESC, event_id DESC LIMIT $4) newest
+         ORDER BY at, event_id",
+    )
+    .bind(timestamp(from))
+    .bind(timestamp(to))
+    .bind(kinds.map(|kind| number(EventKind::ALL, &kind)).as_slice())
+    .bind(NEWEST)
+    .fetch_all(conn)
+    .await?;
+    let vital = |row: VitalRow| {
+        Some(Vital {
+            at: row.at.timestamp_millis(),
+            pool: row.pool_id,
+            kind: word(EventKind::ALL, row.kind)?,
+            claim: row.claim,
+            holder: row.holder.zip(row.tenant_id),
+        })
+    };
+    Ok(rows.into_iter().filter_map(vital).collect())
+}
+
 /// Work that was reported of a slot.
 #[derive(Debug, Clone, PartialEq, FromRow)]
 pub struct Work {

@@ -3,7 +3,7 @@
 use super::super::caller::{Caller, Who};
 use super::super::{App, Result};
 use headroom_domain::format::UNKNOWN;
-use headroom_domain::report::{Cell, Document, Kind, Table};
+use headroom_domain::report::{Cell, Document, Kind, Row, Table};
 use headroom_store::account::{self, Account};
 use headroom_store::audit::{Actor, Receipt};
 use headroom_store::letter::{self, New};
@@ -24,8 +24,12 @@ fn columns(table: &Table) -> &'static [&'static str] {
         "waste" => &["waste", "idle_minor", "advice", "saves_minor"],
         "occupancy" => &["occupancy", "occupancy_before", "full", "rejections"],
         "alerts" => &["fires", "pages", "never_share"],
+        "outlook" => &["median_slots", "p95_slots", "capacity_slots", "promised_slots", "short_on", "full_p90_days"],
+        super::weekly::OUTLOOK_BY_DAY => &["day", "median_slots", "capacity_slots", "promised_slots", "short"],
+        super::tuning::TUNING => &["advice"],
         "capacity" => &["slots_at_end", "occupancy", "promised_share"],
         "quotas" => &["quota_slots", "highest_share"],
+        "game_days" => &["held_on", "broken", "found", "slowest_ms", "false_findings"],
         _ => &[],
     }
 }
@@ -41,16 +45,22 @@ fn lines(document: &Document, table: &Table) -> String {
         });
         parts.collect::<Vec<_>>().join(", ")
     };
+    // Of the days ahead a letter has those of all pools together; each pool has its line in the outlook.
+    let is_told = |row: &&Row| table.key != super::weekly::OUTLOOK_BY_DAY || row.pool.is_none();
+    let told: Vec<&Row> = table.rows.iter().filter(is_told).collect();
+    if told.is_empty() {
+        return String::new();
+    }
     let mut out = format!("{}\n", table.title);
-    for row in table.rows.iter().take(MOST_ROWS) {
+    for row in told.iter().take(MOST_ROWS) {
         let about = row.about();
         let about =
             if about.is_empty() { row.cells.first().map(|cell| cell.shown("")).unwrap_or_default() } else { about };
         // Writing into memory does not fail.
         let _ = writeln!(out, "    {about}: {}", said(&row.cells));
     }
-    if table.rows.len() > MOST_ROWS {
-        let _ = writeln!(out, "    and {} more", table.rows.len() - MOST_ROWS);
+    if told.len() > MOST_ROWS {
+        let _ = writeln!(out, "    and {} more", told.len() - MOST_ROWS);
     }
     if let Some(total) = table.total() {
         let _ = writeln!(out, "    in all: {}", said(&total));
@@ -61,7 +71,8 @@ fn lines(document: &Document, table: &Table) -> String {
 /// What a report says in a letter; `None` if it says nothing to its reader.
 fn body(document: &Document) -> Option<String> {
     let told = document.tables.iter().filter(|table| !columns(table).is_empty());
-    let text = told.map(|table| lines(document, table)).collect::<Vec<_>>().join("\n");
+    let text =
+        told.map(|table| lines(document, table)).filter(|lines| !lines.is_empty()).collect::<Vec<_>>().join("\n");
     (!text.is_empty()).then(|| text.chars().take(LONGEST_LIST).collect())
 }
 
@@ -80,10 +91,11 @@ fn reader(account: Account) -> Caller {
 }
 
 impl App {
-    /// Writes to those who want it that a report closed.
-    pub(super) async fn write_of_report(&self, conn: &mut PgConnection, document: &Document) -> Result<()> {
+    /// What is written to those who want it when a report closes. The figures are cut anew for each of them, so this is done
+    /// before the report is kept: that holds the audit trail.
+    pub(super) async fn letters_of_report(&self, conn: &mut PgConnection, document: &Document) -> Result<Vec<New>> {
         if self.outward.mail.is_none() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let path = match document.kind {
             Kind::Waste => format!("/waste/{}", document.period),
@@ -107,7 +119,6 @@ impl App {
                 body: format!("Hello {name},\n\n{} is closed.\n\n{body}\n{page}\n\n{FOOT}", document.title),
             });
         }
-        letter::write(conn, &letters).await?;
-        Ok(())
+        Ok(letters)
     }
 }

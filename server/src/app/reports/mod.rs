@@ -2,9 +2,12 @@
 //!
 //! What is closed is the figures of all tenants; what somebody sees of it is cut to what they may see each time it is asked for.
 
+pub mod files;
+mod game_days;
 mod incident;
 mod letters;
 pub mod period;
+mod tuning;
 pub mod waste;
 mod weekly;
 
@@ -13,8 +16,8 @@ use headroom_domain::Millis;
 use headroom_domain::access::Action;
 use headroom_domain::report::{Cell, Document, Kind};
 use headroom_store::audit::{self, Entry};
-use headroom_store::organisation;
 use headroom_store::report::{self, Listed, New};
+use headroom_store::{letter, organisation};
 use period::{Period, zone_around};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -69,6 +72,20 @@ fn as_closed(kept: &Listed, figures: &str) -> Result<Document> {
         return Err(AppError::Internal(format!("the figures of {name} are not what was closed")));
     }
     serde_json::from_str(figures).map_err(|error| AppError::Internal(format!("the figures of {name}: {error}")))
+}
+
+/// Reads `weekly-2026-W47.v1`, which [`place_name`] writes.
+fn place_of(text: &str) -> Option<report::Place<'_>> {
+    let (name, version) = text.rsplit_once(".v")?;
+    let (kind, period) = name.split_once('-')?;
+    let is_plain =
+        |text: &str| text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    Some((kind.parse().ok()?, Some(period).filter(|period| is_plain(period))?, version.parse().ok()?))
+}
+
+/// A place in the list of reports.
+pub fn place_name(listed: &Listed) -> String {
+    format!("{}-{}.v{}", listed.kind, listed.period, listed.version)
 }
 
 /// What a list shows of a report.
@@ -181,24 +198,41 @@ impl App {
         Ok(Report { document, kept, is_whole, now_ms })
     }
 
-    /// Kept reports, the newest first. Their totals and checksums are of all tenants, so who sees some only is told neither.
+    /// The newest kept reports. Their totals and checksums are of all tenants, so who sees some only is told neither.
     pub async fn reports(&self) -> Result<Vec<Listed>> {
+        Ok(self.reports_after(None, MOST_LISTED).await?.0)
+    }
+
+    /// The same, a part of them: those after one, such as `weekly-2026-W47.v1`, and whether there are more.
+    ///
+    /// # Errors
+    /// `Invalid` if there is no such one to begin after, or for a limit outside 1 to 500.
+    pub async fn reports_after(&self, after: Option<&str>, limit: i64) -> Result<(Vec<Listed>, bool)> {
         self.require(Action::See)?;
+        if !(1..=MOST_LISTED).contains(&limit) {
+            return Err(AppError::invalid("limit", limit.to_string(), format!("1 to {MOST_LISTED}")));
+        }
+        let unknown = |text: &str| AppError::invalid("after", text, "the next of an earlier answer");
+        // An incident is about whoever was hit.
+        let is_limited = self.caller.is_limited();
+        let is_shown = |place: &report::Place<'_>| !is_limited || place.0 != Kind::Incident;
+        let place = after.map(|text| place_of(text).filter(is_shown).ok_or_else(|| unknown(text))).transpose()?;
         let mut conn = self.db.pages.acquire().await?;
-        let shows_money = self.sees_money(&organisation::get(&mut conn).await?) && !self.caller.is_limited();
-        let mut reports = report::list(&mut conn, MOST_LISTED).await?;
+        let shows_money = self.sees_money(&organisation::get(&mut conn).await?) && !is_limited;
+        let found = report::list(&mut conn, !is_limited, place, limit + 1).await?;
+        let mut reports = found.ok_or_else(|| unknown(after.unwrap_or_default()))?;
+        let has_more = reports.len() as i64 > limit;
+        reports.truncate(usize::try_from(limit).unwrap_or_default());
         for one in &mut reports {
             if !shows_money {
                 one.total_minor = None;
             }
-            if self.caller.is_limited() {
+            if is_limited {
                 one.checksum.clear();
                 one.note.clear();
             }
         }
-        // An incident is about whoever was hit.
-        reports.retain(|one| one.kind != Kind::Incident || !self.caller.is_limited());
-        Ok(reports)
+        Ok((reports, has_more))
     }
 
     /// Closes what is due: each period once, whoever asks. Returns what was closed.
@@ -251,12 +285,13 @@ impl App {
     async fn close_report(&self, kind: Kind, period: &Period) -> Result<bool> {
         let mut tx = self.db.jobs.begin().await?;
         let document = reckon_at_once(&mut tx, kind, period).await?;
+        let letters = self.letters_of_report(&mut tx, &document).await?;
         tx.commit().await?;
-        // What is long to reckon holds nobody up who writes the audit trail.
+        // What is long to reckon and to write holds nobody up who writes the audit trail.
         let mut tx = self.db.jobs.begin().await?;
         let is_new = self.keep(&mut tx, &document, 1, "").await?;
         if is_new {
-            self.write_of_report(&mut tx, &document).await?;
+            letter::write(&mut tx, &letters).await?;
         }
         tx.commit().await?;
         Ok(is_new)
@@ -407,6 +442,17 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_is_written() {
+        assert_eq!(place_of("weekly-2026-W47.v12"), Some((Kind::Weekly, "2026-W47", 12)));
+        assert_eq!(place_of("incident-7.v1"), Some((Kind::Incident, "7", 1)));
+        for wrong in
+            ["", "weekly", "weekly-2026-W47", "daily-2026.v1", "weekly-2026-W47.vx", "weekly-a\0b.v1", "waste-é.v1"]
+        {
+            assert_eq!(place_of(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn the_checksum_is_that_of_everybody_elses_tools() {

@@ -123,6 +123,11 @@ impl Period {
         self.moved(1)
     }
 
+    /// Its first day and the first day after it.
+    pub fn days(self) -> (NaiveDate, NaiveDate) {
+        (self.first, self.moved(1).map_or(self.first, |next| next.first))
+    }
+
     /// From its first hour to the first hour after it, in a zone. History is by the UTC hour, so a zone that is half an hour off
     /// begins at the hour in which its day begins.
     pub fn range(&self, zone: &ZoneSlice) -> (Millis, Millis) {

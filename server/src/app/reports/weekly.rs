@@ -1,8 +1,10 @@
 //! The weekly report, occupancy and how noisy alerts were, and the quarterly one: capacity, quotas and promises beside what was used.
 
+use super::game_days;
 use super::period::{Period, zone_around};
+use super::tuning::{self, TUNING, TUNING_EFFECTS};
 use crate::app::Result;
-use crate::app::forecast::{Day, OUTLOOK_DAYS, outlook};
+use crate::app::forecast::{Day, OUTLOOK_DAYS, PoolOutlook, outlook};
 use headroom_domain::exhaustion::Exhaustion;
 use headroom_domain::range::rfc3339;
 use headroom_domain::report::{Cell, Document, Kind, Row, Table};
@@ -15,8 +17,13 @@ use headroom_store::{alert, pool, promise, quota, tenant};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
-/// Name of the table of what is to come.
+/// Names of the tables of what is to come: by pool, and by pool and day.
 pub(super) const OUTLOOK: &str = "outlook";
+pub(super) const OUTLOOK_BY_DAY: &str = "outlook_days";
+/// Pools whose week is told day by day; the table by pool has all.
+const MOST_BY_DAY: usize = 200;
+/// What is said of a pool that nobody can foresee yet.
+const TOO_LITTLE: &str = "too little history";
 /// A week that was over longer ago says nothing of what is to come.
 const OUTLOOK_FOR_MS: Millis = 3 * DAY_MS;
 
@@ -133,11 +140,12 @@ pub(super) async fn document(
     noise.has_total = true;
     let mut facts = vec![("Hours of the report".into(), Cell::Count(Some((to - from) / HOUR_MS)))];
     let mut tables = vec![occupancy, noise];
+    tables.extend(tuning::tables(conn, &names, from, to).await?);
     // What is to come is told by the report of the week that is over or runs: of older ones it has come by now.
     if week.range(&zone).1 > now - OUTLOOK_FOR_MS {
-        let (table, in_all) = ahead(conn, now).await?;
+        let (ahead, in_all) = ahead(conn, now).await?;
         facts.extend(in_all);
-        tables.push(table);
+        tables.extend(ahead);
     }
     tables.retain(|table| !table.rows.is_empty());
     Ok(Document {
@@ -156,21 +164,30 @@ pub(super) async fn document(
     })
 }
 
-/// A report that is reckoned anew, with what an earlier version foresaw: that is not known any more, and what came is no forecast.
+/// A report that is reckoned anew, with what an earlier version foresaw and advised: what was foreseen is not known any more, what
+/// came is no forecast, and advice was given on the settings of that time.
 pub(super) fn with_outlook_of(mut document: Document, was: &Document) -> Document {
-    let foreseen = was.table(OUTLOOK).cloned();
-    if foreseen.is_none() && document.table(OUTLOOK).is_none() {
+    const KEPT: [&str; 4] = [OUTLOOK, OUTLOOK_BY_DAY, TUNING, TUNING_EFFECTS];
+    if document.kind != Kind::Weekly {
         return document;
     }
-    document.tables.retain(|table| table.key != OUTLOOK);
-    document.tables.extend(foreseen);
-    document.facts.clone_from(&was.facts);
+    let is_foreseen = |table: &Table| [OUTLOOK, OUTLOOK_BY_DAY].contains(&table.key.as_str());
+    if document.tables.iter().chain(&was.tables).any(is_foreseen) {
+        document.facts.clone_from(&was.facts);
+    }
+    document.tables.retain(|table| !KEPT.contains(&table.key.as_str()));
+    document.tables.extend(was.tables.iter().filter(|table| KEPT.contains(&table.key.as_str())).cloned());
     document
 }
 
-/// The week ahead by pool, and in all: medians add up, what is rare does not.
-async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<(Table, Vec<(String, Cell)>)> {
-    let mut table = Table::new(
+/// A day as people write it in files.
+fn day_name(day: &Day) -> String {
+    rfc3339(day.from_ms).chars().take(10).collect()
+}
+
+/// The week ahead by pool and by day, and in all: medians add up, what is rare does not. Pools that may be short come first.
+async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<([Table; 2], Vec<(String, Cell)>)> {
+    let mut by_pool = Table::new(
         OUTLOOK,
         "Capacity outlook, the next seven days",
         "The most that is wanted at once on a day, as likely more as less and in one of twenty cases; the least that there is and the most that is promised; the first day on which that may be short; days until the pool is full, as likely as not and in one of ten cases.",
@@ -185,30 +202,49 @@ async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<(Table, Vec<(Stri
             ("full_p90_days", "1 in 10, days"),
         ],
     );
+    let mut by_day = Table::new(
+        OUTLOOK_BY_DAY,
+        "Capacity outlook by day",
+        "The same for each day, which is one of UTC, of at most 200 pools, those that may be short first. Of all pools together only those count whose week is foreseen; what is wanted of them in one of twenty cases does not add up.",
+        &[
+            ("pool", "Pool"),
+            ("day", "Day"),
+            ("median_slots", "Wanted"),
+            ("p95_slots", "Wanted, 1 in 20"),
+            ("capacity_slots", "Least capacity"),
+            ("promised_slots", "Promised"),
+            ("short", "Short"),
+        ],
+    );
     let whole = |slots: f64| slots.ceil() as i64;
-    let (mut wanted, mut there, mut known) = (vec![0_i64; OUTLOOK_DAYS], vec![0_i64; OUTLOOK_DAYS], 0_i64);
-    for pool in outlook(conn, now).await? {
+    let mut in_all = [(0_i64, 0_i64, 0_i64); OUTLOOK_DAYS];
+    let mut known = 0_i64;
+    let mut pools = outlook(conn, now).await?;
+    let first_short = |pool: &PoolOutlook| pool.days.iter().position(Day::is_short).unwrap_or(OUTLOOK_DAYS);
+    pools.sort_by_cached_key(|pool| (first_short(pool), pool.slug.clone()));
+    for (place, pool) in pools.iter().enumerate() {
         let most = |of: &dyn Fn(&Day) -> Option<f64>| pool.days.iter().filter_map(of).reduce(f64::max).map(whole);
         let median = most(&|day| day.median);
         if median.is_some() {
             known += 1;
-            for (place, day) in pool.days.iter().enumerate() {
-                wanted[place] += day.median.map_or(0, whole);
-                there[place] += day.capacity;
+            for ((wanted, there, promised), day) in in_all.iter_mut().zip(&pool.days) {
+                *wanted += day.median.map_or(0, whole);
+                *there += day.capacity;
+                *promised += day.promised;
             }
         }
         let short = pool.days.iter().find(|day| day.is_short());
         let short = match (short, median) {
-            (Some(day), _) => rfc3339(day.from_ms).chars().take(10).collect(),
+            (Some(day), _) => day_name(day),
             (None, Some(_)) => "none".to_owned(),
-            (None, None) => "too little history".to_owned(),
+            (None, None) => TOO_LITTLE.to_owned(),
         };
         let (p50, p90) = match pool.exhaustion {
             Some(Exhaustion::AlreadyFull) => (Some(0), Some(0)),
             Some(Exhaustion::Within { p50, p90 }) => (p50, p90),
             Some(Exhaustion::TooLittleHistory | Exhaustion::NotWithin { .. }) | None => (None, None),
         };
-        table.rows.push(about_pool(
+        by_pool.rows.push(about_pool(
             pool.pool,
             &pool.slug,
             vec![
@@ -221,18 +257,52 @@ async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<(Table, Vec<(Stri
                 Cell::Level(p90.map(i64::from)),
             ],
         ));
+        if place >= MOST_BY_DAY {
+            continue;
+        }
+        by_day.rows.extend(pool.days.iter().map(|day| {
+            let short = match (day.is_short(), day.median) {
+                (true, _) => "yes",
+                (false, Some(_)) => "no",
+                (false, None) => TOO_LITTLE,
+            };
+            let cells = vec![
+                Cell::text(day_name(day)),
+                Cell::Level(day.median.map(whole)),
+                Cell::Level(day.p95.map(whole)),
+                Cell::Level(Some(day.capacity)),
+                Cell::Level(Some(day.promised)),
+                Cell::text(short),
+            ];
+            about_pool(pool.pool, &pool.slug, cells)
+        }));
     }
+    if known == 0 {
+        return Ok(([by_pool, by_day], Vec::new()));
+    }
+    let days = pools.first().map(|pool| pool.days.as_slice()).unwrap_or_default();
+    by_day.rows.extend(days.iter().zip(&in_all).map(|(day, (wanted, there, promised))| {
+        let short = if wanted.max(promised) > there { "yes" } else { "no" };
+        Row::of(vec![
+            Cell::text("all that are foreseen"),
+            Cell::text(day_name(day)),
+            Cell::Level(Some(*wanted)),
+            Cell::Level(None),
+            Cell::Level(Some(*there)),
+            Cell::Level(Some(*promised)),
+            Cell::text(short),
+        ])
+    }));
     // The day on which least is left.
-    let tightest = wanted.iter().zip(&there).max_by_key(|(wanted, there)| **wanted - **there);
-    let in_all = match tightest.filter(|_| known > 0) {
-        Some((wanted, there)) => vec![
+    let tightest = in_all.iter().max_by_key(|(wanted, there, _)| wanted - there);
+    let facts = tightest.map_or_else(Vec::new, |(wanted, there, _)| {
+        vec![
             ("Pools with an outlook".into(), Cell::Count(Some(known))),
             ("Wanted in all on the tightest of the next seven days".into(), Cell::Count(Some(*wanted))),
             ("Slots in all on that day".into(), Cell::Count(Some(*there))),
-        ],
-        None => Vec::new(),
-    };
-    Ok((table, in_all))
+        ]
+    });
+    Ok(([by_pool, by_day], facts))
 }
 
 /// The quarterly report.
@@ -317,21 +387,24 @@ pub(super) async fn quarterly(
         ];
         quotas.rows.push(Row::of(cells).of_tenant(tenant, tenant_slug).of_pool(pool, pool_slug));
     }
+    let game_days = game_days::told(conn, *quarter).await?;
     let mut tables = vec![capacity, quotas];
     tables.retain(|table| !table.rows.is_empty());
+    tables.extend(game_days.tables);
+    let mut facts = vec![("Hours of the report".into(), Cell::Count(Some((to - from) / HOUR_MS)))];
+    facts.extend(game_days.facts);
     Ok(Document {
         kind: Kind::Quarterly,
         period: quarter.slug(),
-        title: format!("Capacity and quotas, {}", quarter.name()),
+        title: format!("Capacity, quotas and game days, {}", quarter.name()),
         zone: zone.name().to_owned(),
         from_ms: from,
         to_ms: to,
         currency: None,
-        facts: vec![("Hours of the report".into(), Cell::Count(Some((to - from) / HOUR_MS)))],
+        facts,
         tables,
         notes: vec![
             "Averages are ratios of sums over time of which something is known; what is not known is left out.".into(),
-            "Game days are not recorded by Headroom: put their scores (headroom simulate) beside this report.".into(),
         ],
     })
 }
@@ -360,11 +433,14 @@ mod tests {
                 .collect(),
             notes: Vec::new(),
         };
-        let (was, anew) = (of(1, &["occupancy", OUTLOOK]), of(2, &["occupancy", OUTLOOK]));
+        let keys = ["occupancy", OUTLOOK, OUTLOOK_BY_DAY];
+        let (was, anew) = (of(1, &keys), of(2, &keys));
         let kept = with_outlook_of(anew, &was);
         let first = |key: &str| kept.table(key).map(|table| table.rows[0].cells[0].clone());
         assert_eq!(first("occupancy"), Some(Cell::Count(Some(2))), "what is known better is corrected");
-        assert_eq!(first(OUTLOOK), Some(Cell::Count(Some(1))), "what was foreseen is not");
+        for key in [OUTLOOK, OUTLOOK_BY_DAY] {
+            assert_eq!(first(key), Some(Cell::Count(Some(1))), "what was foreseen is not");
+        }
         let later = with_outlook_of(of(2, &["occupancy"]), &was);
         assert_eq!(later.table(OUTLOOK), was.table(OUTLOOK), "nor is it forgotten");
         let plain = of(1, &["occupancy"]);
