@@ -5,6 +5,7 @@ pub mod allocator;
 pub mod app;
 pub mod assets;
 pub mod auth;
+mod background;
 pub mod charts;
 pub mod cli;
 pub mod clock;

@@ -64,15 +64,18 @@ pub struct Step {
 }
 
 impl Step {
-    /// The step with which a pool follows what is wanted from minute to minute: it grows by at least so many slots, and at least by
-    /// the band, so that a slow rise does not change the capacity every minute. Other steps stay as they are.
+    /// The step with which a pool follows what is wanted from minute to minute: it grows by as much as is not worth shrinking by, the
+    /// band or the least change, so that neither a slow rise nor one that comes and goes changes the capacity every time. Other steps
+    /// stay as they are.
     #[must_use]
     pub fn in_strides(self, rules: &Rules, least: u32) -> Self {
         if self.decider != Decider::Live || self.to <= self.from {
             return self;
         }
-        let band = (u64::from(self.from) * u64::from(rules.band_percent.min(100))).div_ceil(100);
-        let stride = u64::from(self.from) + band.max(least.into());
+        let from = u64::from(self.from);
+        // The most from which going back to what there was is within the band, and less than the least change away.
+        let by_band = (from * 100).div_ceil(u64::from(100 - rules.band_percent.min(99))).saturating_sub(1);
+        let stride = by_band.max((from + u64::from(least)).saturating_sub(1));
         let to = u32::try_from(stride).unwrap_or(u32::MAX).min(rules.max).max(self.to);
         if to == self.to {
             return self;

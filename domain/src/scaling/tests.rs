@@ -79,9 +79,9 @@ fn what_follows_the_minute_grows_in_strides() {
     };
     let rules = Rules { band_percent: 5, ..RULES };
     let grown = |step: Step, least| step.in_strides(&rules, least).to;
-    // By the band, rounded up; by the least change where that is more; never less than is wanted, never above the maximum.
-    assert_eq!(grown(step(41, 42, Decider::Live), 0), 44);
-    assert_eq!(grown(step(41, 42, Decider::Live), 10), 51);
+    // Within the band; below the least change where that is more; never less than is wanted, never above the maximum.
+    assert_eq!(grown(step(41, 42, Decider::Live), 0), 43);
+    assert_eq!(grown(step(41, 42, Decider::Live), 10), 50);
     assert_eq!(grown(step(41, 60, Decider::Live), 10), 60);
     assert_eq!(grown(step(97, 98, Decider::Live), 10), 100);
     assert_eq!(grown(step(0, 1, Decider::Live), 0), 1);
@@ -90,7 +90,7 @@ fn what_follows_the_minute_grows_in_strides() {
         assert_eq!(other.clone().in_strides(&rules, 10), other);
     }
     let told = step(41, 42, Decider::Live).in_strides(&rules, 0).reason;
-    assert_eq!(told, "grows to 44: what is wanted now with its headroom asks for 42, and so that few changes are made");
+    assert_eq!(told, "grows to 43: what is wanted now with its headroom asks for 42, and so that few changes are made");
 }
 
 #[test]
@@ -107,7 +107,21 @@ fn a_slow_rise_is_followed_in_few_changes() {
         assert!(capacity >= wanted && u64::from(capacity) * 100 <= u64::from(wanted) * 105 + 100);
     }
     // The logarithm of 3.4 to the base of 1.05 is 25.
-    assert!((20..=26).contains(&changes), "{changes}");
+    assert!((22..=30).contains(&changes), "{changes}");
+}
+
+#[test]
+fn what_comes_and_goes_changes_the_capacity_once() {
+    let rules = Rules { band_percent: 5, max: 1_000, lead_minutes: 0, ..RULES };
+    for from in 1_u32..400 {
+        let of = |wanted: u32| vec![Need { live: f64::from(wanted), ..Need::default() }; 8];
+        let up = plan(&of(from + 1), &rules, &at(from)).steps.remove(0).in_strides(&rules, 0);
+        let back = plan(&of(from), &rules, &at(up.to));
+        // One slot of a small pool is more than its band; it goes as it came, unless a least change is set.
+        let is_by_one = up.to == from + 1 && u64::from(from) * 100 <= u64::from(up.to) * 95;
+        assert!(back.steps.is_empty() || is_by_one, "{from} {up:?} {back:?}");
+        assert!(up.clone().in_strides(&rules, 10).to - from < 10 || up.to - from >= 9, "{up:?}");
+    }
 }
 
 #[test]

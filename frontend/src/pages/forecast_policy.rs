@@ -15,9 +15,14 @@ const LEVEL: Ask = Ask::new("level", "Safety", "Used where the plan rests on the
 const LEAD: Ask =
     Ask::new("lead", "Lead time", "Minutes from asking for slots until they are there.").takes(Mode::Whole);
 const HOLD: Ask = Ask::new("hold", "Hold", "Minutes after growing in which nothing shrinks.").takes(Mode::Whole);
-const BAND: Ask = Ask::new("band", "Band", "Per cent: shrinking by less is not worth a change.").takes(Mode::Whole);
+const BAND: Ask = Ask::new(
+    "band",
+    "Band",
+    "Per cent: shrinking by less is not worth a change; what follows the demand of the minute grows by nearly as much.",
+)
+.takes(Mode::Whole);
 const CHANGE: Ask =
-    Ask::new("change", "Smallest change", "Slots; growing to what is needed always is.").takes(Mode::Whole);
+    Ask::new("change", "Smallest change", "Slots: shrinking by fewer is not worth a change. Growing to what is needed always is, and takes nearly as many at once.").takes(Mode::Whole);
 const COOLDOWN: Ask =
     Ask::new("cooldown", "Cooldown", "Minutes between a change and the next that shrinks.").takes(Mode::Whole);
 

@@ -59,6 +59,11 @@ impl App {
         if !self.may_see_prices(conn).await? {
             for entry in &mut entries {
                 entry.before.iter_mut().chain(&mut entry.after).for_each(forget_price);
+                // Entries of earlier versions have the price alone.
+                if entry.action == "set-elastic-price" {
+                    entry.before.take_if(|value| value.is_number());
+                    entry.after.take_if(|value| value.is_number());
+                }
             }
         }
         Ok(entries)

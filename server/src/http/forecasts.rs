@@ -247,9 +247,9 @@ pub struct ScalingBody {
     pub lead_minutes: u32,
     /// Minutes after growing in which nothing shrinks.
     pub hold_minutes: u32,
-    /// Per cent: shrinking by less is not worth a change.
+    /// Per cent: shrinking by less is not worth a change; what follows the demand of the minute grows by nearly as much.
     pub band_percent: u32,
-    /// Slots: a smaller change is not worth it, unless it is growth that is needed.
+    /// Slots: shrinking by fewer is not worth a change; growth that is needed always is, and takes nearly as many at once.
     pub least_change: u32,
     /// Minutes between a change and the next that shrinks.
     pub cooldown_minutes: u32,

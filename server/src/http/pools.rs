@@ -485,7 +485,8 @@ pub struct QuotaIn {
 pub struct ElasticPrice {
     /// Millionths of the organisation's currency, 0 to 1,000,000,000,000; null if it is the price with a reservation, or prices are
     /// not shown to the caller.
-    #[schema(example = 90_000)]
+    #[schema(example = 90_000, required)]
+    #[serde(deserialize_with = "Option::deserialize")]
     pub elastic_price_micros: Option<i64>,
 }
 

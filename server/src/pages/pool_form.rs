@@ -52,23 +52,28 @@ pub(crate) async fn create(app: App, visit: Visit, posted: Posted) -> Response {
 pub(crate) async fn edit(app: App, InPath(slug): InPath, visit: Visit) -> Response {
     let found = async {
         let pool = app.pool(&slug).await?;
-        let (_, window) = shell(&app, &visit, spec("Edit")).await?;
-        let detail = app.pool_detail(&slug, &window).await?;
-        Ok::<_, AppError>((pool, detail.now.capacity, app.elastic_price(&slug).await?))
+        let capacity = present_capacity(&app, &visit, &slug).await?;
+        Ok::<_, AppError>((pool, capacity, app.elastic_price(&slug).await?))
     };
     match found.await {
         Ok((pool, capacity, elastic)) => {
-            let capacity = CapacityForm {
-                slots: Field::of(capacity.map(|(c, _)| c.to_string()).unwrap_or_default()),
-                planned_down: Field::of(capacity.map(|(_, d)| d.to_string()).unwrap_or_default()),
-                ..CapacityForm::default()
-            };
             let elastic_price = Field::of(elastic.map(decimal).unwrap_or_default());
             let forms = Forms { form: filled(&pool.fields), capacity, elastic_price, error: None };
             show(&app, &visit, StatusCode::OK, mode(&pool), forms).await
         }
         Err(error) => failure(&app, &visit, error).await,
     }
+}
+
+/// The form of capacity as the pool has it now.
+async fn present_capacity(app: &App, visit: &Visit, slug: &str) -> Result<CapacityForm, AppError> {
+    let (_, window) = shell(app, visit, spec("Edit")).await?;
+    let capacity = app.pool_detail(slug, &window).await?.now.capacity;
+    Ok(CapacityForm {
+        slots: Field::of(capacity.map(|(c, _)| c.to_string()).unwrap_or_default()),
+        planned_down: Field::of(capacity.map(|(_, d)| d.to_string()).unwrap_or_default()),
+        ..CapacityForm::default()
+    })
 }
 
 /// POST `/pools/{pool}/edit`.
@@ -153,9 +158,9 @@ pub(crate) async fn elastic_price(app: App, InPath(slug): InPath, visit: Visit, 
             }
             let forms = Forms {
                 form: filled(&before.fields),
+                capacity: present_capacity(&app, &visit, &slug).await.unwrap_or_default(),
                 elastic_price: posted.field("elastic_price", &problems),
                 error,
-                ..Forms::default()
             };
             show(&app, &visit, status, mode(&before), forms).await
         }

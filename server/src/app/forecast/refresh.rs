@@ -3,10 +3,10 @@
 //! A pool's transaction succeeds only if its forecast is still of an earlier hour, so that a run that was killed is finished by the
 //! next, and what one hour says is written once, whoever runs.
 
-use super::super::{App, AppError, Result};
+use super::super::{App, Result};
 use super::scale::Settings;
 use super::{FEWEST_DAYS, HORIZON_DAYS, HORIZON_HOURS, KEPT_MS, LEDGER_KEPT_MS, Said, demand};
-use crate::zones;
+use crate::{background, zones};
 use headroom_domain::calendar::{Effect, Event};
 use headroom_domain::exhaustion::{Exhaustion, exhaustion};
 use headroom_domain::forecast::daily::daily;
@@ -141,9 +141,8 @@ impl App {
 
     async fn refresh_pool(&self, pool: i32, hour_ms: Millis, kappa: f64, done: &mut Refreshed) -> Result<()> {
         let Some(known) = self.know(pool, hour_ms, kappa).await? else { return Ok(()) };
-        // One at a time, on a thread that neither pages nor claims wait for.
-        let told = tokio::task::spawn_blocking(move || tell(known)).await;
-        let told = told.map_err(|error| AppError::Internal(format!("forecasting: {error}")))?;
+        // One at a time, on a thread that gives way to pages and claims.
+        let told = background::reckon("forecasting", move || tell(known)).await?;
         let mut tx = self.db.jobs.begin().await?;
         let days = match told.said.exhaustion {
             Exhaustion::AlreadyFull => (Some(0), Some(0)),

@@ -4,6 +4,7 @@ use super::super::{App, AppError, Problem, Result, pools};
 use super::change::{BURNT_MS, Guard, TRIALS_KEPT_MS};
 use super::refresh::{capacity_at, from_hour, full_at, promised};
 use super::{HORIZON_DAYS, HORIZON_HOURS, Said, demand, tell};
+use crate::background;
 use headroom_domain::access::Action;
 use headroom_domain::scaling::{
     Choice, Expectation, Live, Mode, Need, Now, Plan, Policy, Rules, Step, expect, needs, plan,
@@ -65,9 +66,9 @@ pub struct Settings {
     pub lead_minutes: u32,
     /// After growing nothing shrinks for so long.
     pub hold_minutes: u32,
-    /// Shrinking by less than this part is not worth a change; what follows the demand of the minute grows by no less.
+    /// Shrinking by less than this part is not worth a change; what follows the demand of the minute grows by nearly as much.
     pub band_percent: u32,
-    /// Changes by fewer slots are not worth it; growing to what is needed always is, by so many at least.
+    /// Changes by fewer slots are not worth it; growing to what is needed always is, by nearly as many.
     pub least_change: u32,
     /// Between a change and the next that shrinks.
     pub cooldown_minutes: u32,
@@ -320,13 +321,12 @@ impl App {
                 .into_iter()
                 .map(|decision| (decision.pool, decision))
                 .collect();
-            // Plans take their time: on a thread that neither pages nor claims wait for.
-            let worked_out = tokio::task::spawn_blocking(move || {
+            // Plans take their time: on a thread that gives way to pages and claims.
+            let worked_out = background::reckon("planning", move || {
                 let present = |state: &State| present(state, now, hour_ms, last.get(&state.pool.key));
                 states.iter().map(present).collect::<Vec<_>>()
             })
-            .await
-            .map_err(|error| AppError::Internal(format!("planning: {error}")))?;
+            .await?;
             for present in worked_out {
                 forecast::set_present(
                     &mut conn,

@@ -92,6 +92,10 @@ async fn round(client: &Client, times: &mut Times) -> Result<()> {
     times.claims.push(1e3 * start.elapsed().as_secs_f64());
     let status = answer["results"][0]["status"].as_u64().unwrap_or_default();
     ensure!(matches!(status, 200 | 201), "a slot was not given: {answer}");
+    let release = json!({ "op": "release", "claim": answer["results"][0]["claim"]["claim"] });
+    let body = json!({ "operations": [release] });
+    let answer = client.post("/api/v1/pools/lanes/claims/batch", &body).await?.expect(200)?.json()?;
+    ensure!(answer["results"][0]["status"] == 200, "a slot was not given back: {answer}");
     Ok(())
 }
 
