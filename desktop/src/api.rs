@@ -1,12 +1,12 @@
 //! What is asked of the server beside its pages: open pages, acknowledging one, the three numbers of the tray.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{COOKIE, USER_AGENT};
+use reqwest::header::COOKIE;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,8 @@ pub(crate) const AGENT: &str = concat!("Headroom for the desktop ", env!("CARGO_
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A stream is followed this long, then opened again: so a connection that died silently is noticed.
 const FOLLOW: Duration = Duration::from_secs(60);
+/// Longest line of a stream.
+const MAX_LINE: usize = 64 * 1024;
 /// Most bytes of an answer that are read.
 const MAX_ANSWER: u64 = 8 * 1024 * 1024;
 
@@ -115,6 +117,12 @@ pub(crate) fn client() -> Result<Client> {
     client.build().context("cannot make a client of HTTP")
 }
 
+/// The same for streams.
+pub(crate) fn stream_client() -> Result<reqwest::Client> {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent(AGENT);
+    client.build().context("cannot make a client of HTTP")
+}
+
 impl Api {
     /// A server in the name of a session.
     pub(crate) fn new(client: Client, address: Address, session: Session) -> Self {
@@ -122,7 +130,7 @@ impl Api {
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
-        self.client.get(self.address.at(path)).header(COOKIE, self.session.header()).header(USER_AGENT, AGENT)
+        self.client.get(self.address.at(path)).header(COOKIE, self.session.header())
     }
 
     /// Pages that are open.
@@ -140,16 +148,26 @@ impl Api {
         read(self.get("/api/v1/overview").query(&[("from", from), ("to", "now"), ("cmp", "none")]).send()?)
     }
 
-    /// Waits until something happened to an alert after the event `seen`, or it is time to look anyway.
-    pub(crate) fn wait(&self, seen: i64) -> Result<()> {
-        let response = self.get("/api/v1/alerts/stream").timeout(FOLLOW).send()?;
+    /// Waits until something happened to an alert after the event `seen`, or it is time to look anyway. Dropped, it lets go of the
+    /// server at once, which would otherwise wait for it when it ends.
+    pub(crate) async fn wait(&self, client: &reqwest::Client, seen: i64) -> Result<()> {
+        let request = client.get(self.address.at("/api/v1/alerts/stream")).header(COOKIE, self.session.header());
+        let mut response = request.timeout(FOLLOW).send().await?;
         check(response.status())?;
-        for line in BufReader::new(response).lines() {
-            // A minute of following ends in an error of reading.
-            let Ok(line) = line else { return Ok(()) };
-            // The first event says how it is now, which may be what was read just before.
-            if newest(&line).is_some_and(|newest| newest != seen) {
-                return Ok(());
+        let mut line = Vec::new();
+        // A minute of following ends in an error of reading.
+        while let Ok(Some(chunk)) = response.chunk().await {
+            for byte in chunk {
+                if byte != b'\n' {
+                    line.push(byte);
+                    ensure!(line.len() <= MAX_LINE, "the stream of alerts has a line of more than {MAX_LINE} bytes");
+                    continue;
+                }
+                // The first event says how it is now, which may be what was read just before.
+                if newest(&String::from_utf8_lossy(&line)).is_some_and(|newest| newest != seen) {
+                    return Ok(());
+                }
+                line.clear();
             }
         }
         Ok(())

@@ -4,10 +4,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 
 use crate::address::Address;
 use crate::alerts::{self, Do, Told};
-use crate::api::{Api, SignedOut, client};
+use crate::api::{Api, SignedOut, client, stream_client};
 use crate::figures::{self, Figures};
 use crate::session::Session;
 
@@ -38,6 +40,8 @@ struct State {
 struct Slot {
     state: Mutex<State>,
     changed: Condvar,
+    /// The same for whoever follows a stream.
+    interrupt: Notify,
 }
 
 impl Slot {
@@ -64,6 +68,14 @@ impl Slot {
         drop(self.changed.wait_timeout(self.state(), time));
     }
 
+    /// Changes what is known, and wakes whoever waits for a change.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.changed.notify_all();
+        // One thread follows at most one stream; a permit that nobody takes ends the next at once, and it is looked again.
+        self.interrupt.notify_one();
+    }
+
     fn still(&self, session: &Session) -> bool {
         let state = self.state();
         !state.over && state.session.as_ref() == Some(session)
@@ -79,11 +91,13 @@ impl Watcher {
     pub(crate) fn start(address: Address, on_news: impl Fn(News) + Send + 'static) -> Result<Self> {
         let slot = Arc::new(Slot::default());
         let (shared, client) = (Arc::clone(&slot), client()?);
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let stream = Stream { runtime, client: stream_client()? };
         std::thread::Builder::new().name("alerts".into()).spawn(move || {
             let mut refused = None;
             while let Some(session) = shared.session(refused.as_ref()) {
                 let api = Api::new(client.clone(), address.clone(), session.clone());
-                match follow(&api, || shared.still(&session), &on_news) {
+                match follow(&api, &stream, &shared, &session, &on_news) {
                     Ok(()) => {}
                     Err(error) if error.is::<SignedOut>() => {
                         if shared.still(&session) {
@@ -105,24 +119,44 @@ impl Watcher {
 
     /// Whoever is signed in now.
     pub(crate) fn signed_in(&self, session: Option<Session>) {
-        self.0.state().session = session;
-        self.0.changed.notify_all();
+        self.0.change(|state| state.session = session);
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.0.state().over = true;
-        self.0.changed.notify_all();
+        self.0.change(|state| state.over = true);
+    }
+}
+
+/// What follows a stream until it is interrupted.
+#[derive(Debug)]
+struct Stream {
+    runtime: Runtime,
+    client: reqwest::Client,
+}
+
+impl Stream {
+    fn wait(&self, api: &Api, seen: i64, slot: &Slot) -> Result<()> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                happened = api.wait(&self.client, seen) => happened,
+                () = slot.interrupt.notified() => Ok(()),
+            }
+        })
     }
 }
 
 /// Follows until the session is another one. What was told is forgotten with it: somebody else is told anew.
-fn follow(api: &Api, still: impl Fn() -> bool, on_news: &impl Fn(News)) -> Result<()> {
+fn follow(api: &Api, stream: &Stream, slot: &Slot, session: &Session, on_news: &impl Fn(News)) -> Result<()> {
+    let still = || slot.still(session);
     let mut told = Told::default();
     let mut figures = Figures::default();
     let mut figures_at: Option<Instant> = None;
     loop {
+        if !still() {
+            return Ok(());
+        }
         let open = api.open_pages()?;
         if !still() {
             return Ok(());
@@ -140,7 +174,7 @@ fn follow(api: &Api, still: impl Fn() -> bool, on_news: &impl Fn(News)) -> Resul
             return Ok(());
         }
         on_news(News::Figures(now));
-        api.wait(open.version)?;
+        stream.wait(api, open.version, slot)?;
     }
 }
 
@@ -161,8 +195,7 @@ mod tests {
             let slot = Arc::clone(&slot);
             move || slot.session(Some(&session("a")))
         });
-        slot.state().session = Some(session("b"));
-        slot.changed.notify_all();
+        slot.change(|state| state.session = Some(session("b")));
         assert_eq!(waiting.join().unwrap(), Some(session("b")));
         assert!(slot.still(&session("b")) && !slot.still(&session("a")));
     }

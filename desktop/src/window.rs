@@ -36,6 +36,8 @@ use crate::{Options, link};
 
 /// The page on which one signs in.
 const LOGIN: &str = "/login";
+/// So long a page may take to close its connections.
+const LET_GO: Duration = Duration::from_millis(300);
 /// A store of secrets is waited for so long before the server's own page for signing in is shown.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// The server inside is not signed in at again sooner: whatever ended the last session would end the next.
@@ -66,9 +68,13 @@ pub(crate) fn run(options: Options, folders: Folders, first: &First, wish: Wish)
 
 /// Asked to end, as at the end of a desktop's session, everything ends in order too.
 fn end_on_signals(events: &EventLoopProxy<Event>) {
-    for signal in [nix::libc::SIGTERM, nix::libc::SIGINT, nix::libc::SIGHUP] {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
         let events = events.clone();
         gtk::glib::unix_signal_add_local(signal, move || {
+            // A dialog that is open has a loop of its own, which would keep ours from the end.
+            for dialog in gtk::Window::list_toplevels().into_iter().filter_map(|top| top.downcast::<gtk::Dialog>().ok()) {
+                dialog.response(gtk::ResponseType::Cancel);
+            }
             let _ = events.send_event(Event::Command(Command::Quit));
             gtk::glib::ControlFlow::Continue
         });
@@ -590,12 +596,19 @@ impl App {
 
     /// The orderly end: the window goes at once, the server when it has written everything.
     fn end(mut self) -> Result<()> {
+        // While a dialog was open nobody was told where the window went.
+        self.placed();
         self.window.set_visible(false);
-        while gtk::events_pending() {
-            gtk::main_iteration();
-        }
         self.watcher = None;
         self.tell(Tell::Clear);
+        // A server waits for whoever follows its streams, so the page lets go of them first.
+        self.view.show(None);
+        self.view.load_own("");
+        let until = Instant::now() + LET_GO;
+        while Instant::now() < until {
+            gtk::main_iteration_do(false);
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let written = self.place.write(&self.folders.place());
         self.end_server();
         for ending in self.ending.drain(..) {

@@ -73,6 +73,7 @@ const ROOMS: &[Room] = &[
             "serde_json",
             "tao",
             "tempfile",
+            "tokio",
             "toml",
             "url",
             "webkit2gtk",

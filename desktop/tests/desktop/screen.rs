@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Only a failure waits this long.
-pub(crate) const LIMIT: Duration = Duration::from_mins(3);
+pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 
 /// A bus on which nothing starts by itself, so that what is missing here is missing.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -177,6 +177,11 @@ impl Screen {
     pub(crate) fn hands(&self, arguments: &[&str]) -> String {
         let output = self.command("xdotool").args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Waits until a page is drawn, which has many colours where an empty window has few, and keeps its picture.
+    pub(crate) fn drawn(&self, name: &str) {
+        until(&format!("{name} is drawn"), || (self.colours(&self.picture(name)) > 100).then_some(()));
     }
 
     /// Keeps a picture of the screen.
