@@ -175,7 +175,8 @@ impl Api {
 
     /// Acknowledges an alert as it was seen. Asked twice, it is done once.
     pub(crate) fn acknowledge(&self, id: i64, version: u64) -> Result<()> {
-        let body = serde_json::json!({ "expected_version": version, "idempotency_key": format!("desktop-{id}-{version}") });
+        let body =
+            serde_json::json!({ "expected_version": version, "idempotency_key": format!("desktop-{id}-{version}") });
         let request = self
             .client
             .post(self.address.at(&format!("/api/v1/alerts/{id}/ack")))
@@ -213,7 +214,9 @@ impl Problem {
 pub(crate) fn csrf_of(page: &str) -> Option<String> {
     let (_, rest) = page.split_once("name=\"csrf\" value=\"")?;
     let (value, _) = rest.split_once('"')?;
-    let is_plain = !value.is_empty() && value.len() <= 200 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_plain = !value.is_empty()
+        && value.len() <= 200
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     is_plain.then(|| value.to_owned())
 }
 
@@ -280,9 +283,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!(problem.sentence(), "already acknowledged by Otto");
-        let problem: Problem =
-            serde_json::from_str(r#"{"detail": "no", "errors": [{"field": "note", "found": "", "expected": "a note"}]}"#)
-                .unwrap();
+        let problem: Problem = serde_json::from_str(
+            r#"{"detail": "no", "errors": [{"field": "note", "found": "", "expected": "a note"}]}"#,
+        )
+        .unwrap();
         assert_eq!(problem.sentence(), "no (note: expected a note)");
         assert!(check(StatusCode::SEE_OTHER).unwrap_err().is::<SignedOut>());
         assert!(check(StatusCode::UNAUTHORIZED).unwrap_err().is::<SignedOut>());

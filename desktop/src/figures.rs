@@ -82,8 +82,7 @@ mod tests {
             Figures::default().lines(),
             ["Open pages: not known", "Fullest pool: not known", "Waste this month: not known"]
         );
-        let figures =
-            Figures { open: Some(1), fullest: Some("CI 97.0 %".into()), waste: Some("8,928 EUR".into()) };
+        let figures = Figures { open: Some(1), fullest: Some("CI 97.0 %".into()), waste: Some("8,928 EUR".into()) };
         assert_eq!(figures.lines(), ["1 open page", "Fullest pool: CI 97.0 %", "Waste this month: 8,928 EUR"]);
         assert_eq!(Figures { open: Some(0), ..figures.clone() }.lines()[0], "No open pages");
         assert_eq!(Figures { open: Some(12), ..figures }.lines()[0], "12 open pages");
@@ -100,11 +99,15 @@ mod tests {
 
     #[test]
     fn waste_is_money_where_it_may_be_seen() {
-        let overview = |micros, ratio| Overview { currency: "EUR".into(), reservation_waste: ratio, waste_micros: micros };
+        let overview =
+            |micros, ratio| Overview { currency: "EUR".into(), reservation_waste: ratio, waste_micros: micros };
         assert_eq!(waste(&overview(Some(35_112_999_999), Some(0.118))).as_deref(), Some("35,112 EUR"));
         assert_eq!(waste(&overview(None, Some(0.118))).as_deref(), Some("11.8 % of what is promised"));
         assert_eq!(waste(&overview(None, None)), None);
-        assert_eq!((grouped(0), grouped(-1_000), grouped(i64::MIN)), ("0".into(), "-1,000".into(), "-9,223,372,036,854,775,808".into()));
+        assert_eq!(
+            (grouped(0), grouped(-1_000), grouped(i64::MIN)),
+            ("0".into(), "-1,000".into(), "-9,223,372,036,854,775,808".into())
+        );
     }
 
     #[test]

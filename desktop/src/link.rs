@@ -16,7 +16,6 @@ pub(crate) fn path(link: &str) -> Result<String> {
     Ok(format!("/alerts/{number}"))
 }
 
-
 fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
     if text.chars().count() <= SHOWN {

@@ -118,7 +118,13 @@ impl Notifier {
     pub(crate) fn tell_many(&self, count: usize) -> Result<()> {
         let title = format!("{count} pages are open");
         let about = About::Page("/oncall".to_owned());
-        self.show(&title, "More at once than are worth a notice each.", &[DEFAULT, "Open", OPEN, "Open"], CRITICAL, about)
+        self.show(
+            &title,
+            "More at once than are worth a notice each.",
+            &[DEFAULT, "Open", OPEN, "Open"],
+            CRITICAL,
+            about,
+        )
     }
 
     /// Shows a sentence, with a page to look at.

@@ -150,10 +150,10 @@ impl Profiles {
     }
 
     fn write(&self) -> Result<()> {
-        let profiles = self.remotes.iter().map(|(name, address)| StoredProfile {
-            name: name.clone(),
-            address: address.as_str().to_owned(),
-        });
+        let profiles = self
+            .remotes
+            .iter()
+            .map(|(name, address)| StoredProfile { name: name.clone(), address: address.as_str().to_owned() });
         let stored = Stored { last: self.last.clone(), profiles: profiles.collect() };
         crate::folders::replace(&self.file, &toml::to_string(&stored)?)
     }

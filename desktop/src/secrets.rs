@@ -57,7 +57,7 @@ pub(crate) fn start(on_kept: impl Fn(Kept) + Send + 'static) -> Result<Sender<As
             {
                 is_told = true;
                 on_kept(Kept::Missing(format!(
-                    "Sign-ins are not kept on this computer, it has no store of secrets that can be used ({error:#}). You will \
+                    "Sign-ins are not kept on this computer, it has no store of secrets that can be used: {error}. You will \
                      sign in again at the next start."
                 )));
             }

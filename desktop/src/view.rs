@@ -1,7 +1,7 @@
 //! The web view: what of wry and WebKitGTK the window uses.
 
-use std::cell::RefCell;
-use std::path::Path;
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
@@ -46,6 +46,8 @@ impl View {
     ) -> Result<Self> {
         let (titles, loads) = (events.clone(), events.clone());
         // A send fails only after the loop has ended, and then nobody is left to tell.
+        let is_asking = Rc::new(Cell::new(false));
+        let (asking, over) = (Rc::clone(&is_asking), window.clone());
         let web = WebViewBuilder::new()
             .with_incognito(true)
             .with_html(pages::starting("One moment."))
@@ -55,10 +57,11 @@ impl View {
                     let _ = loads.send_event(Event::Loaded(url));
                 }
             })
+            .with_download_started_handler(move |_, path| ask_where(&over, path, &asking))
             .build_gtk(into)
             .context("cannot make a web view")?;
         let view = Self { web, around: Rc::default(), window: window.clone() };
-        view.decide(events);
+        view.decide(events, is_asking);
         view.tell_failures();
         view.save_downloads(events)?;
         Ok(view)
@@ -124,14 +127,15 @@ impl View {
         Session::among(cookies.iter().map(|cookie| (cookie.name(), cookie.value())))
     }
 
-    fn decide(&self, events: &EventLoopProxy<Event>) {
+    /// `is_asking` while somebody is asked where to save a file: a second file does not come then.
+    fn decide(&self, events: &EventLoopProxy<Event>, is_asking: Rc<Cell<bool>>) {
         let (around, events) = (Rc::clone(&self.around), events.clone());
         self.webkit().connect_decide_policy(move |web, decision, kind| match kind {
             PolicyDecisionType::NavigationAction | PolicyDecisionType::NewWindowAction => {
                 navigate(web, decision, kind, &mut around.borrow_mut(), &events);
                 true
             }
-            PolicyDecisionType::Response => respond(decision),
+            PolicyDecisionType::Response => respond(decision, is_asking.get()),
             _ => false,
         });
     }
@@ -161,16 +165,13 @@ impl View {
         self.webkit().connect_web_process_terminated(|web, _| web.reload());
     }
 
-    /// Downloads go where a person says.
+    /// What becomes of a download is told.
     fn save_downloads(&self, events: &EventLoopProxy<Event>) -> Result<()> {
         let context = self.webkit().context().context("the web view has no context")?;
-        let (window, events) = (self.window.clone(), events.clone());
+        let events = events.clone();
         context.connect_download_started(move |_, download| {
-            let window = window.clone();
-            download.connect_decide_destination(move |download, suggested| {
-                ask_where(&window, download, suggested);
-                true
-            });
+            // Whoever chose a file that is there was asked whether it may go.
+            download.set_allow_overwrite(true);
             let finished = events.clone();
             download.connect_finished(move |download| {
                 let Some(destination) = download.destination() else { return };
@@ -187,8 +188,8 @@ impl View {
     }
 }
 
-/// Asks for a place with the system's dialog; the download waits.
-fn ask_where(window: &gtk::ApplicationWindow, download: &webkit2gtk::Download, suggested: &str) {
+/// Asks with the system's dialog where a file is to go; false if nowhere.
+fn ask_where(window: &gtk::ApplicationWindow, path: &mut PathBuf, is_asking: &Cell<bool>) -> bool {
     let dialog = gtk::FileChooserNative::new(
         Some("Save the file"),
         Some(window),
@@ -198,26 +199,19 @@ fn ask_where(window: &gtk::ApplicationWindow, download: &webkit2gtk::Download, s
     );
     dialog.set_do_overwrite_confirmation(true);
     // The name comes from outside: only its last part, so that it names no folder.
-    let name = Path::new(suggested).file_name().map_or_else(|| "download".into(), |name| name.to_string_lossy());
+    let name = path.file_name().map_or_else(|| "download".into(), |name| name.to_string_lossy());
     dialog.set_current_name(&name);
-    if let Some(folder) = dirs::download_dir().filter(|folder| folder.is_dir()) {
+    if let Some(folder) = dirs::download_dir().or_else(dirs::home_dir).filter(|folder| folder.is_dir()) {
         dialog.set_current_folder(folder);
     }
-    let download = download.clone();
-    // The dialog lives as long as its handler, which lets go of it at the end.
-    let alive = RefCell::new(Some(dialog.clone()));
-    dialog.connect_response(move |dialog, response| {
-        match dialog.filename().filter(|_| response == gtk::ResponseType::Accept) {
-            Some(path) => {
-                download.set_allow_overwrite(true);
-                download.set_destination(&path.to_string_lossy());
-            }
-            None => download.cancel(),
-        }
-        dialog.destroy();
-        alive.borrow_mut().take();
-    });
-    dialog.show();
+    is_asking.set(true);
+    let answer = dialog.run();
+    is_asking.set(false);
+    let chosen = dialog.filename().filter(|_| answer == gtk::ResponseType::Accept);
+    dialog.destroy();
+    let Some(chosen) = chosen else { return false };
+    *path = chosen;
+    true
 }
 
 fn navigate(
@@ -254,14 +248,19 @@ fn navigate(
 }
 
 /// What a page does not show is saved, and so is what the server says is a file.
-fn respond(decision: &PolicyDecision) -> bool {
+fn respond(decision: &PolicyDecision, is_asking: bool) -> bool {
     let Some(response) = decision.downcast_ref::<ResponsePolicyDecision>() else { return false };
-    let disposition = response.response().and_then(|answer| answer.http_headers()).and_then(|all| all.one("Content-Disposition"));
+    let disposition =
+        response.response().and_then(|answer| answer.http_headers()).and_then(|all| all.one("Content-Disposition"));
     let is_file = disposition.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("attachment"));
     if !is_file && response.is_mime_type_supported() {
         return false;
     }
-    decision.download();
+    if is_asking {
+        decision.ignore();
+    } else {
+        decision.download();
+    }
     true
 }
 
@@ -275,7 +274,8 @@ fn faults(errors: gio::TlsCertificateFlags) -> Vec<&'static str> {
         (gio::TlsCertificateFlags::REVOKED, "its certificate was revoked"),
         (gio::TlsCertificateFlags::INSECURE, "its certificate uses what is known to be unsafe"),
     ];
-    let found: Vec<&str> = words.into_iter().filter(|(flag, _)| errors.contains(*flag)).map(|(_, words)| words).collect();
+    let found: Vec<&str> =
+        words.into_iter().filter(|(flag, _)| errors.contains(*flag)).map(|(_, words)| words).collect();
     if found.is_empty() { vec!["its certificate cannot be used"] } else { found }
 }
 

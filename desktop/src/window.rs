@@ -72,7 +72,8 @@ fn end_on_signals(events: &EventLoopProxy<Event>) {
         let events = events.clone();
         gtk::glib::unix_signal_add_local(signal, move || {
             // A dialog that is open has a loop of its own, which would keep ours from the end.
-            for dialog in gtk::Window::list_toplevels().into_iter().filter_map(|top| top.downcast::<gtk::Dialog>().ok()) {
+            for dialog in gtk::Window::list_toplevels().into_iter().filter_map(|top| top.downcast::<gtk::Dialog>().ok())
+            {
                 dialog.response(gtk::ResponseType::Cancel);
             }
             let _ = events.send_event(Event::Command(Command::Quit));
@@ -241,7 +242,8 @@ impl App {
     /// Goes to a path of the server, now or as soon as there is one.
     fn go(&mut self, path: String) {
         match &self.address {
-            Some(address) if self.session.is_some() => self.view.load(&address.at(&path)),
+            // Whoever is not signed in is asked to by the server, and led on.
+            Some(address) if self.watcher.is_some() => self.view.load(&address.at(&path)),
             _ => self.wanted = Some(path),
         }
     }
@@ -307,7 +309,9 @@ impl App {
         }
         let what = match world {
             World::Own => "A server with a database of its own starts on this computer.",
-            World::Demo => "A server with a made-up world starts on this computer. At the first start its history is made, which takes a minute.",
+            World::Demo => {
+                "A server with a made-up world starts on this computer. At the first start its history is made, which takes a minute."
+            }
         };
         self.view.load_own(&pages::starting(what));
         if let Err(error) = self.try_start(world) {
@@ -336,7 +340,8 @@ impl App {
                     std::thread::spawn(move || {
                         let session = enter(world, &address, &key_file, || {
                             let code = code.context("the server said twice that it listens")?;
-                            code.recv_timeout(Duration::from_secs(60)).context("the server printed no code for the first account")
+                            code.recv_timeout(Duration::from_secs(60))
+                                .context("the server printed no code for the first account")
                         });
                         let session = session.map_err(|error| format!("{error:#}"));
                         let _ = ready.send_event(Event::Ready { run, address, session });
@@ -395,7 +400,8 @@ impl App {
         self.watcher = None;
         self.address = None;
         self.view.show(None);
-        self.view.load_own(&pages::ended(&format!("The server on this computer ended by itself ({how})."), &last_words));
+        self.view
+            .load_own(&pages::ended(&format!("The server on this computer ended by itself ({how})."), &last_words));
     }
 
     fn end_server(&mut self) {
@@ -546,7 +552,8 @@ impl App {
                 };
                 let (desk, events) = (self.desk.clone(), self.events.clone());
                 std::thread::spawn(move || {
-                    let done = client().and_then(|client| Api::new(client, address, session).acknowledge(alert, version));
+                    let done =
+                        client().and_then(|client| Api::new(client, address, session).acknowledge(alert, version));
                     match done {
                         Ok(()) => drop(events.send_event(Event::Sentence(format!("You acknowledged alert {alert}.")))),
                         Err(error) => {
@@ -641,7 +648,6 @@ fn not_acknowledged(path: &str, reason: &str) -> Tell {
 fn titled(waiting: usize, title: &str) -> String {
     if waiting == 0 { title.to_owned() } else { format!("({waiting}) {title}") }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -92,19 +92,33 @@ fn package(release: bool) -> Result<PathBuf> {
 /// Installs the package, starts it, removes it. What it wrote into the system is gone afterwards.
 fn install(package: &Path) -> Result<()> {
     needs::desktop()?;
-    let listed = String::from_utf8(output(Command::new("dpkg-deb").arg("--fsys-tarfile").arg(package).stdout(
-        std::process::Stdio::piped(),
-    ))
-    .and_then(|tar| list(&tar))?)?;
-    let files: Vec<PathBuf> =
-        listed.lines().filter(|line| !line.ends_with('/')).map(|line| Path::new("/").join(line.trim_start_matches("./"))).collect();
+    let listed = String::from_utf8(
+        output(Command::new("dpkg-deb").arg("--fsys-tarfile").arg(package).stdout(std::process::Stdio::piped()))
+            .and_then(|tar| list(&tar))?,
+    )?;
+    let files: Vec<PathBuf> = listed
+        .lines()
+        .filter(|line| !line.ends_with('/'))
+        .map(|line| Path::new("/").join(line.trim_start_matches("./")))
+        .collect();
     ensure!(!files.is_empty(), "the package is empty");
     let already = files.iter().find(|file| file.exists());
-    ensure!(already.is_none(), "{} is there already: another package of it is installed", already.map_or(String::new(), |file| file.display().to_string()));
+    ensure!(
+        already.is_none(),
+        "{} is there already: another package of it is installed",
+        already.map_or(String::new(), |file| file.display().to_string())
+    );
 
-    workspace::run(Command::new("apt-get").args(["install", "--quiet=2", "--yes", "--no-install-recommends"]).arg(package).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    workspace::run(
+        Command::new("apt-get")
+            .args(["install", "--quiet=2", "--yes", "--no-install-recommends"])
+            .arg(package)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )?;
     let used = started();
-    workspace::run(Command::new("apt-get").args(["purge", "--quiet=2", "--yes", CRATE]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    workspace::run(
+        Command::new("apt-get").args(["purge", "--quiet=2", "--yes", CRATE]).env("DEBIAN_FRONTEND", "noninteractive"),
+    )?;
     used?;
     let left = files.iter().find(|file| file.exists());
     ensure!(left.is_none(), "{} was left behind", left.map_or(String::new(), |file| file.display().to_string()));
@@ -114,7 +128,11 @@ fn install(package: &Path) -> Result<()> {
 
 /// The names in an archive.
 fn list(tar: &[u8]) -> Result<Vec<u8>> {
-    let mut child = Command::new("tar").arg("t").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn()?;
+    let mut child = Command::new("tar")
+        .arg("t")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()?;
     let mut input = child.stdin.take().context("its input is piped")?;
     std::thread::scope(|scope| {
         scope.spawn(move || std::io::Write::write_all(&mut input, tar));
@@ -125,7 +143,18 @@ fn list(tar: &[u8]) -> Result<Vec<u8>> {
 /// Starts what was installed, as the tests do, and lets them say how long it took.
 fn started() -> Result<()> {
     let mut command = cargo();
-    command.args(["test", "--package", CRATE, "--quiet", "--test", "desktop", "--", "--nocapture", "--ignored", "installed"]);
+    command.args([
+        "test",
+        "--package",
+        CRATE,
+        "--quiet",
+        "--test",
+        "desktop",
+        "--",
+        "--nocapture",
+        "--ignored",
+        "installed",
+    ]);
     workspace::run(command.env("HEADROOM_DESKTOP", "/usr/bin/headroom-desktop"))
 }
 

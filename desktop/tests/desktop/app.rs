@@ -83,12 +83,12 @@ impl<'a> App<'a> {
         self.lines.lock().unwrap().iter().any(|line| line.contains(text))
     }
 
-    /// The window's number on the display.
+    /// The window's number on the display; dialogs come after it.
     pub(crate) fn window(&self) -> String {
         let process = self.child.id().to_string();
         until("a window", || {
-            let found = self.screen.hands(&["search", "--onlyvisible", "--pid", &process, "--name", "."]);
-            found.lines().last().map(str::to_owned)
+            let found = self.screen.hands(&["search", "--all", "--onlyvisible", "--pid", &process, "--name", "."]);
+            found.lines().next().map(str::to_owned)
         })
     }
 

@@ -25,12 +25,18 @@ impl Remote {
     /// Starts `headroom serve` with its data below the test's folder.
     pub(crate) fn start(screen: &Screen, listen: &str, further: &[&str]) -> Self {
         let mut command = screen.command(server());
-        command.arg("serve").arg("--data-dir").arg(screen.folder().join("remote")).args(["--listen", listen]).args(further);
+        command
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(screen.folder().join("remote"))
+            .args(["--listen", listen])
+            .args(further);
         command.stdout(Stdio::piped()).stderr(log(&screen.folder().join("remote.log")));
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let url = lines.find_map(|line| line.strip_prefix("headroom listening on ").map(str::to_owned));
-        let url = url.unwrap_or_else(|| panic!("{}", std::fs::read_to_string(screen.folder().join("remote.log")).unwrap()));
+        let url =
+            url.unwrap_or_else(|| panic!("{}", std::fs::read_to_string(screen.folder().join("remote.log")).unwrap()));
         // Only a server without an account has a code to print.
         let is_new = !screen.folder().join("remote.set-up").exists();
         let code = if is_new {
@@ -115,8 +121,7 @@ impl Asker {
         assert_eq!(answer.status(), 200, "{}", answer.text().unwrap());
     }
 
-    /// Asks; the answer is text.
-    pub(crate) fn text(&self, path: &str) -> String {
+    fn text(&self, path: &str) -> String {
         self.client.get(format!("{}{path}", self.url)).header(COOKIE, &self.cookie).send().unwrap().text().unwrap()
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Only a failure waits this long.
-pub(crate) const LIMIT: Duration = Duration::from_mins(2);
+pub(crate) const LIMIT: Duration = Duration::from_secs(45);
 
 /// A bus on which nothing starts by itself, so that what is missing here is missing.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -91,7 +91,13 @@ impl Screen {
         self.running.push(child);
         until("the store of secrets answers", || {
             let mut ask = self.command("dbus-send");
-            ask.args(["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.ListNames"]);
+            ask.args([
+                "--session",
+                "--print-reply",
+                "--dest=org.freedesktop.DBus",
+                "/",
+                "org.freedesktop.DBus.ListNames",
+            ]);
             String::from_utf8_lossy(&ask.output().unwrap().stdout).contains("org.freedesktop.secrets").then_some(())
         });
         self
@@ -152,8 +158,11 @@ impl Screen {
     pub(crate) fn secret(&self, application: &str) -> Option<()> {
         let mut ask = self.command("dbus-send");
         ask.args(["--session", "--print-reply", "--dest=org.freedesktop.secrets", "/org/freedesktop/secrets"]);
-        ask.arg("org.freedesktop.Secret.Service.SearchItems").arg(format!("dict:string:string:application,{application}"));
-        String::from_utf8_lossy(&ask.output().unwrap().stdout).contains("object path \"/org/freedesktop/secrets").then_some(())
+        ask.arg("org.freedesktop.Secret.Service.SearchItems")
+            .arg(format!("dict:string:string:application,{application}"));
+        String::from_utf8_lossy(&ask.output().unwrap().stdout)
+            .contains("object path \"/org/freedesktop/secrets")
+            .then_some(())
     }
 
     /// Asks the notification service.
@@ -196,11 +205,14 @@ impl Screen {
     }
 
     /// What is on a part of the screen, to be compared.
-    pub(crate) fn part(&self, name: &str, geometry: &str) -> String {
-        let path = self.folder().join(format!("{name}.png"));
-        self.command("import").args(["-window", "root", "-crop", geometry]).arg(&path).status().unwrap();
-        let output = self.command("convert").arg(&path).args(["-format", "%#", "info:"]).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    pub(crate) fn part(&self, geometry: &str) -> String {
+        let path = self.folder().join("part.png");
+        assert!(self.command("import").args(["-window", "root"]).arg(&path).status().unwrap().success());
+        let mut cut = self.command("convert");
+        cut.arg(&path).args(["-crop", geometry, "+repage", "-format", "%#", "info:"]);
+        let signature = String::from_utf8_lossy(&cut.output().unwrap().stdout).trim().to_owned();
+        assert!(!signature.is_empty(), "the picture has no signature");
+        signature
     }
 
     /// Colours on a picture: a page has many, an empty window few.

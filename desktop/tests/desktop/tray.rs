@@ -60,8 +60,7 @@ impl Tray {
     /// The lines of the entry's tool tip; none before there is an entry.
     pub(crate) fn lines(&self) -> Option<Vec<String>> {
         let service = self.items.lock().unwrap().last().cloned()?;
-        let item =
-            Proxy::new(&self.connection, service, "/StatusNotifierItem", "org.kde.StatusNotifierItem").unwrap();
+        let item = Proxy::new(&self.connection, service, "/StatusNotifierItem", "org.kde.StatusNotifierItem").unwrap();
         let tip: OwnedValue = item.get_property("ToolTip").ok()?;
         let (_, _, _, text) = ToolTip::try_from(tip).ok()?;
         Some(text.lines().map(str::to_owned).collect())
