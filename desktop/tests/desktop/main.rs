@@ -59,7 +59,13 @@ fn the_demo_world_wakes_somebody_who_acknowledges() {
     assert!(screen.processes("data").iter().any(|process| process.contains("postgres")), "with a database of its own");
     let asker = Asker::of_the_demo(&url);
 
-    // A minute in which half of all claims are late wakes somebody, by a notice of the desktop's.
+    // The page is drawn, and its islands live: how old its data is, at the upper right, goes on by itself.
+    screen.drawn("overview");
+    let age = || screen.part("140x30+1080+36");
+    let before = age();
+    until("the page moves by itself", || (age() != before).then_some(()));
+
+    // An hour in which half of all claims are late wakes somebody, by a notice of the desktop's.
     asker.late_claims("edge-us");
     window.says("Allocation latency budget burn: edge-us");
     until("a notice is shown", || (screen.notices() > 0).then_some(()));
@@ -70,12 +76,6 @@ fn the_demo_world_wakes_somebody_who_acknowledges() {
     });
     let (id, path) = (page["id"].as_i64().unwrap(), format!("/api/v1/alerts/{}", page["id"]));
     assert_eq!(page["state"], "firing");
-
-    // A page of its own is drawn, and lives: what the server streams reaches it.
-    screen.drawn("overview");
-    let numbers = || screen.part("700x500+240+160");
-    let before = numbers();
-    until("numbers of the page move by themselves", || (numbers() != before).then_some(()));
 
     // The tray says the three numbers that matter.
     until("the tray counts", || {
@@ -96,12 +96,12 @@ fn the_demo_world_wakes_somebody_who_acknowledges() {
     assert_eq!((after["state"].as_str(), after["ack"]["by"].as_str()), (Some("acknowledged"), Some("Dana Okafor")));
     window.says(&format!("TakeBack({id})"));
 
-    // Somebody else was faster: the answer is a notice with a sentence, not silence.
-    asker.late_claims("batch-eu");
-    window.says("Allocation latency budget burn: batch-eu");
-    let open = asker.get("/api/v1/alerts?state=open&lane=page&pool=batch-eu");
+    // The other answer leads to the alert's page.
+    asker.late_claims("query-eu");
+    window.says("Allocation latency budget burn: query-eu");
+    let open = asker.get("/api/v1/alerts?state=open&lane=page&pool=query-eu");
     let other = open["alerts"][0]["id"].as_i64().unwrap();
-    screen.choose("Open (Allocation latency budget burn: batch-eu");
+    screen.choose("Open (Allocation latency budget burn: query-eu");
     window.says(&format!("shows {url}/alerts/{other}"));
     screen.picture("alert");
 
