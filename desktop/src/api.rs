@@ -18,7 +18,7 @@ pub(crate) const AGENT: &str = concat!("Headroom for the desktop ", env!("CARGO_
 /// An answer is given within this.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A stream is followed this long, then opened again: so a connection that died silently is noticed.
-const FOLLOW: Duration = Duration::from_secs(60);
+const FOLLOW: Duration = Duration::from_mins(1);
 /// Longest line of a stream.
 const MAX_LINE: usize = 64 * 1024;
 /// Most bytes of an answer that are read.
@@ -57,7 +57,8 @@ pub(crate) struct Alerts {
     /// Number of the newest event of any alert.
     pub(crate) version: i64,
     /// The newest first.
-    pub(crate) alerts: Vec<Alert>,
+    #[serde(rename = "alerts")]
+    pub(crate) open: Vec<Alert>,
 }
 
 #[derive(Debug, Deserialize)]

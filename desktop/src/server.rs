@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::{child, folders};
 
 /// The server ends what is under way within ten seconds, PostgreSQL writes what it has: longer than this only what hangs takes.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_mins(1);
 /// The line with which the server says where it listens.
 const READY: &str = "headroom listening on ";
 /// What stands before the code with which the first account is made.

@@ -11,7 +11,7 @@ use gtk::glib;
 use gtk::prelude::*;
 use tao::event_loop::EventLoopProxy;
 use webkit2gtk::{
-    DownloadExt as _, NavigationPolicyDecision, NavigationPolicyDecisionExt as _, NavigationType, NetworkError,
+    DownloadExt as _, NavigationPolicyDecision, NavigationPolicyDecisionExt, NavigationType, NetworkError,
     PolicyDecision, PolicyDecisionExt as _, PolicyDecisionType, PolicyError, PrintOperation, PrintOperationExt as _,
     ResponsePolicyDecision, ResponsePolicyDecisionExt as _, TLSErrorsPolicy, URIRequestExt as _, URIResponseExt as _,
     WebContextExt as _, WebViewExt as _, WebsiteDataManagerExt as _,
@@ -221,7 +221,8 @@ fn navigate(
     around: &mut Around,
     events: &EventLoopProxy<Event>,
 ) {
-    let action = decision.downcast_ref::<NavigationPolicyDecision>().and_then(|decision| decision.navigation_action());
+    let action =
+        decision.downcast_ref::<NavigationPolicyDecision>().and_then(NavigationPolicyDecisionExt::navigation_action);
     let Some(action) = action else { return decision.ignore() };
     let target = action.request().and_then(|request| request.uri()).map(|uri| uri.to_string()).unwrap_or_default();
     let from = web.uri().map(|uri| uri.to_string()).unwrap_or_default();

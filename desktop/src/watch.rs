@@ -16,7 +16,7 @@ use crate::session::Session;
 /// After a failure one looks again this much later.
 const RETRY: Duration = Duration::from_secs(3);
 /// Numbers that change slowly are read this often.
-const FIGURES: Duration = Duration::from_secs(60);
+const FIGURES: Duration = Duration::from_mins(1);
 
 /// What a watcher tells.
 #[derive(Debug)]
@@ -157,24 +157,23 @@ fn follow(api: &Api, stream: &Stream, slot: &Slot, session: &Session, on_news: &
         if !still() {
             return Ok(());
         }
-        let open = api.open_pages()?;
+        let now = api.open_pages()?;
         if !still() {
             return Ok(());
         }
-        let waiting = alerts::count(&open.alerts);
-        on_news(News::Pages(told.update(&open.alerts), waiting));
+        let waiting = alerts::count(&now.open);
+        on_news(News::Pages(told.update(&now.open), waiting));
         if figures_at.is_none_or(|at| at.elapsed() >= FIGURES) {
             figures.fullest = figures::fullest(&api.pools()?);
-            let month = figures::month_of(&open.at);
+            let month = figures::month_of(&now.at);
             figures.waste = month.and_then(|from| figures::waste(&api.overview(&from).ok()?));
             figures_at = Some(Instant::now());
         }
-        let now = Figures { open: Some(waiting), ..figures.clone() };
         if !still() {
             return Ok(());
         }
-        on_news(News::Figures(now));
-        stream.wait(api, open.version, slot)?;
+        on_news(News::Figures(Figures { open: Some(waiting), ..figures.clone() }));
+        stream.wait(api, now.version, slot)?;
     }
 }
 

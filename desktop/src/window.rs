@@ -340,7 +340,7 @@ impl App {
                     std::thread::spawn(move || {
                         let session = enter(world, &address, &key_file, || {
                             let code = code.context("the server said twice that it listens")?;
-                            code.recv_timeout(Duration::from_secs(60))
+                            code.recv_timeout(Duration::from_mins(1))
                                 .context("the server printed no code for the first account")
                         });
                         let session = session.map_err(|error| format!("{error:#}"));
@@ -419,7 +419,9 @@ impl App {
                 self.title = if title.is_empty() { "Headroom".to_owned() } else { title };
                 self.retitle();
             }
-            Event::Sentence(sentence) => self.say(&sentence),
+            Event::Sentence(sentence) | Event::Kept(Kept::Missing(sentence)) | Event::Back(Back::Missing(sentence)) => {
+                self.say(&sentence);
+            }
             Event::Again => self.show(self.profile.clone()),
             Event::Command(command) => self.command(command),
             Event::Ready { run, address, session } if run == self.run => self.ready(address, session),
@@ -429,12 +431,10 @@ impl App {
                 self.kept(session);
             }
             Event::StoreIsSlow(run) if run == self.run => self.kept(None),
-            Event::Kept(Kept::Missing(sentence)) => self.say(&sentence),
             Event::Asked(wish) => self.asked(&wish),
             Event::News(run, news) if run == self.run => self.news(news),
             Event::Back(Back::Answer(answer)) => self.answered(answer),
             Event::Back(Back::Choice(Choice::Show)) => self.present(),
-            Event::Back(Back::Missing(sentence)) => self.say(&sentence),
             // What an earlier server tells, and what ends the loop before it comes here.
             Event::Ready { .. }
             | Event::Ended(_)

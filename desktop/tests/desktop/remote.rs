@@ -74,7 +74,7 @@ impl Asker {
     pub(crate) fn post(url: &str, path: &str, fields: &[(&str, &str)]) -> Self {
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .danger_accept_invalid_certs(true)
             .build()
             .unwrap();
