@@ -45,7 +45,7 @@ use crate::instance::{Start, Wish};
 pub(crate) struct Options {
     /// A link to an alert, `headroom://alerts/NUMBER`
     link: Option<String>,
-    /// The address of a server elsewhere, such as https://headroom.example.org; it is remembered
+    /// The address of a server elsewhere, such as headroom.example.org; it is remembered
     #[arg(long, value_name = "URL", conflicts_with_all = ["demo", "here"])]
     address: Option<String>,
     /// What that address is to be called, or which remembered one to show

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Error, Result, ensure};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 use clap::Args;
 
 use crate::workspace::{self, build_headroom, cargo, headroom, output, root, step, target};
@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// Build with optimisation: slower to build, much faster to run.
     #[arg(long)]
     release: bool,
-    /// Make the Debian package instead of opening a window, and print its size.
+    /// Make the Debian package instead of opening a window, with optimisation, and print its size.
     #[arg(long)]
     package: bool,
     /// As root: install the package, measure its start, remove it, and see that nothing stays.
@@ -36,10 +36,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     needs::webkit()?;
     needs::postgres()?;
     bundle::run(&bundle::Options::default())?;
-    let server = step("the service", || build_headroom(options.release))?;
-    let program = step("the window", || build(options.release))?;
+    let release = options.release || options.package;
+    let server = step("the service", || build_headroom(release))?;
+    let program = step("the window", || build(release))?;
     if options.package {
-        let package = step("the package", || package(options.release))?;
+        let package = step("the package", package)?;
         return if options.install { step("installing and removing", || install(&package)) } else { Ok(()) };
     }
     let mut command = Command::new(&program);
@@ -59,6 +60,14 @@ pub(crate) fn test() -> Result<()> {
         return Ok(());
     }
     workspace::run(cargo().args(["clippy", "--package", CRATE, "--all-targets", "--", "-D", "warnings"]))?;
+    workspace::run(cargo().env("RUSTDOCFLAGS", "-D warnings").args([
+        "doc",
+        "--package",
+        CRATE,
+        "--no-deps",
+        "--document-private-items",
+        "--quiet",
+    ]))?;
     let mut command = cargo();
     command.args(["test", "--package", CRATE, "--quiet"]).env("HEADROOM_BIN", headroom(false));
     // Each story has a display of its own; side by side they would wait for each other's pages.
@@ -75,14 +84,11 @@ fn build(release: bool) -> Result<PathBuf> {
     Ok(headroom(release).with_file_name(CRATE))
 }
 
-/// Makes the package of what was built.
-fn package(release: bool) -> Result<PathBuf> {
+/// Makes the package of what was built with optimisation.
+fn package() -> Result<PathBuf> {
     needs::cargo_deb()?;
-    let mut command = cargo();
-    command.args(["deb", "--package", CRATE, "--no-build"]);
-    // A development build carries what backtraces need, which is most of it.
-    command.args(if release { &["--profile", "release"][..] } else { &["--profile", "dev", "--strip"] });
-    let printed = String::from_utf8(output(&mut command)?)?;
+    let printed = output(cargo().args(["deb", "--package", CRATE, "--no-build"]))?;
+    let printed = String::from_utf8(printed)?;
     let path = PathBuf::from(printed.lines().last().context("cargo deb names the package")?.trim());
     let size = fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
     println!("{}: {:.1} MB", short(&path), size as f64 / 1e6);
@@ -92,70 +98,35 @@ fn package(release: bool) -> Result<PathBuf> {
 /// Installs the package, starts it, removes it. What it wrote into the system is gone afterwards.
 fn install(package: &Path) -> Result<()> {
     needs::desktop()?;
-    let listed = String::from_utf8(
-        output(Command::new("dpkg-deb").arg("--fsys-tarfile").arg(package).stdout(std::process::Stdio::piped()))
-            .and_then(|tar| list(&tar))?,
-    )?;
+    let listed = String::from_utf8(output(Command::new("dpkg-deb").arg("--contents").arg(package))?)?;
     let files: Vec<PathBuf> = listed
         .lines()
-        .filter(|line| !line.ends_with('/'))
-        .map(|line| Path::new("/").join(line.trim_start_matches("./")))
+        .filter_map(|line| line.rsplit_once(" ./"))
+        .filter(|(_, name)| !name.is_empty() && !name.ends_with('/'))
+        .map(|(_, name)| Path::new("/").join(name))
         .collect();
     ensure!(!files.is_empty(), "the package is empty");
-    let already = files.iter().find(|file| file.exists());
-    ensure!(
-        already.is_none(),
-        "{} is there already: another package of it is installed",
-        already.map_or(String::new(), |file| file.display().to_string())
-    );
-
-    workspace::run(
-        Command::new("apt-get")
-            .args(["install", "--quiet=2", "--yes", "--no-install-recommends"])
-            .arg(package)
-            .env("DEBIAN_FRONTEND", "noninteractive"),
-    )?;
-    let used = started();
-    workspace::run(
-        Command::new("apt-get").args(["purge", "--quiet=2", "--yes", CRATE]).env("DEBIAN_FRONTEND", "noninteractive"),
-    )?;
-    used?;
-    let left = files.iter().find(|file| file.exists());
-    ensure!(left.is_none(), "{} was left behind", left.map_or(String::new(), |file| file.display().to_string()));
+    if let Some(file) = files.iter().find(|file| file.exists()) {
+        bail!("{} is there already: another package of it is installed", file.display());
+    }
+    let apt_get = |verb: &str| {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").args([verb, "--quiet=2", "--yes"]);
+        command
+    };
+    workspace::run(apt_get("install").arg("--no-install-recommends").arg(package))?;
+    // Started as the tests do it, which say how long it took; removed whatever came of that.
+    let mut test = cargo();
+    test.args(["test", "--package", CRATE, "--quiet", "--test", "desktop"]);
+    test.args(["--", "--nocapture", "--ignored", "installed"]).env("HEADROOM_DESKTOP", "/usr/bin/headroom-desktop");
+    let started = workspace::run(&mut test);
+    workspace::run(apt_get("purge").arg(CRATE))?;
+    started?;
+    if let Some(file) = files.iter().find(|file| file.exists()) {
+        bail!("{} was left behind", file.display());
+    }
     println!("{}: installed, started, removed; {} files came and went", short(package), files.len());
     Ok(())
-}
-
-/// The names in an archive.
-fn list(tar: &[u8]) -> Result<Vec<u8>> {
-    let mut child = Command::new("tar")
-        .arg("t")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()?;
-    let mut input = child.stdin.take().context("its input is piped")?;
-    std::thread::scope(|scope| {
-        scope.spawn(move || std::io::Write::write_all(&mut input, tar));
-        Ok(child.wait_with_output()?.stdout)
-    })
-}
-
-/// Starts what was installed, as the tests do, and lets them say how long it took.
-fn started() -> Result<()> {
-    let mut command = cargo();
-    command.args([
-        "test",
-        "--package",
-        CRATE,
-        "--quiet",
-        "--test",
-        "desktop",
-        "--",
-        "--nocapture",
-        "--ignored",
-        "installed",
-    ]);
-    workspace::run(command.env("HEADROOM_DESKTOP", "/usr/bin/headroom-desktop"))
 }
 
 fn short(path: &Path) -> String {
