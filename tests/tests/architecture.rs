@@ -264,8 +264,19 @@ fn every_crate_takes_its_lints_and_versions_from_the_workspace() {
 
 #[test]
 fn every_room_has_a_readme() {
-    let rooms =
-        ["", "assets", "desktop", "domain", "frontend", "migrations", "server", "server/slots", "server/store", "tests", "xtask"];
+    let rooms = [
+        "",
+        "assets",
+        "desktop",
+        "domain",
+        "frontend",
+        "migrations",
+        "server",
+        "server/slots",
+        "server/store",
+        "tests",
+        "xtask",
+    ];
     /// Shorter than this, a page says nothing.
     const LEAST: usize = 200;
     let says_something = |room: &&str| read(&root().join(room).join("README.md")).is_ok_and(|text| text.len() > LEAST);
