@@ -57,7 +57,7 @@ pub(crate) fn run(kind: Kind, options: &Options) -> Result<()> {
 
 /// A folder below `target`, or, where PostgreSQL's user could not get there because we are root and a folder above is closed,
 /// one under `/var/tmp` that belongs to this checkout.
-fn data_dir(name: &str) -> PathBuf {
+pub(crate) fn data_dir(name: &str) -> PathBuf {
     let inside = root().join("target").join(name);
     if !nix::unistd::geteuid().is_root() || is_open_to_all(root()) {
         return inside;

@@ -4,6 +4,7 @@ mod apt;
 mod bundle;
 mod check;
 mod demo;
+mod desktop;
 mod long;
 mod needs;
 mod test;
@@ -32,6 +33,7 @@ While working:
   cargo xtask serve             the service on your own data (target/serve)
   cargo xtask bundle            stylesheet, icons and browser module, after changing assets/ or frontend/
   cargo xtask check --write     formats the code, updates server/openapi.json, then checks
+  cargo xtask desktop           the same pages in a native window; needs WebKitGTK
   cargo xtask e2e               only the browser suite; screenshots go to target/screenshots
 
 Environment:
@@ -45,6 +47,8 @@ enum Command {
     Demo(demo::Options),
     /// Build everything and serve an installation of your own.
     Serve(demo::Options),
+    /// Build everything and open it in a window of its own, or make its Debian package.
+    Desktop(desktop::Options),
     /// Everything that must hold before a change lands: check, all tests, the browser suite.
     Test(test::Options),
     /// Formatting, lints, documentation, and that server/openapi.json is current.
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(options) => demo::run(demo::Kind::Demo, &options),
         Command::Serve(options) => demo::run(demo::Kind::Serve, &options),
+        Command::Desktop(options) => desktop::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Bundle(options) => bundle::run(&options),

@@ -2,14 +2,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::apt;
-use crate::workspace::which;
+use crate::workspace::{cargo, run, succeeds, which};
 
 /// The oldest PostgreSQL that the service accepts.
 const POSTGRES_MAJOR: u32 = 15;
+
+/// The oldest WebKitGTK in which a download can wait for a person to choose its place.
+const WEBKIT: &str = "2.40";
+
+/// The release of cargo-deb that the package is made with.
+const CARGO_DEB: &str = "3.8.0";
 
 /// Debian makes and starts a cluster when the server is installed, unless this says no.
 const CLUSTER_SETTING: &str = "/etc/postgresql-common/createcluster.d/headroom.conf";
@@ -72,6 +79,43 @@ pub(crate) fn helpers() -> Result<()> {
     Ok(())
 }
 
+/// WebKitGTK, which shows pages in a native window.
+pub(crate) fn webkit() -> Result<()> {
+    let is_there = || {
+        let mut command = Command::new("pkg-config");
+        succeeds(command.args(["--exists", &format!("webkit2gtk-4.1 >= {WEBKIT}"), "dbus-1"]))
+    };
+    if is_there() {
+        return Ok(());
+    }
+    apt::install("WebKitGTK", &["libwebkit2gtk-4.1-dev", "libdbus-1-dev", "pkg-config"])?;
+    ensure!(is_there(), "the distribution's WebKitGTK is older than {WEBKIT}");
+    Ok(())
+}
+
+/// A desktop for tests: a display, a message bus, notifications, a store of secrets, and hands on keys.
+pub(crate) fn desktop() -> Result<()> {
+    let programs = [
+        ("Xvfb", "xvfb"),
+        ("dbus-daemon", "dbus"),
+        ("dunst", "dunst"),
+        ("gnome-keyring-daemon", "gnome-keyring"),
+        ("xdotool", "xdotool"),
+        ("import", "imagemagick"),
+    ];
+    let missing: Vec<&str> =
+        programs.iter().filter(|(program, _)| which(program).is_none()).map(|(_, package)| *package).collect();
+    if missing.is_empty() { Ok(()) } else { apt::install("a desktop for tests", &missing) }
+}
+
+/// What makes Debian packages of Rust programs.
+pub(crate) fn cargo_deb() -> Result<()> {
+    if succeeds(cargo().args(["deb", "--version"])) {
+        return Ok(());
+    }
+    run(cargo().args(["install", "--locked", "--version", CARGO_DEB, "cargo-deb"]))
+}
+
 /// What a measurement compares with: Debian's packages, each with a program by which it is known.
 pub(crate) fn peers(packages: &[(String, String)]) -> Result<()> {
     let missing: Vec<&str> =
@@ -111,7 +155,7 @@ pub(crate) fn distro_rust() -> Result<DistroRust> {
 }
 
 fn has_library_source(rust: &DistroRust) -> bool {
-    let sysroot = std::process::Command::new(&rust.rustc).args(["--print", "sysroot"]).output();
+    let sysroot = Command::new(&rust.rustc).args(["--print", "sysroot"]).output();
     sysroot.is_ok_and(|output| {
         let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         Path::new(&sysroot).join("lib/rustlib/src/rust/library/std/Cargo.toml").exists()

@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
-use crate::workspace::{self, BROWSER_ONLY, build, cargo, cargo_native, headroom, root, step, succeeds, target};
-use crate::{bundle, check, needs};
+use crate::workspace::{self, build, cargo, cargo_native, headroom, name_native, root, step, succeeds, target};
+use crate::{bundle, check, desktop, needs};
 
 /// Options of `test` and `e2e`.
 #[derive(Debug, Args)]
@@ -33,7 +33,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     // The examples in the documentation, which nextest does not run.
-    step("examples in the documentation", || workspace::run(cargo_native("test").args(["--doc", "--quiet"])))
+    step("examples in the documentation", || workspace::run(cargo_native("test").args(["--doc", "--quiet"])))?;
+    step("the window", desktop::test)
 }
 
 /// Only the browser suite.
@@ -53,7 +54,8 @@ const PROGRAMS: [&str; 2] = ["headroom", "with-postgres"];
 fn runner(targets: &[&str]) -> Command {
     let mut command = if succeeds(cargo().args(["nextest", "--version"])) {
         let mut command = cargo();
-        command.args(["nextest", "run", "--workspace", "--exclude", BROWSER_ONLY]);
+        command.args(["nextest", "run"]);
+        name_native(&mut command);
         command
     } else {
         cargo_native("test")

@@ -31,15 +31,21 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Crates that compile for the browser only.
-pub(crate) const BROWSER_ONLY: &str = "headroom-client";
+/// Crates that are built apart: one compiles for the browser only, one needs the system's web view.
+pub(crate) const APART: [&str; 2] = ["headroom-client", "headroom-desktop"];
 
 /// A cargo command over everything native. Features are settled for all crates that a command names, so naming the same ones
 /// every time keeps dependencies from being compiled again for another set of features.
 pub(crate) fn cargo_native(command: &str) -> Command {
     let mut cargo = cargo();
-    cargo.args([command, "--workspace", "--exclude", BROWSER_ONLY]);
+    cargo.arg(command);
+    name_native(&mut cargo);
     cargo
+}
+
+/// Names everything native to a command.
+pub(crate) fn name_native(cargo: &mut Command) {
+    cargo.arg("--workspace").args(APART.iter().flat_map(|apart| ["--exclude", apart]));
 }
 
 /// Builds a program of the workspace, or several.

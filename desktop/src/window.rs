@@ -1,0 +1,661 @@
+//! The window: one server at a time, from opening to the orderly end.
+
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use gtk::prelude::*;
+use tao::dpi::{PhysicalPosition, PhysicalSize};
+use tao::event::{Event as Told, WindowEvent};
+use tao::event_loop::{ControlFlow, EventLoop, EventLoopBuilder, EventLoopProxy, EventLoopWindowTarget};
+use tao::platform::run_return::EventLoopExtRunReturn as _;
+use tao::platform::unix::WindowExtUnix as _;
+use tao::window::{UserAttentionType, Window, WindowBuilder};
+use url::Url;
+
+use crate::address::Address;
+use crate::api::{Api, client};
+use crate::chrome::{self, Chrome};
+use crate::desk::{self, Back, Tell};
+use crate::event::{Command, Event};
+use crate::folders::Folders;
+use crate::instance::{First, Wish};
+use crate::notify::Answer;
+use crate::pages;
+use crate::place::{self, Place, Rectangle};
+use crate::profiles::{Profile, Profiles};
+use crate::secrets::{self, Ask, Kept};
+use crate::server::{self, Said, Server, World};
+use crate::session::Session;
+use crate::sign_in;
+use crate::tray::Choice;
+use crate::view::View;
+use crate::watch::{News, Watcher};
+use crate::{Options, link};
+
+/// The page on which one signs in.
+const LOGIN: &str = "/login";
+/// So long a page may take to close its connections.
+const LET_GO: Duration = Duration::from_millis(300);
+/// A store of secrets is waited for so long before the server's own page for signing in is shown.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// The server inside is not signed in at again sooner: whatever ended the last session would end the next.
+const SIGN_IN_AGAIN: Duration = Duration::from_secs(30);
+
+/// Opens the window and stays until it is closed.
+pub(crate) fn run(options: Options, folders: Folders, first: &First, wish: Wish) -> Result<()> {
+    let mut events: EventLoop<Event> = EventLoopBuilder::with_user_event().build();
+    let mut app = App::new(options, folders, &events, events.create_proxy())?;
+    let wishes = events.create_proxy();
+    first.listen(move |wish| drop(wishes.send_event(Event::Asked(wish))))?;
+    end_on_signals(&events.create_proxy());
+    app.begin(wish);
+    events.run_return(|event, _, flow| {
+        *flow = ControlFlow::Wait;
+        match event {
+            Told::WindowEvent { event: WindowEvent::CloseRequested, .. }
+            | Told::UserEvent(Event::Command(Command::Quit) | Event::Back(Back::Choice(Choice::Quit))) => {
+                *flow = ControlFlow::Exit;
+            }
+            Told::WindowEvent { event: WindowEvent::Resized(_) | WindowEvent::Moved(_), .. } => app.placed(),
+            Told::UserEvent(event) => app.take(event),
+            _ => {}
+        }
+    });
+    app.end()
+}
+
+/// Asked to end, as at the end of a desktop's session, everything ends in order too.
+fn end_on_signals(events: &EventLoopProxy<Event>) {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        let events = events.clone();
+        gtk::glib::unix_signal_add_local(signal, move || {
+            // A dialog that is open has a loop of its own, which would keep ours from the end.
+            for dialog in gtk::Window::list_toplevels().into_iter().filter_map(|top| top.downcast::<gtk::Dialog>().ok())
+            {
+                dialog.response(gtk::ResponseType::Cancel);
+            }
+            let _ = events.send_event(Event::Command(Command::Quit));
+            gtk::glib::ControlFlow::Continue
+        });
+    }
+}
+
+/// Everything that is open.
+struct App {
+    options: Options,
+    folders: Folders,
+    profiles: Profiles,
+    window: Window,
+    view: View,
+    chrome: Chrome,
+    events: EventLoopProxy<Event>,
+    desk: Sender<Tell>,
+    secrets: Sender<Ask>,
+    place: Place,
+    started: Instant,
+    /// What is shown.
+    profile: Profile,
+    /// Its number: what threads tell of an earlier one is dropped.
+    run: u64,
+    server: Option<Server>,
+    /// Servers that are on their way out.
+    ending: Vec<JoinHandle<()>>,
+    address: Option<Address>,
+    session: Option<Session>,
+    watcher: Option<Watcher>,
+    /// Where to go as soon as there is a server.
+    wanted: Option<String>,
+    signed_in_at: Option<Instant>,
+    waiting: usize,
+    title: String,
+}
+
+fn window(place: &Place, target: &EventLoopWindowTarget<Event>) -> Result<Window> {
+    let size = PhysicalSize::new(place.window.width, place.window.height);
+    let builder = WindowBuilder::new()
+        .with_title("Headroom")
+        .with_inner_size(size)
+        .with_min_inner_size(PhysicalSize::new(place::SMALLEST.0, place::SMALLEST.1))
+        .with_maximized(place.maximized);
+    let window = builder.build(target).context("cannot open a window")?;
+    let screens: Vec<Rectangle> = window
+        .available_monitors()
+        .map(|monitor| Rectangle {
+            x: monitor.position().x,
+            y: monitor.position().y,
+            width: monitor.size().width,
+            height: monitor.size().height,
+        })
+        .collect();
+    if place.is_on(&screens) {
+        window.set_outer_position(PhysicalPosition::new(place.window.x, place.window.y));
+    }
+    window.gtk_window().set_icon_name(Some("headroom"));
+    Ok(window)
+}
+
+impl App {
+    fn new(
+        options: Options,
+        folders: Folders,
+        target: &EventLoopWindowTarget<Event>,
+        events: EventLoopProxy<Event>,
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let profiles = Profiles::read(&folders.profiles())?;
+        let place = Place::read(&folders.place());
+        let window = window(&place, target)?;
+        let gtk_window = window.gtk_window().clone();
+        let vbox = window.default_vbox().context("the window has no box")?;
+        let chrome = Chrome::new(vbox, &events);
+        let view = View::new(vbox, &gtk_window, &events)?;
+        view.zoom(place.zoom);
+        chrome::take_keys(&gtk_window, &events);
+        let back = events.clone();
+        let desk = desk::start(move |told| drop(back.send_event(Event::Back(told))))?;
+        let kept = events.clone();
+        let secrets = secrets::start(move |told| drop(kept.send_event(Event::Kept(told))))?;
+        Ok(Self {
+            options,
+            folders,
+            profiles,
+            window,
+            view,
+            chrome,
+            events,
+            desk,
+            secrets,
+            place,
+            started,
+            profile: Profile::Here,
+            run: 0,
+            server: None,
+            ending: Vec::new(),
+            address: None,
+            session: None,
+            watcher: None,
+            wanted: None,
+            signed_in_at: None,
+            waiting: 0,
+            title: "Headroom".to_owned(),
+        })
+    }
+
+    /// Says on standard output what happens, if that was asked for.
+    fn note(&self, text: &str) {
+        if self.options.verbose {
+            println!("{:.2} s: {text}", self.started.elapsed().as_secs_f64());
+        }
+    }
+
+    fn say(&self, sentence: &str) {
+        self.note(sentence);
+        self.chrome.say(sentence);
+    }
+
+    // ---- what is shown -------------------------------------------------------------------------------------------------
+
+    fn begin(&mut self, wish: Wish) {
+        let shown = match self.wished(&wish) {
+            Ok(profile) => profile.unwrap_or_else(|| self.profiles.last()),
+            Err(error) => {
+                self.say(&format!("{error:#}."));
+                self.profiles.last()
+            }
+        };
+        self.wanted = wish.link.as_deref().and_then(|link| link::path(link).ok());
+        self.show(shown);
+    }
+
+    /// What a start asks to be shown, if it asks for anything.
+    fn wished(&mut self, wish: &Wish) -> Result<Option<Profile>> {
+        if let Some(address) = &wish.address {
+            return self.profiles.at(Address::parse(address)?, wish.profile.as_deref()).map(Some);
+        }
+        let Some(name) = &wish.profile else { return Ok(None) };
+        let found = self.profiles.named(name);
+        found.map(Some).with_context(|| format!("nothing is called {name:?} here; give its address with --address"))
+    }
+
+    /// A second start wants something.
+    fn asked(&mut self, wish: &Wish) {
+        self.present();
+        match self.wished(wish) {
+            Ok(Some(profile)) if profile != self.profile => self.show(profile),
+            Ok(_) => {}
+            Err(error) => self.say(&format!("{error:#}.")),
+        }
+        match wish.link.as_deref().map(link::path) {
+            Some(Ok(path)) => self.go(path),
+            Some(Err(error)) => self.say(&format!("{error:#}.")),
+            None => {}
+        }
+    }
+
+    fn present(&self) {
+        self.window.set_minimized(false);
+        self.window.gtk_window().present();
+    }
+
+    /// Goes to a path of the server, now or as soon as there is one.
+    fn go(&mut self, path: String) {
+        match &self.address {
+            // Whoever is not signed in is asked to by the server, and led on.
+            Some(address) if self.watcher.is_some() => self.view.load(&address.at(&path)),
+            _ => self.wanted = Some(path),
+        }
+    }
+
+    fn show(&mut self, profile: Profile) {
+        self.run += 1;
+        self.watcher = None;
+        self.session = None;
+        self.signed_in_at = None;
+        self.address = None;
+        self.tell(Tell::Clear);
+        self.count(0);
+        self.end_server();
+        self.profile = profile;
+        if let Err(error) = self.profiles.shown(&self.profile) {
+            self.say(&format!("What is shown is not remembered: {error:#}."));
+        }
+        self.chrome.list(&self.profiles, &self.profile);
+        match self.profile.clone() {
+            Profile::Remote { address, .. } => {
+                self.view.show(Some(address.clone()));
+                self.view.load_own(&pages::starting(&format!("Connecting to {}.", address.host())));
+                self.address = Some(address.clone());
+                let _ = self.secrets.send(Ask::Read(self.run, address));
+                // The store may ask its person for a password first, or not answer at all.
+                let (events, run) = (self.events.clone(), self.run);
+                std::thread::spawn(move || {
+                    std::thread::sleep(STORE_PATIENCE);
+                    let _ = events.send_event(Event::StoreIsSlow(run));
+                });
+            }
+            Profile::Here => self.start(World::Own),
+            Profile::Demo => self.start(World::Demo),
+        }
+    }
+
+    /// Goes to the server's first page, or to the one that is wanted.
+    fn enter(&mut self, address: &Address, session: Option<&Session>) {
+        if let Some(session) = session
+            && let Err(error) = self.view.sign_in(address, session)
+        {
+            self.say(&format!("{error:#}."));
+        }
+        let path = self.wanted.take().unwrap_or_else(|| "/".to_owned());
+        self.view.load(&address.at(&path));
+        let (events, run) = (self.events.clone(), self.run);
+        match Watcher::start(address.clone(), move |news| drop(events.send_event(Event::News(run, news)))) {
+            Ok(watcher) => {
+                watcher.signed_in(session.cloned());
+                self.watcher = Some(watcher);
+            }
+            Err(error) => self.say(&format!("Pages are not watched for: {error:#}.")),
+        }
+    }
+
+    // ---- the server inside ---------------------------------------------------------------------------------------------
+
+    fn start(&mut self, world: World) {
+        self.view.show(None);
+        // PostgreSQL's files have one server at a time.
+        for ending in self.ending.drain(..) {
+            let _ = ending.join();
+        }
+        let what = match world {
+            World::Own => "A server with a database of its own starts on this computer.",
+            World::Demo => {
+                "A server with a made-up world starts on this computer. At the first start its history is made, which takes a minute."
+            }
+        };
+        self.view.load_own(&pages::starting(what));
+        if let Err(error) = self.try_start(world) {
+            self.view.load_own(&pages::ended(&format!("The server on this computer did not start: {error:#}."), ""));
+            self.note(&format!("{error:#}"));
+        }
+    }
+
+    fn try_start(&mut self, world: World) -> Result<()> {
+        let program = server::program(self.options.server.as_deref())?;
+        let folder = self.folders.data();
+        let (server, stdout) = Server::start(&program, world, folder, &self.options.further)?;
+        self.note(&format!("server {} started", server.id()));
+        self.server = Some(server);
+        let (events, run) = (self.events.clone(), self.run);
+        let key_file = Server::key_file(folder);
+        std::thread::Builder::new().name("server".into()).spawn(move || {
+            let (codes, code) = channel();
+            let mut code = Some(code);
+            let ready = events.clone();
+            server::read(stdout, |said| match said {
+                Said::Code(text) => drop(codes.send(text)),
+                Said::Listens(address) => {
+                    let (ready, key_file, code) = (ready.clone(), key_file.clone(), code.take());
+                    // Signing in may wait for the code, which is read here.
+                    std::thread::spawn(move || {
+                        let session = enter(world, &address, &key_file, || {
+                            let code = code.context("the server said twice that it listens")?;
+                            code.recv_timeout(Duration::from_mins(1))
+                                .context("the server printed no code for the first account")
+                        });
+                        let session = session.map_err(|error| format!("{error:#}"));
+                        let _ = ready.send_event(Event::Ready { run, address, session });
+                    });
+                }
+            });
+            let _ = events.send_event(Event::Ended(run));
+        })?;
+        Ok(())
+    }
+
+    fn ready(&mut self, address: Address, session: Result<Session, String>) {
+        self.note(&format!("server listens on {address}"));
+        let session = match session {
+            Ok(session) => Some(session),
+            Err(reason) => {
+                self.say(&format!("You are not signed in by itself: {reason}."));
+                None
+            }
+        };
+        self.view.show(Some(address.clone()));
+        self.address = Some(address.clone());
+        self.signed_in_at = Some(Instant::now());
+        self.session.clone_from(&session);
+        self.enter(&address, session.as_ref());
+    }
+
+    /// A session of the server inside ran out; nobody knows a password, so the window signs in again.
+    fn sign_in_again(&mut self) {
+        let world = match self.profile {
+            Profile::Here => World::Own,
+            Profile::Demo => World::Demo,
+            Profile::Remote { .. } => return,
+        };
+        let Some(address) = self.address.clone() else { return };
+        if self.signed_in_at.is_some_and(|at| at.elapsed() < SIGN_IN_AGAIN) {
+            return;
+        }
+        self.signed_in_at = Some(Instant::now());
+        let page = Url::parse(&self.view.url()).ok();
+        let next = page.filter(|page| page.path() != LOGIN).map(|page| page[url::Position::BeforePath..].to_owned());
+        self.wanted = next;
+        let (events, run, key_file) = (self.events.clone(), self.run, Server::key_file(self.folders.data()));
+        std::thread::spawn(move || {
+            let no_code = || Err(anyhow::anyhow!("the server has no account any more"));
+            let session = enter(world, &address, &key_file, no_code).map_err(|error| format!("{error:#}"));
+            let _ = events.send_event(Event::Ready { run, address, session });
+        });
+    }
+
+    fn ended(&mut self) {
+        let Some(server) = self.server.take() else { return };
+        let last_words = server.last_words();
+        let how = server.stop().map_or_else(|error| format!("{error:#}"), |status| status.to_string());
+        self.note(&format!("server ended: {how}"));
+        self.watcher = None;
+        self.address = None;
+        self.view.show(None);
+        self.view
+            .load_own(&pages::ended(&format!("The server on this computer ended by itself ({how})."), &last_words));
+    }
+
+    fn end_server(&mut self) {
+        if let Some(server) = self.server.take() {
+            self.ending.push(std::thread::spawn(move || drop(server.stop())));
+        }
+    }
+
+    // ---- events --------------------------------------------------------------------------------------------------------
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Loaded(url) => self.loaded(&url),
+            Event::Titled(title) => {
+                self.title = if title.is_empty() { "Headroom".to_owned() } else { title };
+                self.retitle();
+            }
+            Event::Sentence(sentence) | Event::Kept(Kept::Missing(sentence)) | Event::Back(Back::Missing(sentence)) => {
+                self.say(&sentence);
+            }
+            Event::Again => self.show(self.profile.clone()),
+            Event::Command(command) => self.command(command),
+            Event::Ready { run, address, session } if run == self.run => self.ready(address, session),
+            Event::Ended(run) if run == self.run => self.ended(),
+            Event::Kept(Kept::Session(run, session)) if run == self.run => {
+                self.note(if session.is_some() { "a sign-in was kept" } else { "no sign-in was kept" });
+                self.kept(session);
+            }
+            Event::StoreIsSlow(run) if run == self.run => self.kept(None),
+            Event::Asked(wish) => self.asked(&wish),
+            Event::News(run, news) if run == self.run => self.news(news),
+            Event::Back(Back::Answer(answer)) => self.answered(answer),
+            Event::Back(Back::Choice(Choice::Show)) => self.present(),
+            // What an earlier server tells, and what ends the loop before it comes here.
+            Event::Ready { .. }
+            | Event::Ended(_)
+            | Event::Kept(_)
+            | Event::StoreIsSlow(_)
+            | Event::News(..)
+            | Event::Back(_) => {}
+        }
+    }
+
+    /// The store of secrets answered, or was waited for long enough. What comes late still counts, unless somebody signed in
+    /// meanwhile.
+    fn kept(&mut self, session: Option<Session>) {
+        let Some(address) = self.address.clone() else { return };
+        let is_entered = self.watcher.is_some();
+        if is_entered && (session.is_none() || self.session.is_some()) {
+            return;
+        }
+        self.session.clone_from(&session);
+        self.enter(&address, session.as_ref());
+    }
+
+    fn loaded(&mut self, url: &str) {
+        self.note(&format!("shows {url}"));
+        let Some(address) = self.address.clone().filter(|address| address.owns(url)) else { return };
+        let session = self.view.session(&address);
+        if session != self.session {
+            self.session.clone_from(&session);
+            if let Some(watcher) = &self.watcher {
+                watcher.signed_in(session.clone());
+            }
+            if matches!(self.profile, Profile::Remote { .. }) {
+                let _ = self.secrets.send(Ask::Keep(address, session));
+            }
+        }
+        // Who signs out comes to that page too, but with nowhere to go on to.
+        let is_refused = Url::parse(url).is_ok_and(|url| {
+            url.path() == LOGIN && url.query_pairs().any(|(name, value)| name == "next" && !value.is_empty())
+        });
+        if is_refused {
+            self.sign_in_again();
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Back => self.view.back(),
+            Command::Forward => self.view.forward(),
+            Command::Reload => self.view.reload(),
+            Command::Print => self.view.print(),
+            Command::Zoom(way) => {
+                self.place.zoom = place::zoom(self.place.zoom, way);
+                self.view.zoom(self.place.zoom);
+                self.note(&format!("zoom {:.2}", self.place.zoom));
+            }
+            Command::Show(name) => {
+                if let Some(profile) = self.profiles.named(&name).filter(|profile| *profile != self.profile) {
+                    self.show(profile);
+                }
+            }
+            Command::AskAddress => {
+                if let Some(text) = chrome::ask_address(self.window.gtk_window()) {
+                    match Address::parse(&text).and_then(|address| self.profiles.at(address, None)) {
+                        Ok(profile) => self.show(profile),
+                        Err(error) => self.say(&format!("{error:#}.")),
+                    }
+                }
+            }
+            Command::Forget => {
+                if let Profile::Remote { name, address } = self.profile.clone() {
+                    let _ = self.secrets.send(Ask::Keep(address, None));
+                    if let Err(error) = self.profiles.forget(&name) {
+                        self.say(&format!("{error:#}."));
+                    }
+                    self.show(Profile::Here);
+                }
+            }
+            // The loop has ended by then.
+            Command::Quit => {}
+        }
+    }
+
+    fn news(&mut self, news: News) {
+        match news {
+            News::Pages(all, waiting) => {
+                for one in &all {
+                    self.note(&format!("{one:?}"));
+                }
+                self.tell(Tell::Pages(all));
+                if waiting > self.waiting && !self.window.is_focused() {
+                    self.window.request_user_attention(Some(UserAttentionType::Informational));
+                }
+                self.count(waiting);
+            }
+            News::Figures(figures) => self.tell(Tell::Figures(figures)),
+            News::SignedOut => {
+                let is_at_login = Url::parse(&self.view.url()).is_ok_and(|url| url.path() == LOGIN);
+                if !is_at_login {
+                    self.sign_in_again();
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::Open(path) => {
+                self.present();
+                self.go(path);
+            }
+            Answer::Acknowledge { alert, version } => {
+                let path = format!("/alerts/{alert}");
+                let (Some(address), Some(session)) = (self.address.clone(), self.session.clone()) else {
+                    return self.not_acknowledged(&path, "nobody is signed in");
+                };
+                let (desk, events) = (self.desk.clone(), self.events.clone());
+                std::thread::spawn(move || {
+                    let done =
+                        client().and_then(|client| Api::new(client, address, session).acknowledge(alert, version));
+                    match done {
+                        Ok(()) => drop(events.send_event(Event::Sentence(format!("You acknowledged alert {alert}.")))),
+                        Err(error) => {
+                            let _ = desk.send(not_acknowledged(&path, &format!("{error:#}")));
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    fn not_acknowledged(&self, path: &str, reason: &str) {
+        self.tell(not_acknowledged(path, reason));
+    }
+
+    fn tell(&self, tell: Tell) {
+        // The thread lives as long as we do.
+        let _ = self.desk.send(tell);
+    }
+
+    fn count(&mut self, waiting: usize) {
+        self.waiting = waiting;
+        let badge = i64::try_from(waiting).ok().filter(|count| *count > 0);
+        self.window.set_badge_count(badge, Some("headroom.desktop".to_owned()));
+        self.retitle();
+    }
+
+    fn retitle(&self) {
+        self.window.set_title(&titled(self.waiting, &self.title));
+    }
+
+    /// Remembers where the window is, unless it fills the screen.
+    fn placed(&mut self) {
+        self.place.maximized = self.window.is_maximized();
+        if self.place.maximized || self.window.is_minimized() {
+            return;
+        }
+        let size = self.window.inner_size();
+        self.place.window.width = size.width;
+        self.place.window.height = size.height;
+        if let Ok(position) = self.window.outer_position() {
+            self.place.window.x = position.x;
+            self.place.window.y = position.y;
+            self.place.is_placed = true;
+        }
+    }
+
+    /// The orderly end: the window goes at once, the server when it has written everything.
+    fn end(mut self) -> Result<()> {
+        // While a dialog was open nobody was told where the window went.
+        self.placed();
+        self.window.set_visible(false);
+        self.watcher = None;
+        self.tell(Tell::Clear);
+        // A server waits for whoever follows its streams, so the page lets go of them first.
+        self.view.show(None);
+        self.view.load_own("");
+        let until = Instant::now() + LET_GO;
+        while Instant::now() < until {
+            gtk::main_iteration_do(false);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let written = self.place.write(&self.folders.place());
+        self.end_server();
+        for ending in self.ending.drain(..) {
+            let _ = ending.join();
+        }
+        self.note("everything ended");
+        written
+    }
+}
+
+/// Signs in at the server inside.
+fn enter(
+    world: World,
+    address: &Address,
+    key_file: &std::path::Path,
+    code: impl FnOnce() -> Result<String>,
+) -> Result<Session> {
+    let client = client()?;
+    match world {
+        World::Demo => sign_in::demo(&client, address),
+        World::Own => sign_in::local(&client, address, key_file, code),
+    }
+}
+
+fn not_acknowledged(path: &str, reason: &str) -> Tell {
+    Tell::Sentence { title: "Not acknowledged".to_owned(), text: format!("{reason}."), path: path.to_owned() }
+}
+
+/// The title of the window: pages that nobody has come first, where a list of windows shows it.
+fn titled(waiting: usize, title: &str) -> String {
+    if waiting == 0 { title.to_owned() } else { format!("({waiting}) {title}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_title_counts_pages() {
+        assert_eq!(titled(0, "Overview · Headroom"), "Overview · Headroom");
+        assert_eq!(titled(12, "Overview · Headroom"), "(12) Overview · Headroom");
+    }
+}
