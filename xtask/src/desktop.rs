@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use clap::Args;
 
-use crate::workspace::{self, build_headroom, cargo, headroom, output, root, step, target};
+use crate::workspace::{self, build_headroom, cargo, headroom, output, root, step, succeeds, target};
 use crate::{bundle, demo, needs};
 
 /// The crate and its program.
@@ -68,10 +68,22 @@ pub(crate) fn test() -> Result<()> {
         "--document-private-items",
         "--quiet",
     ]))?;
-    let mut command = cargo();
-    command.args(["test", "--package", CRATE, "--quiet"]).env("HEADROOM_BIN", headroom(false));
     // Each story has a display of its own; side by side they would wait for each other's pages.
-    workspace::run(command.args(["--", "--test-threads=1", "--nocapture"]))
+    let mut command = cargo();
+    if succeeds(cargo().args(["nextest", "--version"])) {
+        command.args([
+            "nextest",
+            "run",
+            "--package",
+            CRATE,
+            "--no-fail-fast",
+            "--test-threads=1",
+            "--success-output=final",
+        ]);
+    } else {
+        command.args(["test", "--package", CRATE, "--quiet", "--", "--test-threads=1", "--nocapture"]);
+    }
+    workspace::run(command.env("HEADROOM_BIN", headroom(false)))
 }
 
 fn build(release: bool) -> Result<PathBuf> {
