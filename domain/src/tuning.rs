@@ -322,6 +322,9 @@ impl Measured {
     /// What to do, in a sentence or two.
     pub fn advice(&self, settings: &Settings) -> String {
         let count = |number: usize| format::count(number as i64);
+        if self.covers_ms == 0 {
+            return "too little history to say: no lease began or was renewed".to_owned();
+        }
         if !self.is_enough() {
             return format!(
                 "too little history to say: {} renewals in {}, and {} in {} at least are wanted",
@@ -541,7 +544,7 @@ mod tests {
         let empty = Events::default().done();
         assert_eq!(
             plain(empty.advice(&settings(30, Some(8.0)))),
-            "too little history to say: 0 renewals in 0 ms, and 1,000 in 1 h at least are wanted"
+            "too little history to say: no lease began or was renewed"
         );
         assert!(empty.effects(&settings(30, Some(8.0))).is_empty());
         let mut short = Events::default();
@@ -549,7 +552,12 @@ mod tests {
         assert!(short.done().effects(&settings(30, None)).is_empty(), "many renewals in less than an hour");
         let mut few = Events::default();
         renewed(&mut few, 1, 0, 900, 100);
-        assert!(few.done().effects(&settings(30, None)).is_empty(), "few renewals in a day");
+        let few = few.done();
+        assert_eq!(
+            plain(few.advice(&settings(30, None))),
+            "too little history to say: 900 renewals in 1 d 1 h, and 1,000 in 1 h at least are wanted"
+        );
+        assert!(few.effects(&settings(30, None)).is_empty(), "few renewals in a day");
     }
 
     #[test]

@@ -12,8 +12,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Names of the tables.
+/// Names of the tables: what to do, what was measured, what other settings would have done.
 pub(super) const TUNING: &str = "tuning";
+pub(super) const TUNING_MEASURED: &str = "tuning_measured";
 pub(super) const TUNING_EFFECTS: &str = "tuning_effects";
 /// Pools of which other settings are shown.
 const MOST_POOLS: usize = 50;
@@ -45,20 +46,30 @@ fn note(pools: &mut Pools, event: &Vital) {
     }
 }
 
+fn advice_row(pool: i32, slug: &str, measured: &Measured, settings: &Settings) -> Row {
+    let phi = settings.beats.map_or_else(|| "none".to_owned(), |beats| beats.suspected_phi.to_string());
+    Row::of(vec![
+        Cell::text(slug),
+        Cell::Time(Some(settings.ttl_ms)),
+        Cell::text(phi),
+        Cell::text(measured.advice(settings)),
+    ])
+    .of_pool(pool, slug)
+}
+
 fn measured_row(pool: i32, slug: &str, measured: &Measured, settings: &Settings) -> Row {
     let of = |values: &[Millis], rank| Cell::Time(per_mille(values, rank));
-    let is_known = measured.covers_ms > 0;
-    let count = |number: i64| Cell::Count(is_known.then_some(number));
+    let count = |number: i64| Cell::Count(Some(number));
     // A thousandth of fewer is nobody's.
     let finest = if measured.gaps.len() >= headroom_domain::tuning::FEWEST_GAPS {
         of(&measured.gaps, 999)
     } else {
         Cell::Time(None)
     };
-    let suspicions = |number: i64| Cell::Count((is_known && settings.beats.is_some()).then_some(number));
+    let suspicions = |number: i64| Cell::Count(settings.beats.is_some().then_some(number));
     Row::of(vec![
         Cell::text(slug),
-        Cell::Time(is_known.then_some(measured.covers_ms)),
+        Cell::Time(Some(measured.covers_ms)),
         count(measured.gaps.len() as i64),
         of(&measured.gaps, 500),
         of(&measured.gaps, 990),
@@ -70,7 +81,6 @@ fn measured_row(pool: i32, slug: &str, measured: &Measured, settings: &Settings)
         count(measured.came_back),
         suspicions(measured.suspicions),
         suspicions(measured.wrong_suspicions),
-        Cell::text(measured.advice(settings)),
     ])
     .of_pool(pool, slug)
 }
@@ -96,6 +106,12 @@ fn told(events: &[Vital], pools: &[(i32, String, Settings)]) -> Vec<Table> {
     let mut tuning = Table::new(
         TUNING,
         "Leases and heartbeats: tuning hints",
+        "The time to live and the φ of a suspicion that each pool has, and what the week says of them. The next two tables say on what ground.",
+        &[("pool", "Pool"), ("ttl_ms", "TTL"), ("phi", "φ"), ("advice", "What to do")],
+    );
+    let mut figures = Table::new(
+        TUNING_MEASURED,
+        "Leases and heartbeats: measured",
         "Gaps are times between a claim or renewal and the next sign of life of the same lease. Found after is the time from the last of them until a lease that ran out, or whose holder was silent, was ended. Came back counts holders that acted for a lease that had been ended so. Of a week the newest 200,000 events are read.",
         &[
             ("pool", "Pool"),
@@ -111,7 +127,6 @@ fn told(events: &[Vital], pools: &[(i32, String, Settings)]) -> Vec<Table> {
             ("came_back", "Came back"),
             ("suspicions", "Suspected"),
             ("wrong_suspicions", "Wrongly"),
-            ("advice", "What to do"),
         ],
     );
     let mut effects = Table::new(
@@ -131,9 +146,13 @@ fn told(events: &[Vital], pools: &[(i32, String, Settings)]) -> Vec<Table> {
         .iter()
         .filter_map(|(pool, slug, settings)| Some((*pool, slug.as_str(), *settings, histories.remove(pool)?.done())))
         .collect();
-    tuning
-        .rows
-        .extend(all.iter().map(|(pool, slug, settings, measured)| measured_row(*pool, slug, measured, settings)));
+    for (pool, slug, settings, measured) in &all {
+        tuning.rows.push(advice_row(*pool, slug, measured, settings));
+        // What is not known is no row of zeros.
+        if measured.covers_ms > 0 {
+            figures.rows.push(measured_row(*pool, slug, measured, settings));
+        }
+    }
     all.sort_by_key(|(_, slug, _, measured)| (Reverse(measured.gaps.len()), *slug));
     all.truncate(MOST_POOLS);
     all.sort_by_key(|(_, slug, _, _)| *slug);
@@ -141,7 +160,7 @@ fn told(events: &[Vital], pools: &[(i32, String, Settings)]) -> Vec<Table> {
         let found = measured.effects(settings);
         effects.rows.extend(found.iter().map(|effect| effect_row(*pool, slug, measured, effect)));
     }
-    vec![tuning, effects]
+    vec![tuning, figures, effects]
 }
 
 /// The hints of a week for all tracked pools; tables without rows if there are none.
@@ -178,10 +197,9 @@ mod tests {
         let pools = [(1, "one".to_owned(), Settings { ttl_ms: 30_000, beats: None })];
         let tables = told(&[], &pools);
         let row = &tables[0].rows[0];
-        assert_eq!(tables[0].cell(&row.cells, "gaps"), Some(&Cell::Count(None)), "not zero: nothing is known");
         let advice = tables[0].cell(&row.cells, "advice").map(|cell| cell.shown("")).unwrap_or_default();
         assert!(advice.starts_with("too little history to say"), "{advice}");
-        assert!(tables[1].rows.is_empty());
+        assert!(tables[1..].iter().all(|table| table.rows.is_empty()), "nothing is known, which is not zero");
     }
 
     #[test]
@@ -195,7 +213,7 @@ mod tests {
         events.push(Vital { pool: 9, ..event(8_040_000, EventKind::Claim, 3) });
         let pools = [(1, "one".to_owned(), Settings { ttl_ms: 30_000, beats: None })];
         let tables = told(&events, &pools);
-        let cell = |key: &str| tables[0].cell(&tables[0].rows[0].cells, key).cloned();
+        let cell = |key: &str| tables.iter().find_map(|table| table.cell(&table.rows.first()?.cells, key).cloned());
         assert_eq!(cell("gaps"), Some(Cell::Count(Some(2_000))));
         assert_eq!(cell("gap_p999_ms"), Some(Cell::Time(Some(4_000))));
         assert_eq!(
@@ -205,8 +223,8 @@ mod tests {
         assert_eq!(cell("suspicions"), Some(Cell::Count(None)), "nobody watches by heartbeats");
         let advice = cell("advice").map(|cell| cell.shown("").replace('\u{202f}', " ")).unwrap_or_default();
         assert!(advice.starts_with("TTL 30 s -> 12 s: dead holders are found 18 s sooner"), "{advice}");
-        let now: Vec<&Row> = tables[1].rows.iter().filter(|row| row.cells[2].shown("").contains("(now)")).collect();
+        let now: Vec<&Row> = tables[2].rows.iter().filter(|row| row.cells[2].shown("").contains("(now)")).collect();
         assert_eq!(now.len(), 2, "the time to live and the reconciler's round");
-        assert!(tables[1].rows.iter().all(|row| row.cells[1] != Cell::text("φ")), "nobody watches by heartbeats");
+        assert!(tables[2].rows.iter().all(|row| row.cells[1] != Cell::text("φ")), "nobody watches by heartbeats");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::game_days;
 use super::period::{Period, zone_around};
-use super::tuning::{self, TUNING, TUNING_EFFECTS};
+use super::tuning::{self, TUNING, TUNING_EFFECTS, TUNING_MEASURED};
 use crate::app::Result;
 use crate::app::forecast::{Day, OUTLOOK_DAYS, PoolOutlook, outlook};
 use headroom_domain::exhaustion::Exhaustion;
@@ -167,7 +167,7 @@ pub(super) async fn document(
 /// A report that is reckoned anew, with what an earlier version foresaw and advised: what was foreseen is not known any more, what
 /// came is no forecast, and advice was given on the settings of that time.
 pub(super) fn with_outlook_of(mut document: Document, was: &Document) -> Document {
-    const KEPT: [&str; 4] = [OUTLOOK, OUTLOOK_BY_DAY, TUNING, TUNING_EFFECTS];
+    const KEPT: [&str; 5] = [OUTLOOK, OUTLOOK_BY_DAY, TUNING, TUNING_MEASURED, TUNING_EFFECTS];
     if document.kind != Kind::Weekly {
         return document;
     }
