@@ -45,7 +45,7 @@ impl World {
             let body = json!({ "name": slug, "slug": slug, "capacity": 10, "zone": "UTC" });
             client.post("/api/v1/pools", &body).await?.expect(201)?;
             if slug != "metered" {
-                let policy = json!({ "policy": { "ttl_ms": 30_000, "heartbeats": { "interval_ms": 2_000 } } });
+                let policy = json!({ "policy": { "ttl_ms": 30_000, "heartbeats": { "interval_ms": 10_000 } } });
                 client.put(&format!("/api/v1/pools/{slug}/policy"), &policy).await?.expect(200)?;
             }
         }

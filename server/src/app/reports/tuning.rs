@@ -22,10 +22,17 @@ const MOST_POOLS: usize = 50;
 type Pools = BTreeMap<i32, History<Uuid, (String, i32)>>;
 
 fn settings(rules: &Rules) -> Settings {
-    Settings { ttl_ms: rules.policy.ttl_ms, beats: rules.policy.heartbeats.map(headroom_domain::lease::Beats::policy) }
+    Settings {
+        ttl_ms: rules.policy.ttl_ms,
+        longest_ttl_ms: rules.policy.longest_ttl_ms,
+        beats: rules.policy.heartbeats.map(headroom_domain::lease::Beats::policy),
+    }
 }
 
-fn note(pools: &mut Pools, event: &Vital) {
+/// The longest that a claim of a pool may last, where that is limited.
+type Holds = BTreeMap<i32, Millis>;
+
+fn note(pools: &mut Pools, holds: &Holds, event: &Vital) {
     let Some(history) = pools.get_mut(&event.pool) else { return };
     let sign = match event.kind {
         EventKind::Suspect => {
@@ -37,6 +44,8 @@ fn note(pools: &mut Pools, event: &Vital) {
         EventKind::Claim | EventKind::Renew | EventKind::Reassign => Sign::Alive,
         EventKind::Release => Sign::GivenBack,
         EventKind::Preempt | EventKind::Reconcile => Sign::Taken,
+        // No renewal reaches beyond the longest hold: such an end says nothing of its holder.
+        EventKind::Expire if holds.get(&event.pool).is_some_and(|most| event.held_ms >= Some(*most)) => Sign::Taken,
         EventKind::Expire | EventKind::Dead => Sign::Silent,
         EventKind::Stale => Sign::CameBack,
         _ => return,
@@ -78,7 +87,7 @@ fn measured_row(pool: i32, slug: &str, measured: &Measured, settings: &Settings)
         count(measured.silences.len() as i64),
         of(&measured.silences, 500),
         of(&measured.silences, 950),
-        count(measured.came_back),
+        count(measured.absences.len() as i64),
         suspicions(measured.suspicions),
         suspicions(measured.wrong_suspicions),
     ])
@@ -98,10 +107,10 @@ fn effect_row(pool: i32, slug: &str, measured: &Measured, effect: &Effect) -> Ro
     .of_pool(pool, slug)
 }
 
-fn told(events: &[Vital], pools: &[(i32, String, Settings)]) -> Vec<Table> {
+fn told(events: &[Vital], pools: &[(i32, String, Settings)], holds: &Holds) -> Vec<Table> {
     let mut histories: Pools = pools.iter().map(|(pool, _, _)| (*pool, History::default())).collect();
     for event in events {
-        note(&mut histories, event);
+        note(&mut histories, holds, event);
     }
     let mut tuning = Table::new(
         TUNING,
@@ -177,9 +186,10 @@ pub(super) async fn tables(
         return Ok(Vec::new());
     }
     pools.sort_by(|a, b| a.1.cmp(&b.1));
+    let holds: Holds = rules.iter().filter_map(|rules| Some((rules.pool, rules.policy.longest_hold_ms?))).collect();
     let events = slot_event::vitals(conn, from, to).await?;
     // Levels of suspicion are played on every gap, so this is done beside the threads that answer.
-    tokio::task::spawn_blocking(move || told(&events, &pools))
+    tokio::task::spawn_blocking(move || told(&events, &pools, &holds))
         .await
         .map_err(|error| AppError::Internal(format!("the hints of a report: {error}")))
 }
@@ -189,13 +199,13 @@ mod tests {
     use super::*;
 
     fn event(at: Millis, kind: EventKind, claim: u128) -> Vital {
-        Vital { at, pool: 1, kind, claim: Some(Uuid::from_u128(claim)), holder: Some(("w".into(), 7)) }
+        Vital { at, pool: 1, kind, claim: Some(Uuid::from_u128(claim)), holder: Some(("w".into(), 7)), held_ms: None }
     }
 
     #[test]
     fn pools_without_history_are_told_so_and_have_no_effects() {
-        let pools = [(1, "one".to_owned(), Settings { ttl_ms: 30_000, beats: None })];
-        let tables = told(&[], &pools);
+        let pools = [(1, "one".to_owned(), Settings { ttl_ms: 30_000, longest_ttl_ms: 3_600_000, beats: None })];
+        let tables = told(&[], &pools, &Holds::new());
         let row = &tables[0].rows[0];
         let advice = tables[0].cell(&row.cells, "advice").map(|cell| cell.shown("")).unwrap_or_default();
         assert!(advice.starts_with("too little history to say"), "{advice}");
@@ -211,8 +221,11 @@ mod tests {
         events.push(event(8_000_000, EventKind::Claim, 2));
         events.push(event(8_030_400, EventKind::Expire, 2));
         events.push(Vital { pool: 9, ..event(8_040_000, EventKind::Claim, 3) });
-        let pools = [(1, "one".to_owned(), Settings { ttl_ms: 30_000, beats: None })];
-        let tables = told(&events, &pools);
+        // What reached its longest hold did not fall silent.
+        events.push(event(8_050_000, EventKind::Claim, 4));
+        events.push(Vital { held_ms: Some(60_000), ..event(8_110_000, EventKind::Expire, 4) });
+        let pools = [(1, "one".to_owned(), Settings { ttl_ms: 30_000, longest_ttl_ms: 3_600_000, beats: None })];
+        let tables = told(&events, &pools, &Holds::from([(1, 60_000)]));
         let cell = |key: &str| tables.iter().find_map(|table| table.cell(&table.rows.first()?.cells, key).cloned());
         assert_eq!(cell("gaps"), Some(Cell::Count(Some(2_000))));
         assert_eq!(cell("gap_p999_ms"), Some(Cell::Time(Some(4_000))));
