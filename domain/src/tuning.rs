@@ -21,6 +21,11 @@ pub const FEWEST_GAPS: usize = 1_000;
 pub const SHORTEST_MS: Millis = HOUR_MS;
 /// Of so many renewals one may be late.
 const ONE_LATE_IN: usize = 10_000;
+/// Fewer that came back, or fewer than one in so many renewals, are no reason for a longer time to live,
+const FEWEST_CAME_BACK: usize = 3;
+const ONE_BACK_IN: usize = 1_000;
+/// and it is at most so many times as long.
+const MOST_TIMES_LONGER: Millis = 4;
 /// A lease lasts for so many usual gaps: a renewal may be lost and tried again.
 const GAPS_PER_LEASE: Millis = 3;
 /// Times to live that are considered, milliseconds.
@@ -54,6 +59,8 @@ struct Course {
     gaps: Vec<Millis>,
     /// From the last sign to its end by silence.
     silence: Option<Millis>,
+    /// Whether its holder was suspected when it ended.
+    was_suspected: bool,
 }
 
 /// What a pool went through, read in the order of time.
@@ -77,8 +84,8 @@ pub struct Measured {
     pub suspicions: i64,
     /// and that gave a sign of life afterwards.
     pub wrong_suspicions: i64,
-    /// Leases that were ended for silence and whose holders came back.
-    pub came_back: i64,
+    /// Of leases that were ended for silence and whose holders came back: from the last sign to the return, ascending.
+    pub absences: Vec<Millis>,
     /// From the first event to the last.
     pub covers_ms: Millis,
     courses: Vec<Course>,
@@ -113,16 +120,9 @@ impl<Claim: Hash + Eq + Copy, Holder: Hash + Eq> History<Claim, Holder> {
     /// Something happened to a lease. Slots of one claim that change together are one event.
     pub fn lease(&mut self, at: Millis, claim: Claim, holder: Option<&Holder>, sign: Sign) {
         self.at(at);
-        if let Some(holder) = holder {
-            match sign {
-                Sign::Alive | Sign::GivenBack | Sign::CameBack => {
-                    self.measured.wrong_suspicions += i64::from(self.suspected.remove(holder));
-                }
-                Sign::Silent => {
-                    self.suspected.remove(holder);
-                }
-                Sign::Taken => {}
-            }
+        let is_suspected = holder.is_some_and(|holder| sign != Sign::Taken && self.suspected.remove(holder));
+        if sign != Sign::Silent {
+            self.measured.wrong_suspicions += i64::from(is_suspected);
         }
         let Some(course) = self.courses.get_mut(&claim) else {
             if sign == Sign::Alive {
@@ -144,12 +144,15 @@ impl<Claim: Hash + Eq + Copy, Holder: Hash + Eq> History<Claim, Holder> {
                 course.gaps.extend((gap > 0).then_some(gap));
             }
             Sign::Taken => course.last = None,
-            Sign::Silent => course.silence = Some(gap),
+            Sign::Silent => {
+                course.silence = Some(gap);
+                course.was_suspected |= is_suspected;
+            }
             Sign::CameBack => {
                 // Only the first time tells for how long it was away.
                 if course.silence.take().is_some() {
-                    self.measured.came_back += 1;
-                    course.gaps.push(gap);
+                    self.measured.absences.push(gap);
+                    self.measured.wrong_suspicions += i64::from(course.was_suspected);
                     course.last = None;
                 }
             }
@@ -166,6 +169,7 @@ impl<Claim: Hash + Eq + Copy, Holder: Hash + Eq> History<Claim, Holder> {
         measured.silences = courses.iter().filter_map(|course| course.silence).collect();
         measured.gaps.sort_unstable();
         measured.silences.sort_unstable();
+        measured.absences.sort_unstable();
         measured.courses = courses;
         measured
     }
@@ -182,8 +186,17 @@ pub fn per_mille(ascending: &[Millis], rank: usize) -> Option<Millis> {
 pub struct Settings {
     /// Time to live of a lease that does not ask for one.
     pub ttl_ms: Millis,
+    /// The longest that one may have.
+    pub longest_ttl_ms: Millis,
     /// Heartbeats, if holders are watched by them.
     pub beats: Option<Policy>,
+}
+
+impl Settings {
+    /// The silence after which a lease is over at a time to live: by its end, or because its holder is taken for dead before.
+    fn ends_after(&self, ttl_ms: Millis) -> Millis {
+        self.beats.map_or(ttl_ms, |beats| beats.timeout_ms().min(ttl_ms))
+    }
 }
 
 /// One setting at one value.
@@ -242,8 +255,9 @@ impl Measured {
         (self.gaps.len() - self.gaps.partition_point(|gap| *gap <= ms)) as i64
     }
 
-    fn ttl(&self, ttl_ms: Millis, round_ms: Millis) -> (Option<Millis>, i64) {
-        (Some(ttl_ms + EXPIRY_MARGIN_MS + round_ms), self.longer_than(ttl_ms))
+    fn ttl(&self, settings: &Settings, ttl_ms: Millis, round_ms: Millis) -> (Option<Millis>, i64) {
+        let away = (self.absences.len() - self.absences.partition_point(|absence| *absence <= ttl_ms)) as i64;
+        (Some(settings.ends_after(ttl_ms) + EXPIRY_MARGIN_MS + round_ms), self.longer_than(ttl_ms) + away)
     }
 
     /// How φ would have judged: the median of suspicions of those that fell silent, and suspicions of the living.
@@ -260,9 +274,12 @@ impl Measured {
                 // Its own generation is never over.
                 let _ = one.beat(policy, now, 1);
             }
-            let Some(silence) = course.silence.filter(|silence| one.phi(policy, now + silence) >= phi) else {
+            let Some(silence) = course.silence else { continue };
+            if one.phi(policy, now + silence) < phi {
+                // It was over before it would have been suspected.
+                suspected.push(Millis::MAX);
                 continue;
-            };
+            }
             // Suspicion grows with silence, so the first instant of it is found by halves.
             let (mut before, mut after) = (0, silence);
             while after - before > 1 {
@@ -272,7 +289,7 @@ impl Measured {
             suspected.push(after);
         }
         suspected.sort_unstable();
-        (per_mille(&suspected, 500), wrong)
+        (per_mille(&suspected, 500).filter(|ms| *ms < Millis::MAX), wrong)
     }
 
     /// What the present settings and others would have done. Nothing if there is too little history to say.
@@ -285,11 +302,12 @@ impl Measured {
             effects.push(Effect { knob, is_present, found_after_ms, false_alarms });
         };
         let mut ttls: Vec<Millis> = around(settings.ttl_ms);
-        ttls.extend(self.wanted_ttl());
+        ttls.extend(self.wanted_ttl(settings));
+        ttls.extend(self.longer_ttl(settings));
         ttls.sort_unstable();
         ttls.dedup();
         for ttl_ms in ttls {
-            add(Knob::Ttl(ttl_ms), ttl_ms == settings.ttl_ms, self.ttl(ttl_ms, RECONCILE_MS));
+            add(Knob::Ttl(ttl_ms), ttl_ms == settings.ttl_ms, self.ttl(settings, ttl_ms, RECONCILE_MS));
         }
         if let Some(beats) = settings.beats {
             let present = beats.suspected_phi;
@@ -301,7 +319,7 @@ impl Measured {
             }
         }
         for round_ms in ROUNDS_MS {
-            add(Knob::Reconcile(round_ms), round_ms == RECONCILE_MS, self.ttl(settings.ttl_ms, round_ms));
+            add(Knob::Reconcile(round_ms), round_ms == RECONCILE_MS, self.ttl(settings, settings.ttl_ms, round_ms));
         }
         effects
     }
@@ -313,15 +331,29 @@ impl Measured {
     }
 
     /// The shortest time to live that leaves room for a lost renewal and for what was late.
-    fn wanted_ttl(&self) -> Option<Millis> {
+    fn wanted_ttl(&self, settings: &Settings) -> Option<Millis> {
         let usual = per_mille(&self.gaps, 500)?;
         let least = (self.late()? * 4 / 3).max(usual * GAPS_PER_LEASE);
-        TTLS_MS.into_iter().find(|ttl| *ttl >= least)
+        TTLS_MS.into_iter().find(|ttl| *ttl >= least && *ttl <= settings.longest_ttl_ms)
+    }
+
+    /// A longer time to live, if so many holders came back that it is no single worker that was restarted.
+    fn longer_ttl(&self, settings: &Settings) -> Option<Millis> {
+        let (came_back, ttl) = (self.absences.len(), settings.ttl_ms);
+        if came_back < FEWEST_CAME_BACK || came_back * ONE_BACK_IN < self.gaps.len() {
+            return None;
+        }
+        let least = (per_mille(&self.absences, 500)? * 4 / 3).max(self.wanted_ttl(settings).unwrap_or_default());
+        let most = settings.longest_ttl_ms.min(ttl * MOST_TIMES_LONGER);
+        TTLS_MS.into_iter().find(|longer| *longer >= least && *longer > ttl && *longer <= most)
     }
 
     /// What to do, in a sentence or two.
     pub fn advice(&self, settings: &Settings) -> String {
         let count = |number: usize| format::count(number as i64);
+        if self.covers_ms == 0 {
+            return "too little history to say: no lease began or was renewed".to_owned();
+        }
         if !self.is_enough() {
             return format!(
                 "too little history to say: {} renewals in {}, and {} in {} at least are wanted",
@@ -342,22 +374,27 @@ impl Measured {
                 said(self.covers_ms)
             ),
         };
-        let of_ttl = match self.wanted_ttl() {
-            Some(wanted) if wanted < ttl => format!(
+        // Where heartbeats tell sooner, a shorter lease finds nobody earlier than they do.
+        let present = settings.ends_after(ttl);
+        let of_ttl = match (self.longer_ttl(settings), self.wanted_ttl(settings)) {
+            (Some(longer), _) => format!(
+                "TTL {} -> {}: {} leases ran out of holders that lived, half of them came back within {}; dead holders are found {} later",
+                said(ttl),
+                said(longer),
+                count(self.absences.len()),
+                per_mille(&self.absences, 500).map_or_else(String::new, said),
+                said(settings.ends_after(longer) - present)
+            ),
+            (None, Some(wanted)) if wanted < present => format!(
                 "TTL {} -> {}: dead holders are found {} sooner, {}",
                 said(ttl),
                 said(wanted),
-                said(ttl - wanted),
+                said(present - wanted),
                 within(wanted)
             ),
-            Some(wanted) if wanted > ttl && self.came_back > 0 => format!(
-                "TTL {} -> {}: {} leases ran out of holders that lived, {}; dead holders are found {} later",
-                said(ttl),
-                said(wanted),
-                format::count(self.came_back),
-                within(wanted),
-                said(wanted - ttl)
-            ),
+            (None, Some(wanted)) if wanted < ttl => {
+                format!("TTL {} stays: heartbeats tell of a dead holder after {} already", said(ttl), said(present))
+            }
             _ => {
                 let usual = per_mille(&self.gaps, 500).map_or_else(String::new, said);
                 format!("TTL {} stays: renewals come every {usual} as a rule, {}", said(ttl), within(ttl))
@@ -416,7 +453,7 @@ mod tests {
             trusted_after: 3,
             silent_per_mille: 300,
         };
-        Settings { ttl_ms: ttl_s * SECOND, beats: beats.map(policy) }
+        Settings { ttl_ms: ttl_s * SECOND, longest_ttl_ms: 3_600_000, beats: beats.map(policy) }
     }
 
     type Events = History<u32, &'static str>;
@@ -443,7 +480,7 @@ mod tests {
         history.lease(44_600, 4, None, Sign::Silent);
         let measured = history.done();
         assert_eq!(measured.gaps, [5_000, 7_000]);
-        assert_eq!((measured.silences.as_slice(), measured.came_back), ([30_600].as_slice(), 0));
+        assert_eq!((measured.silences.as_slice(), measured.absences.len()), ([30_600].as_slice(), 0));
         assert_eq!(measured.covers_ms, 44_600);
     }
 
@@ -456,8 +493,8 @@ mod tests {
         history.lease(18_000, 1, None, Sign::CameBack);
         history.lease(19_000, 2, None, Sign::CameBack);
         let measured = history.done();
-        assert_eq!((measured.came_back, measured.gaps.as_slice()), (1, [17_000].as_slice()));
-        assert!(measured.silences.is_empty());
+        assert_eq!(measured.absences, [17_000]);
+        assert!(measured.silences.is_empty() && measured.gaps.is_empty(), "an absence is no gap of a living lease");
     }
 
     #[test]
@@ -525,14 +562,63 @@ mod tests {
             assert_eq!(plain(measured.advice(&settings(ttl_s, None))), said);
         }
         let mut history = two_days();
-        for claim in 3..20 {
+        for claim in 3..63 {
             history.lease(200_000_000, claim, None, Sign::Alive);
             history.lease(200_008_500, claim, None, Sign::Silent);
             history.lease(200_014_000, claim, None, Sign::CameBack);
         }
         let advice = plain(history.done().advice(&settings(8, None)));
-        assert!(advice.starts_with("TTL 8 s -> 20 s: 17 leases ran out of holders that lived"), "{advice}");
+        assert!(
+            advice.starts_with(
+                "TTL 8 s -> 20 s: 60 leases ran out of holders that lived, half of them came back within 14 s"
+            ),
+            "{advice}"
+        );
         assert!(advice.ends_with("dead holders are found 12 s later"), "{advice}");
+    }
+
+    #[test]
+    fn one_worker_that_was_restarted_is_no_reason_and_heartbeats_may_tell_sooner() {
+        let plain = |text: String| text.replace('\u{202f}', " ");
+        let mut history = two_days();
+        history.lease(200_000_000, 3, None, Sign::Alive);
+        history.lease(200_008_500, 3, None, Sign::Silent);
+        history.lease(202_000_000, 3, None, Sign::CameBack);
+        let advice = plain(history.done().advice(&settings(12, None)));
+        assert!(advice.starts_with("TTL 12 s stays: "), "{advice}");
+        // Four intervals of two seconds are death, which no lease of twelve seconds tells sooner.
+        let measured = two_days().done();
+        let watched = settings(30, Some(8.0));
+        let advice = plain(measured.advice(&watched));
+        assert_eq!(advice, "TTL 30 s stays: heartbeats tell of a dead holder after 8 s already");
+        let now = measured.effects(&watched).into_iter().find(|one| one.knob == Knob::Ttl(30 * SECOND));
+        assert_eq!(now.and_then(|one| one.found_after_ms), Some(8_520));
+        let narrow = Settings { longest_ttl_ms: 10 * SECOND, ..settings(10, None) };
+        assert!(plain(measured.advice(&narrow)).starts_with("TTL 10 s stays"), "nothing that the pool refuses");
+    }
+
+    #[test]
+    fn what_was_over_before_it_was_suspected_counts_as_not_found() {
+        let mut history = two_days();
+        for claim in 10..20 {
+            let from = 200_000_000 + Millis::from(claim) * 100_000;
+            let at = renewed(&mut history, claim, from, 10, 4);
+            history.lease(at + 4_100, claim, None, Sign::Silent);
+        }
+        let effects = history.done().effects(&settings(30, Some(16.0)));
+        let of = effects.iter().find(|one| one.is_present && matches!(one.knob, Knob::Phi(_))).expect("the present");
+        assert_eq!(of.found_after_ms, None, "ten of eleven were not suspected at all");
+    }
+
+    #[test]
+    fn a_suspected_holder_that_comes_back_after_its_end_was_suspected_wrongly() {
+        let mut history = Events::default();
+        history.lease(0, 1, Some(&"a"), Sign::Alive);
+        history.suspected(5_000, "a");
+        history.lease(9_000, 1, Some(&"a"), Sign::Silent);
+        history.lease(12_000, 1, None, Sign::CameBack);
+        let measured = history.done();
+        assert_eq!((measured.suspicions, measured.wrong_suspicions), (1, 1));
     }
 
     #[test]
@@ -541,7 +627,7 @@ mod tests {
         let empty = Events::default().done();
         assert_eq!(
             plain(empty.advice(&settings(30, Some(8.0)))),
-            "too little history to say: 0 renewals in 0 ms, and 1,000 in 1 h at least are wanted"
+            "too little history to say: no lease began or was renewed"
         );
         assert!(empty.effects(&settings(30, Some(8.0))).is_empty());
         let mut short = Events::default();
@@ -549,7 +635,12 @@ mod tests {
         assert!(short.done().effects(&settings(30, None)).is_empty(), "many renewals in less than an hour");
         let mut few = Events::default();
         renewed(&mut few, 1, 0, 900, 100);
-        assert!(few.done().effects(&settings(30, None)).is_empty(), "few renewals in a day");
+        let few = few.done();
+        assert_eq!(
+            plain(few.advice(&settings(30, None))),
+            "too little history to say: 900 renewals in 1 d 1 h, and 1,000 in 1 h at least are wanted"
+        );
+        assert!(few.effects(&settings(30, None)).is_empty(), "few renewals in a day");
     }
 
     #[test]

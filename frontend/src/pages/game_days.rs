@@ -16,7 +16,7 @@ const PATH: &str = "/game-days";
 
 const HELD_ON: Ask = Ask::new("held_on", "Held on", "A day such as 2026-11-20.").takes(Mode::Code);
 const TITLE: Ask = Ask::new("title", "Name", "For example: the store stops for a minute.");
-const RUN_BY: Ask = Ask::new("run_by", "Run by", "People or a team; empty is you.").optional();
+const RUN_BY: Ask = Ask::new("run_by", "Run by", "People or a team; empty is you, or who it was before.").optional();
 const POOLS: Ask = Ask::new("pools", "Pools", "Identifiers with commas in between; empty is none in particular.")
     .optional()
     .takes(Mode::Code);

@@ -226,6 +226,10 @@ async fn checked(conn: &mut PgConnection, wish: &Wish, own: &str) -> Result<Fiel
     let named: Vec<String> = asked.iter().cloned().chain(broken.clone()).filter(|slug| !slug.contains('\0')).collect();
     let known: BTreeMap<String, i32> =
         pool::keys_of(conn, &named).await?.into_iter().map(|(key, slug)| (slug, key)).collect();
+    if known.len() > MOST_POOLS && wish.pools.len() <= MOST_POOLS {
+        let expected = format!("at most {MOST_POOLS} pools, those of breakages included");
+        problems.push(Problem::new("pools", known.len().to_string(), expected));
+    }
     for (field, mut slugs) in [("pools", asked), ("breakages", broken.collect())] {
         slugs.retain(|slug| !known.contains_key(slug));
         if let Some(unknown) = slugs.first() {

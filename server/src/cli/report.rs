@@ -43,8 +43,8 @@ pub(super) enum Report {
 #[command(after_help = "\
 A closed period is printed as it was closed; one that runs is provisional.
 CSV has raw figures: slot-milliseconds, cents, ratios as decimals. Each table has a name:
-waste, split, beside, frontier, elastic, trend; occupancy, alerts, outlook, outlook_days, tuning, tuning_effects;
-capacity, quotas, game_days, game_day_breakages, game_day_notes.")]
+waste, split, beside, frontier, elastic, trend; occupancy, alerts, outlook, outlook_days,
+tuning, tuning_measured, tuning_effects; capacity, quotas, game_days, game_day_breakages, game_day_notes.")]
 pub(super) struct Asked {
     /// Over what: 2026-11, 2026-W47 or 2026-Q4 [default: the one that runs]
     #[arg(long, value_name = "PERIOD")]

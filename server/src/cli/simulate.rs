@@ -295,7 +295,7 @@ impl Simulate {
         if self.keep {
             match keep::keep(&keeper, scenario, &record).await.context("the game day could not be written down")? {
                 Some(id) => {
-                    eprintln!("it is game day {id}: {}/game-days#day-{id}", self.server.url.trim_end_matches('/'))
+                    eprintln!("it is game day {id}: {}/game-days#day-{id}", self.server.url.trim_end_matches('/'));
                 }
                 None => bail!("detection could not be scored, so no game day was written down"),
             }

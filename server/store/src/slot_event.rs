@@ -267,6 +267,8 @@ pub struct Vital {
     pub claim: Option<Uuid>,
     /// Whose, and for which tenant.
     pub holder: Option<(String, i32)>,
+    /// From the claim to its end, where it ended.
+    pub held_ms: Option<Millis>,
 }
 
 #[derive(FromRow)]
@@ -277,17 +279,18 @@ struct VitalRow {
     claim: Option<Uuid>,
     holder: Option<String>,
     tenant_id: Option<i32>,
+    held_ms: Option<i64>,
 }
 
-/// The newest of what tells in `[from, to)` whether holders lived, at most 200,000 of them, in the order of time.
+/// What tells in `[from, to)` whether holders lived, of the newest 200,000 events, in the order of time.
 pub async fn vitals(conn: &mut PgConnection, from: Millis, to: Millis) -> Result<Vec<Vital>> {
     use EventKind::{Claim, Dead, Expire, Preempt, Reassign, Reconcile, Release, Renew, Stale, Suspect};
     let kinds = [Claim, Renew, Release, Expire, Preempt, Reassign, Reconcile, Suspect, Dead, Stale];
     let rows: Vec<VitalRow> = sqlx::query_as(
-        "SELECT at, pool_id, kind, claim, holder, tenant_id
-         FROM (SELECT at, event_id, pool_id, kind, claim, holder, tenant_id FROM slot_event
-               WHERE at >= $1 AND at < $2 AND kind = ANY($3) ORDER BY at DESC, event_id DESC LIMIT $4) newest
-         ORDER BY at, event_id",
+        "SELECT at, pool_id, kind, claim, holder, tenant_id, held_ms
+         FROM (SELECT at, event_id, pool_id, kind, claim, holder, tenant_id, held_ms FROM slot_event
+               WHERE at >= $1 AND at < $2 ORDER BY at DESC, event_id DESC LIMIT $4) newest
+         WHERE kind = ANY($3) ORDER BY at, event_id",
     )
     .bind(timestamp(from))
     .bind(timestamp(to))
@@ -302,6 +305,7 @@ pub async fn vitals(conn: &mut PgConnection, from: Millis, to: Millis) -> Result
             kind: word(EventKind::ALL, row.kind)?,
             claim: row.claim,
             holder: row.holder.zip(row.tenant_id),
+            held_ms: row.held_ms,
         })
     };
     Ok(rows.into_iter().filter_map(vital).collect())

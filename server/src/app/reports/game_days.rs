@@ -9,11 +9,13 @@ use sqlx::PgConnection;
 
 /// Game days of a report; a quarter has a handful.
 const MOST: i64 = 200;
+/// Pools that a row names.
+const POOLS_NAMED: usize = 4;
 /// What a quarter without one is told.
 const NONE: &str =
     "No game day was written down for this quarter: whether failures would be found, and how soon, was not tried.";
 /// What one with some is told.
-const SOME: &str = "What was broken on purpose in the quarter, how much of it was found, the longest time until something was found, and what was found though nothing was broken, as it was written down; what nobody measured is unknown.";
+const SOME: &str = "What was broken on purpose in the quarter, how much of it was found, the longest time until something was found, and what was found though nothing was broken, as it was written down; what nobody measured is unknown. The newest 200 of the quarter at most.";
 
 /// What a report says of game days. The first table is there without rows too: that there was none is said by it.
 pub(super) struct Told {
@@ -24,6 +26,15 @@ pub(super) struct Told {
 /// A text of several lines on one.
 fn on_a_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The first pools by name, and how many more: a row has to fit on paper.
+fn pools_of(slugs: &[String]) -> String {
+    match slugs.len() {
+        0 => "none in particular".to_owned(),
+        count if count <= POOLS_NAMED => slugs.join(", "),
+        count => format!("{} and {} more", slugs[..POOLS_NAMED].join(", "), count - POOLS_NAMED),
+    }
 }
 
 /// Those that were held on days of a period.
@@ -68,7 +79,7 @@ fn of(days: &[GameDay]) -> Told {
         let fields = &day.fields;
         let score = Score::of(&fields.breakages);
         let is_scored = score.broken > 0;
-        let pools = if day.pool_slugs.is_empty() { "none in particular".to_owned() } else { day.pool_slugs.join(", ") };
+        let pools = pools_of(&day.pool_slugs);
         scores.rows.push(Row::of(vec![
             Cell::text(&fields.title),
             Cell::text(fields.held_on.to_string()),
@@ -137,6 +148,14 @@ mod tests {
         assert!(told.tables[0].basis.contains("No game day"), "{}", told.tables[0].basis);
         assert_eq!(told.facts, [("Game days".into(), Cell::Count(Some(0)))]);
         assert!(told.tables.len() == 1 && told.tables[0].rows.is_empty() && told.tables[0].total().is_none());
+    }
+
+    #[test]
+    fn a_row_names_the_first_pools() {
+        let slugs: Vec<String> = (1..=6).map(|number| format!("p{number}")).collect();
+        assert_eq!(pools_of(&[]), "none in particular");
+        assert_eq!(pools_of(&slugs[..4]), "p1, p2, p3, p4");
+        assert_eq!(pools_of(&slugs), "p1, p2, p3, p4 and 2 more");
     }
 
     #[test]

@@ -12,8 +12,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Names of the tables.
+/// Names of the tables: what to do, what was measured, what other settings would have done.
 pub(super) const TUNING: &str = "tuning";
+pub(super) const TUNING_MEASURED: &str = "tuning_measured";
 pub(super) const TUNING_EFFECTS: &str = "tuning_effects";
 /// Pools of which other settings are shown.
 const MOST_POOLS: usize = 50;
@@ -21,10 +22,17 @@ const MOST_POOLS: usize = 50;
 type Pools = BTreeMap<i32, History<Uuid, (String, i32)>>;
 
 fn settings(rules: &Rules) -> Settings {
-    Settings { ttl_ms: rules.policy.ttl_ms, beats: rules.policy.heartbeats.map(headroom_domain::lease::Beats::policy) }
+    Settings {
+        ttl_ms: rules.policy.ttl_ms,
+        longest_ttl_ms: rules.policy.longest_ttl_ms,
+        beats: rules.policy.heartbeats.map(headroom_domain::lease::Beats::policy),
+    }
 }
 
-fn note(pools: &mut Pools, event: &Vital) {
+/// The longest that a claim of a pool may last, where that is limited.
+type Holds = BTreeMap<i32, Millis>;
+
+fn note(pools: &mut Pools, holds: &Holds, event: &Vital) {
     let Some(history) = pools.get_mut(&event.pool) else { return };
     let sign = match event.kind {
         EventKind::Suspect => {
@@ -36,6 +44,8 @@ fn note(pools: &mut Pools, event: &Vital) {
         EventKind::Claim | EventKind::Renew | EventKind::Reassign => Sign::Alive,
         EventKind::Release => Sign::GivenBack,
         EventKind::Preempt | EventKind::Reconcile => Sign::Taken,
+        // No renewal reaches beyond the longest hold: such an end says nothing of its holder.
+        EventKind::Expire if holds.get(&event.pool).is_some_and(|most| event.held_ms >= Some(*most)) => Sign::Taken,
         EventKind::Expire | EventKind::Dead => Sign::Silent,
         EventKind::Stale => Sign::CameBack,
         _ => return,
@@ -45,20 +55,30 @@ fn note(pools: &mut Pools, event: &Vital) {
     }
 }
 
+fn advice_row(pool: i32, slug: &str, measured: &Measured, settings: &Settings) -> Row {
+    let phi = settings.beats.map_or_else(|| "none".to_owned(), |beats| beats.suspected_phi.to_string());
+    Row::of(vec![
+        Cell::text(slug),
+        Cell::Time(Some(settings.ttl_ms)),
+        Cell::text(phi),
+        Cell::text(measured.advice(settings)),
+    ])
+    .of_pool(pool, slug)
+}
+
 fn measured_row(pool: i32, slug: &str, measured: &Measured, settings: &Settings) -> Row {
     let of = |values: &[Millis], rank| Cell::Time(per_mille(values, rank));
-    let is_known = measured.covers_ms > 0;
-    let count = |number: i64| Cell::Count(is_known.then_some(number));
+    let count = |number: i64| Cell::Count(Some(number));
     // A thousandth of fewer is nobody's.
     let finest = if measured.gaps.len() >= headroom_domain::tuning::FEWEST_GAPS {
         of(&measured.gaps, 999)
     } else {
         Cell::Time(None)
     };
-    let suspicions = |number: i64| Cell::Count((is_known && settings.beats.is_some()).then_some(number));
+    let suspicions = |number: i64| Cell::Count(settings.beats.is_some().then_some(number));
     Row::of(vec![
         Cell::text(slug),
-        Cell::Time(is_known.then_some(measured.covers_ms)),
+        Cell::Time(Some(measured.covers_ms)),
         count(measured.gaps.len() as i64),
         of(&measured.gaps, 500),
         of(&measured.gaps, 990),
@@ -67,10 +87,9 @@ fn measured_row(pool: i32, slug: &str, measured: &Measured, settings: &Settings)
         count(measured.silences.len() as i64),
         of(&measured.silences, 500),
         of(&measured.silences, 950),
-        count(measured.came_back),
+        count(measured.absences.len() as i64),
         suspicions(measured.suspicions),
         suspicions(measured.wrong_suspicions),
-        Cell::text(measured.advice(settings)),
     ])
     .of_pool(pool, slug)
 }
@@ -88,14 +107,20 @@ fn effect_row(pool: i32, slug: &str, measured: &Measured, effect: &Effect) -> Ro
     .of_pool(pool, slug)
 }
 
-fn told(events: &[Vital], pools: &[(i32, String, Settings)]) -> Vec<Table> {
+fn told(events: &[Vital], pools: &[(i32, String, Settings)], holds: &Holds) -> Vec<Table> {
     let mut histories: Pools = pools.iter().map(|(pool, _, _)| (*pool, History::default())).collect();
     for event in events {
-        note(&mut histories, event);
+        note(&mut histories, holds, event);
     }
     let mut tuning = Table::new(
         TUNING,
         "Leases and heartbeats: tuning hints",
+        "The time to live and the φ of a suspicion that each pool has, and what the week says of them. The next two tables say on what ground.",
+        &[("pool", "Pool"), ("ttl_ms", "TTL"), ("phi", "φ"), ("advice", "What to do")],
+    );
+    let mut figures = Table::new(
+        TUNING_MEASURED,
+        "Leases and heartbeats: measured",
         "Gaps are times between a claim or renewal and the next sign of life of the same lease. Found after is the time from the last of them until a lease that ran out, or whose holder was silent, was ended. Came back counts holders that acted for a lease that had been ended so. Of a week the newest 200,000 events are read.",
         &[
             ("pool", "Pool"),
@@ -111,7 +136,6 @@ fn told(events: &[Vital], pools: &[(i32, String, Settings)]) -> Vec<Table> {
             ("came_back", "Came back"),
             ("suspicions", "Suspected"),
             ("wrong_suspicions", "Wrongly"),
-            ("advice", "What to do"),
         ],
     );
     let mut effects = Table::new(
@@ -131,9 +155,13 @@ fn told(events: &[Vital], pools: &[(i32, String, Settings)]) -> Vec<Table> {
         .iter()
         .filter_map(|(pool, slug, settings)| Some((*pool, slug.as_str(), *settings, histories.remove(pool)?.done())))
         .collect();
-    tuning
-        .rows
-        .extend(all.iter().map(|(pool, slug, settings, measured)| measured_row(*pool, slug, measured, settings)));
+    for (pool, slug, settings, measured) in &all {
+        tuning.rows.push(advice_row(*pool, slug, measured, settings));
+        // What is not known is no row of zeros.
+        if measured.covers_ms > 0 {
+            figures.rows.push(measured_row(*pool, slug, measured, settings));
+        }
+    }
     all.sort_by_key(|(_, slug, _, measured)| (Reverse(measured.gaps.len()), *slug));
     all.truncate(MOST_POOLS);
     all.sort_by_key(|(_, slug, _, _)| *slug);
@@ -141,7 +169,7 @@ fn told(events: &[Vital], pools: &[(i32, String, Settings)]) -> Vec<Table> {
         let found = measured.effects(settings);
         effects.rows.extend(found.iter().map(|effect| effect_row(*pool, slug, measured, effect)));
     }
-    vec![tuning, effects]
+    vec![tuning, figures, effects]
 }
 
 /// The hints of a week for all tracked pools; tables without rows if there are none.
@@ -158,9 +186,10 @@ pub(super) async fn tables(
         return Ok(Vec::new());
     }
     pools.sort_by(|a, b| a.1.cmp(&b.1));
+    let holds: Holds = rules.iter().filter_map(|rules| Some((rules.pool, rules.policy.longest_hold_ms?))).collect();
     let events = slot_event::vitals(conn, from, to).await?;
     // Levels of suspicion are played on every gap, so this is done beside the threads that answer.
-    tokio::task::spawn_blocking(move || told(&events, &pools))
+    tokio::task::spawn_blocking(move || told(&events, &pools, &holds))
         .await
         .map_err(|error| AppError::Internal(format!("the hints of a report: {error}")))
 }
@@ -170,18 +199,17 @@ mod tests {
     use super::*;
 
     fn event(at: Millis, kind: EventKind, claim: u128) -> Vital {
-        Vital { at, pool: 1, kind, claim: Some(Uuid::from_u128(claim)), holder: Some(("w".into(), 7)) }
+        Vital { at, pool: 1, kind, claim: Some(Uuid::from_u128(claim)), holder: Some(("w".into(), 7)), held_ms: None }
     }
 
     #[test]
     fn pools_without_history_are_told_so_and_have_no_effects() {
-        let pools = [(1, "one".to_owned(), Settings { ttl_ms: 30_000, beats: None })];
-        let tables = told(&[], &pools);
+        let pools = [(1, "one".to_owned(), Settings { ttl_ms: 30_000, longest_ttl_ms: 3_600_000, beats: None })];
+        let tables = told(&[], &pools, &Holds::new());
         let row = &tables[0].rows[0];
-        assert_eq!(tables[0].cell(&row.cells, "gaps"), Some(&Cell::Count(None)), "not zero: nothing is known");
         let advice = tables[0].cell(&row.cells, "advice").map(|cell| cell.shown("")).unwrap_or_default();
         assert!(advice.starts_with("too little history to say"), "{advice}");
-        assert!(tables[1].rows.is_empty());
+        assert!(tables[1..].iter().all(|table| table.rows.is_empty()), "nothing is known, which is not zero");
     }
 
     #[test]
@@ -193,9 +221,12 @@ mod tests {
         events.push(event(8_000_000, EventKind::Claim, 2));
         events.push(event(8_030_400, EventKind::Expire, 2));
         events.push(Vital { pool: 9, ..event(8_040_000, EventKind::Claim, 3) });
-        let pools = [(1, "one".to_owned(), Settings { ttl_ms: 30_000, beats: None })];
-        let tables = told(&events, &pools);
-        let cell = |key: &str| tables[0].cell(&tables[0].rows[0].cells, key).cloned();
+        // What reached its longest hold did not fall silent.
+        events.push(event(8_050_000, EventKind::Claim, 4));
+        events.push(Vital { held_ms: Some(60_000), ..event(8_110_000, EventKind::Expire, 4) });
+        let pools = [(1, "one".to_owned(), Settings { ttl_ms: 30_000, longest_ttl_ms: 3_600_000, beats: None })];
+        let tables = told(&events, &pools, &Holds::from([(1, 60_000)]));
+        let cell = |key: &str| tables.iter().find_map(|table| table.cell(&table.rows.first()?.cells, key).cloned());
         assert_eq!(cell("gaps"), Some(Cell::Count(Some(2_000))));
         assert_eq!(cell("gap_p999_ms"), Some(Cell::Time(Some(4_000))));
         assert_eq!(
@@ -205,8 +236,8 @@ mod tests {
         assert_eq!(cell("suspicions"), Some(Cell::Count(None)), "nobody watches by heartbeats");
         let advice = cell("advice").map(|cell| cell.shown("").replace('\u{202f}', " ")).unwrap_or_default();
         assert!(advice.starts_with("TTL 30 s -> 12 s: dead holders are found 18 s sooner"), "{advice}");
-        let now: Vec<&Row> = tables[1].rows.iter().filter(|row| row.cells[2].shown("").contains("(now)")).collect();
+        let now: Vec<&Row> = tables[2].rows.iter().filter(|row| row.cells[2].shown("").contains("(now)")).collect();
         assert_eq!(now.len(), 2, "the time to live and the reconciler's round");
-        assert!(tables[1].rows.iter().all(|row| row.cells[1] != Cell::text("φ")), "nobody watches by heartbeats");
+        assert!(tables[2].rows.iter().all(|row| row.cells[1] != Cell::text("φ")), "nobody watches by heartbeats");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::game_days;
 use super::period::{Period, zone_around};
-use super::tuning::{self, TUNING, TUNING_EFFECTS};
+use super::tuning::{self, TUNING, TUNING_EFFECTS, TUNING_MEASURED};
 use crate::app::Result;
 use crate::app::forecast::{Day, OUTLOOK_DAYS, PoolOutlook, outlook};
 use headroom_domain::exhaustion::Exhaustion;
@@ -167,7 +167,7 @@ pub(super) async fn document(
 /// A report that is reckoned anew, with what an earlier version foresaw and advised: what was foreseen is not known any more, what
 /// came is no forecast, and advice was given on the settings of that time.
 pub(super) fn with_outlook_of(mut document: Document, was: &Document) -> Document {
-    const KEPT: [&str; 4] = [OUTLOOK, OUTLOOK_BY_DAY, TUNING, TUNING_EFFECTS];
+    const KEPT: [&str; 5] = [OUTLOOK, OUTLOOK_BY_DAY, TUNING, TUNING_MEASURED, TUNING_EFFECTS];
     if document.kind != Kind::Weekly {
         return document;
     }
@@ -205,7 +205,7 @@ async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<([Table; 2], Vec<
     let mut by_day = Table::new(
         OUTLOOK_BY_DAY,
         "Capacity outlook by day",
-        "The same for each day, which is one of UTC, of at most 200 pools, those that may be short first. Of all pools together only those count whose week is foreseen; what is wanted of them in one of twenty cases does not add up.",
+        "The same for each day, which is one of UTC, of at most 200 pools, those that may be short first. Of all pools together only those count whose week is foreseen, and they are short where one of them may be; what is wanted of them in one of twenty cases does not add up.",
         &[
             ("pool", "Pool"),
             ("day", "Day"),
@@ -217,7 +217,8 @@ async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<([Table; 2], Vec<
         ],
     );
     let whole = |slots: f64| slots.ceil() as i64;
-    let mut in_all = [(0_i64, 0_i64, 0_i64); OUTLOOK_DAYS];
+    // What is wanted, there and promised in all on a day, and whether a pool may be short on it.
+    let mut in_all = [(0_i64, 0_i64, 0_i64, false); OUTLOOK_DAYS];
     let mut known = 0_i64;
     let mut pools = outlook(conn, now).await?;
     let first_short = |pool: &PoolOutlook| pool.days.iter().position(Day::is_short).unwrap_or(OUTLOOK_DAYS);
@@ -227,7 +228,8 @@ async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<([Table; 2], Vec<
         let median = most(&|day| day.median);
         if median.is_some() {
             known += 1;
-            for ((wanted, there, promised), day) in in_all.iter_mut().zip(&pool.days) {
+            for ((wanted, there, promised, short), day) in in_all.iter_mut().zip(&pool.days) {
+                *short |= day.is_short();
                 *wanted += day.median.map_or(0, whole);
                 *there += day.capacity;
                 *promised += day.promised;
@@ -281,8 +283,8 @@ async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<([Table; 2], Vec<
         return Ok(([by_pool, by_day], Vec::new()));
     }
     let days = pools.first().map(|pool| pool.days.as_slice()).unwrap_or_default();
-    by_day.rows.extend(days.iter().zip(&in_all).map(|(day, (wanted, there, promised))| {
-        let short = if wanted.max(promised) > there { "yes" } else { "no" };
+    by_day.rows.extend(days.iter().zip(&in_all).map(|(day, (wanted, there, promised, short))| {
+        let short = if *short || wanted.max(promised) > there { "yes" } else { "no" };
         Row::of(vec![
             Cell::text("all that are foreseen"),
             Cell::text(day_name(day)),
@@ -294,8 +296,8 @@ async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<([Table; 2], Vec<
         ])
     }));
     // The day on which least is left.
-    let tightest = in_all.iter().max_by_key(|(wanted, there, _)| wanted - there);
-    let facts = tightest.map_or_else(Vec::new, |(wanted, there, _)| {
+    let tightest = in_all.iter().max_by_key(|(wanted, there, _, _)| wanted - there);
+    let facts = tightest.map_or_else(Vec::new, |(wanted, there, _, _)| {
         vec![
             ("Pools with an outlook".into(), Cell::Count(Some(known))),
             ("Wanted in all on the tightest of the next seven days".into(), Cell::Count(Some(*wanted))),
