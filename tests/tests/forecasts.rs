@@ -546,7 +546,7 @@ async fn nobody_who_writes_the_audit_trail_waits_for_letters() -> Result<()> {
     sqlx::raw_sql("BEGIN; LOCK TABLE account IN ACCESS EXCLUSIVE MODE").execute(&mut holder).await?;
     let job = tokio::spawn(async move { reports::run(&app).await.map_err(|error| anyhow::anyhow!("{error}")) });
     let waits = "pg_locks WHERE NOT granted AND relation = 'account'::regclass";
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while world.count(waits).await? == 0 {
         ensure!(Instant::now() < until && !job.is_finished(), "the job reads who wants letters");
         tokio::time::sleep(Duration::from_millis(20)).await;
