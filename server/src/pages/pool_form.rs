@@ -142,10 +142,8 @@ pub(crate) async fn elastic_price(app: App, InPath(slug): InPath, visit: Visit, 
     };
     let mut problems = Vec::new();
     let price = price(&posted, "elastic_price", &mut problems);
-    let outcome = match problems.is_empty() {
-        true => app.set_elastic_price(&slug, price).await,
-        false => Err(AppError::Invalid(problems)),
-    };
+    let outcome =
+        if problems.is_empty() { app.set_elastic_price(&slug, price).await } else { Err(AppError::Invalid(problems)) };
     match outcome {
         Ok(()) => {
             let sentence = format!("The price of {} without a reservation was saved.", before.fields.name);
