@@ -24,7 +24,17 @@ const CHOOSER: &str = "#!/bin/sh\nexec grep -m1 -F \"$(cat \"$(dirname \"$0\")/c
 
 /// What a test needs of the system; `None` if all is there.
 pub(crate) fn missing() -> Option<String> {
-    let programs = ["Xvfb", "dbus-daemon", "dunst", "dunstctl", "gnome-keyring-daemon", "xdotool", "import", "convert"];
+    let programs = [
+        "Xvfb",
+        "dbus-daemon",
+        "dbus-send",
+        "dunst",
+        "dunstctl",
+        "gnome-keyring-daemon",
+        "xdotool",
+        "import",
+        "convert",
+    ];
     let path = std::env::var_os("PATH")?;
     let is_there = |program: &&str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     programs.iter().find(|program| !is_there(program)).map(|program| format!("{program} is not installed"))
