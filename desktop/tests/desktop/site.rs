@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 /// A running site; it ends with the test.
 pub(crate) struct Site {
     pub(crate) url: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 /// A page on which a click anywhere follows the link.
@@ -29,9 +29,10 @@ impl Site {
             for mut stream in listener.incoming().flatten() {
                 let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
                 let Some(first) = lines.next() else { continue };
-                lines.take_while(|line| !line.is_empty()).for_each(drop);
+                let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                let cookie = headers.iter().find(|line| line.to_ascii_lowercase().starts_with("cookie:"));
                 let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-                seen.lock().unwrap().push(path.clone());
+                seen.lock().unwrap().push((path.clone(), cookie.cloned().unwrap_or_default()));
                 let (kind, further, body) = answer(&path);
                 let _ = write!(
                     stream,
@@ -45,7 +46,13 @@ impl Site {
 
     /// Whether a path was asked for.
     pub(crate) fn was_asked(&self, path: &str) -> bool {
-        self.asked.lock().unwrap().iter().any(|asked| asked == path)
+        self.asked.lock().unwrap().iter().any(|(asked, _)| asked == path)
+    }
+
+    /// The cookies that came with each request for a path.
+    pub(crate) fn cookies(&self, path: &str) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|(asked, _)| asked == path).map(|(_, cookie)| cookie.clone()).collect()
     }
 }
 
@@ -56,6 +63,11 @@ fn answer(path: &str) -> (&'static str, &'static str, String) {
         "/alerts/2" => (html, "", page("Two", "/table.csv", "")),
         "/alerts/3" => (html, "", page("Three", "headroom-desktop:again", "")),
         "/alerts/4" => (html, "", page("Four", "/five", "_blank")),
+        "/alerts/6" => (
+            html,
+            "Set-Cookie: headroom=of-another-port; Path=/; HttpOnly; SameSite=Lax\r\nSet-Cookie: theme=dark; Path=/\r\n",
+            page("Six", "/five", ""),
+        ),
         "/five" => (html, "", page("Five", "ssh://elsewhere.example", "")),
         "/table.csv" => (
             "text/csv",
