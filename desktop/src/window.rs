@@ -628,6 +628,7 @@ impl App {
 
     /// The orderly end: the window goes at once, the server when it has written everything.
     fn end(mut self) -> Result<()> {
+        self.note("it ends");
         // While a dialog was open nobody was told where the window went.
         self.placed();
         self.window.set_visible(false);

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "everything here is part of a test, and a panic is how it fails")]
 
 mod app;
+mod other;
 mod remote;
 mod screen;
 mod site;
@@ -204,7 +205,23 @@ fn ones_own_data_survives_a_kill() {
     window.press("Return");
     let url = address(&window.says("server listens on"));
     window.says(&format!("shows {url}/overview"));
-    assert!(window.terminate().success());
+
+    // Away and back at once: the next server waits for the end of the last, and the window for neither.
+    let site = Site::start();
+    for wish in [["--address", &site.url].as_slice(), &["--here"]] {
+        assert!(start_once(&screen, wish).status.success(), "{wish:?}");
+    }
+    let url = address(&window.says("server listens on"));
+    window.says(&format!("shows {url}/overview"));
+
+    // Started while it ends, another one waits for its place instead of being told for nothing.
+    window.press("ctrl+q");
+    window.says("it ends");
+    let mut again = App::start(&screen, &[]);
+    assert!(window.ends().success());
+    let url = address(&again.says("server listens on"));
+    again.says(&format!("shows {url}/overview"));
+    assert!(again.terminate().success());
     nobody_is_left(&screen, "data");
 }
 
@@ -328,6 +345,55 @@ fn links_lead_where_they_should() {
     window.is_titled("Two");
     assert!(site.was_asked("/five"));
     assert_eq!(fs::read_to_string(&opened).unwrap().lines().count(), 1, "nothing else went to the system");
+    assert!(window.terminate().success());
+}
+
+#[test]
+fn notices_follow_the_pages_the_person_and_the_service() {
+    let Some(screen) = screen() else { return };
+    let site = Site::start();
+    let shown =
+        |count: usize| until(&format!("{count} notices are shown"), || (screen.notices() == count).then_some(()));
+    site.pages([7]);
+    // Somebody is signed in.
+    let mut window = App::start(&screen, &["--address", &site.url, "headroom://alerts/6"]);
+    window.says(&format!("shows {}/alerts/6", site.url));
+    shown(1);
+
+    // Another service counts its notices anew: what somebody chooses on another program's is no answer to ours.
+    screen.other_notifications();
+    assert_eq!(other::notice(screen.bus(), "Foreign"), 1, "the same number as ours had");
+    shown(1);
+    screen.choose("Acknowledge (Foreign");
+    shown(0);
+    site.pages([7, 8]);
+    shown(1);
+    screen.choose("Acknowledge (Saturated: pool-8");
+    window.says("You acknowledged alert 8.");
+    assert!(site.was_asked("/api/v1/alerts/8/ack") && !site.was_asked("/api/v1/alerts/7/ack"));
+
+    // Many at once are one notice, which goes when somebody has them all; another program's stays.
+    site.pages([]);
+    shown(0);
+    other::notice(screen.bus(), "Foreign");
+    site.pages(10..16);
+    shown(2);
+    window.is_titled("(6)");
+    screen.picture("many");
+    site.pages([15]);
+    window.is_titled("(1)");
+    shown(2);
+    site.pages([]);
+    shown(1);
+
+    // Who signs out is told nothing any more.
+    site.pages([20]);
+    shown(2);
+    start_once(&screen, &["headroom://alerts/8"]);
+    window.says(&format!("shows {}/alerts/8", site.url));
+    shown(1);
+    window.is_titled("Eight");
+    until("the title counts nothing", || (!window.title().contains('(')).then_some(()));
     assert!(window.terminate().success());
 }
 

@@ -1,5 +1,6 @@
 //! A desktop of a test's own: a display, a message bus, notifications, and, if wanted, a store of secrets.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,6 +22,9 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
 
 /// A person who always picks the line that a file asks for.
 const CHOOSER: &str = "#!/bin/sh\nexec grep -m1 -F \"$(cat \"$(dirname \"$0\")/choice\")\"\n";
+
+/// The file with the notification service's settings.
+const SETTINGS: &str = "dunstrc";
 
 /// What a test needs of the system; `None` if all is there.
 pub(crate) fn missing() -> Option<String> {
@@ -57,6 +61,7 @@ pub(crate) struct Screen {
     display: String,
     bus: String,
     running: Vec<Child>,
+    notifications: RefCell<Option<Child>>,
     folder: TempDir,
 }
 
@@ -70,7 +75,8 @@ impl Screen {
             fs::create_dir(folder.path().join(name)).unwrap();
             fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
         }
-        let mut screen = Self { display: String::new(), bus: String::new(), running: Vec::new(), folder };
+        let (display, bus) = (String::new(), String::new());
+        let mut screen = Self { display, bus, running: Vec::new(), notifications: RefCell::default(), folder };
 
         let mut display = screen.command("Xvfb");
         display.args(["-displayfd", "1", "-screen", "0", "1440x1000x24", "-nolisten", "tcp"]);
@@ -83,12 +89,27 @@ impl Screen {
         let chooser = screen.write("chooser", CHOOSER);
         fs::set_permissions(&chooser, fs::Permissions::from_mode(0o755)).unwrap();
         let settings = format!("[global]\ndmenu = {}\nnotification_limit = 20\n", chooser.display());
-        let settings = screen.write("dunstrc", &settings);
-        let mut notifications = screen.command("dunst");
-        notifications.arg("-conf").arg(settings).stdout(Stdio::null()).stderr(Stdio::null());
-        screen.running.push(notifications.spawn().unwrap());
-        until("the notification service answers", || screen.dunst(&["is-paused"]));
+        screen.write(SETTINGS, &settings);
+        *screen.notifications.borrow_mut() = Some(screen.notifications());
         screen
+    }
+
+    /// Starts a notification service.
+    fn notifications(&self) -> Child {
+        let mut notifications = self.command("dunst");
+        notifications.arg("-conf").arg(self.folder().join(SETTINGS));
+        let child = notifications.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        until("the notification service answers", || self.dunst(&["is-paused"]));
+        child
+    }
+
+    /// Kills the notification service with all its notices, and starts another one.
+    pub(crate) fn other_notifications(&self) {
+        if let Some(mut child) = self.notifications.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        self.notifications.replace(Some(self.notifications()));
     }
 
     /// A store of secrets, unlocked.
@@ -250,7 +271,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        for child in self.running.iter_mut().rev() {
+        for child in self.notifications.get_mut().iter_mut().chain(self.running.iter_mut().rev()) {
             let _ = child.kill();
             let _ = child.wait();
         }

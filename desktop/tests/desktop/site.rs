@@ -1,6 +1,7 @@
-//! A site that is no Headroom, but of which the window thinks so: pages that are one large link each.
+//! A site that is no Headroom, but of which the window thinks so: pages that are one large link each, and alerts as a test wants
+//! them.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Site {
     pub(crate) url: String,
     asked: Arc<Mutex<Vec<(String, String)>>>,
+    pages: Arc<Mutex<Vec<i64>>>,
 }
 
 /// A page on which a click anywhere follows the link.
@@ -23,17 +25,22 @@ impl Site {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&asked);
+        let (asked, pages) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (seen, waiting) = (Arc::clone(&asked), Arc::clone(&pages));
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut lines = reader.by_ref().lines().map_while(Result::ok);
                 let Some(first) = lines.next() else { continue };
-                let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-                let cookie = headers.iter().find(|line| line.to_ascii_lowercase().starts_with("cookie:"));
+                let headers: Vec<String> =
+                    lines.take_while(|line| !line.is_empty()).map(|line| line.to_ascii_lowercase()).collect();
+                let header = |name: &str| headers.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+                // What is sent is of no interest, but whoever sends wants to be heard out.
+                let length = header("content-length:").trim().parse().unwrap_or(0);
+                let _ = std::io::copy(&mut reader.take(length), &mut std::io::sink());
                 let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-                seen.lock().unwrap().push((path.clone(), cookie.cloned().unwrap_or_default()));
-                let (kind, further, body) = answer(&path);
+                seen.lock().unwrap().push((path.clone(), header("cookie:").to_owned()));
+                let (kind, further, body) = answer(&path, &waiting.lock().unwrap());
                 let _ = write!(
                     stream,
                     "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n{further}\r\n{body}",
@@ -41,7 +48,12 @@ impl Site {
                 );
             }
         });
-        Self { url, asked }
+        Self { url, asked, pages }
+    }
+
+    /// Says which alerts are pages that nobody has.
+    pub(crate) fn pages(&self, alerts: impl IntoIterator<Item = i64>) {
+        *self.pages.lock().unwrap() = alerts.into_iter().collect();
     }
 
     /// Whether a path was asked for.
@@ -56,7 +68,21 @@ impl Site {
     }
 }
 
-fn answer(path: &str) -> (&'static str, &'static str, String) {
+/// Open alerts as the API tells them.
+fn alerts(pages: &[i64]) -> String {
+    let alerts: Vec<serde_json::Value> = pages
+        .iter()
+        .map(|id| {
+            serde_json::json!({
+                "id": id, "version": 1, "episode": 1, "reopened": 0, "title": "Saturated", "text": "No slot is free.",
+                "pool": format!("pool-{id}"), "state": "firing", "severity": "page", "dry_run": false
+            })
+        })
+        .collect();
+    serde_json::json!({ "at": "2026-11-27T09:00:00Z", "version": 1, "alerts": alerts }).to_string()
+}
+
+fn answer(path: &str, pages: &[i64]) -> (&'static str, &'static str, String) {
     let html = "text/html; charset=utf-8";
     match path {
         "/" => (html, "", page("One", "https://elsewhere.example/runbook", "_blank")),
@@ -68,6 +94,9 @@ fn answer(path: &str) -> (&'static str, &'static str, String) {
             "Set-Cookie: headroom=of-another-port; Path=/; HttpOnly; SameSite=Lax\r\nSet-Cookie: theme=dark; Path=/\r\n",
             page("Six", "/five", ""),
         ),
+        "/alerts/8" => (html, "Set-Cookie: headroom=; Path=/; Max-Age=0\r\n", page("Eight", "/five", "")),
+        "/help" => (html, "", "<input type=\"hidden\" name=\"csrf\" value=\"abc\">".to_owned()),
+        _ if path.starts_with("/api/v1/alerts?") => ("application/json", "", alerts(pages)),
         "/five" => (html, "", page("Five", "ssh://elsewhere.example", "")),
         "/table.csv" => (
             "text/csv",
