@@ -17,6 +17,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
 use app::{App, start_once};
+use other::Other;
 use remote::{Asker, Remote, certificate};
 use screen::{Screen, until};
 use site::Site;
@@ -354,17 +355,22 @@ fn notices_follow_the_pages_the_person_and_the_service() {
     let site = Site::start();
     let shown =
         |count: usize| until(&format!("{count} notices are shown"), || (screen.notices() == count).then_some(()));
+    let before = Other::start(screen.bus()).notice("Before");
     site.pages([7]);
     // Somebody is signed in.
     let mut window = App::start(&screen, &["--address", &site.url, "headroom://alerts/6"]);
     window.says(&format!("shows {}/alerts/6", site.url));
-    shown(1);
+    shown(2);
 
     // Another service counts its notices anew: what somebody chooses on another program's is no answer to ours.
     screen.other_notifications();
-    assert_eq!(other::notice(screen.bus(), "Foreign"), 1, "the same number as ours had");
-    shown(1);
+    let other = Other::start(screen.bus());
+    assert_eq!(other.notice("Before"), before);
+    let foreign = other.notice("Foreign");
+    assert_eq!(foreign, before + 1, "the number that ours had");
     screen.choose("Acknowledge (Foreign");
+    until("the other program is answered", || other.is_answered(foreign).then_some(()));
+    screen.dunst(&["close-all"]).unwrap();
     shown(0);
     site.pages([7, 8]);
     shown(1);
@@ -375,7 +381,7 @@ fn notices_follow_the_pages_the_person_and_the_service() {
     // Many at once are one notice, which goes when somebody has them all; another program's stays.
     site.pages([]);
     shown(0);
-    other::notice(screen.bus(), "Foreign");
+    other.notice("Foreign");
     site.pages(10..16);
     shown(2);
     window.is_titled("(6)");
