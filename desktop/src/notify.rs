@@ -126,11 +126,14 @@ pub(crate) struct Notifier {
 impl Notifier {
     /// Connects, and hands on what the service says, from threads of its own: [`Notifier::heard`] takes it.
     pub(crate) fn start(on_heard: impl Fn(Heard) + Clone + Send + 'static) -> Result<Self> {
-        let connection = Connection::session().context("there is no message bus")?;
-        let proxy = Proxy::new(&connection, SERVICE, PATH, SERVICE).context("there is no notification service")?;
+        Self::on(&Connection::session().context("there is no message bus")?, on_heard)
+    }
+
+    fn on(connection: &Connection, on_heard: impl Fn(Heard) + Clone + Send + 'static) -> Result<Self> {
+        let proxy = Proxy::new(connection, SERVICE, PATH, SERVICE).context("there is no notification service")?;
         // Before anything is shown, so that no answer is missed. One stream, so that an answer comes before the end of its notice.
         let signals = proxy.receive_all_signals().context("the notification service takes no answers")?;
-        let bus = DBusProxy::new(&connection).context("the message bus does not answer")?;
+        let bus = DBusProxy::new(connection).context("the message bus does not answer")?;
         let owners =
             bus.receive_name_owner_changed_with_args(&[(0, SERVICE)]).context("the message bus tells nothing")?;
         let on_signal = on_heard.clone();
@@ -250,7 +253,133 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Child, Command, Stdio};
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    use zbus::blocking::connection;
+
     use super::*;
+
+    /// A message bus of a test's own.
+    struct Bus {
+        daemon: Child,
+        address: String,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Bus {
+        fn start() -> Option<Self> {
+            let mut command = Command::new("dbus-daemon");
+            let folder = tempfile::tempdir().unwrap();
+            command.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
+            command.arg(format!("--address=unix:dir={}", folder.path().display()));
+            let mut daemon = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+            let mut address = String::new();
+            BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
+            Some(Self { daemon, address: address.trim().to_owned(), _folder: folder })
+        }
+
+        fn connect(&self) -> connection::Builder<'_> {
+            connection::Builder::address(self.address.as_str()).unwrap()
+        }
+
+        /// A service that shows nothing, and counts from one.
+        fn service(&self) -> Connection {
+            let service = self.connect().serve_at(PATH, Service::default()).unwrap().name(SERVICE).unwrap();
+            service.build().unwrap()
+        }
+    }
+
+    impl Drop for Bus {
+        fn drop(&mut self) {
+            let _ = self.daemon.kill();
+            let _ = self.daemon.wait();
+        }
+    }
+
+    #[derive(Default)]
+    struct Service(u32);
+
+    #[expect(clippy::unused_self, reason = "an object on the bus has methods, whatever they answer")]
+    #[zbus::interface(name = "org.freedesktop.Notifications")]
+    impl Service {
+        fn get_capabilities(&self) -> Vec<String> {
+            vec!["actions".into(), "body-markup".into()]
+        }
+
+        #[expect(clippy::too_many_arguments, reason = "the service's own signature")]
+        fn notify(
+            &mut self,
+            program: &str,
+            replaced: u32,
+            icon: &str,
+            title: &str,
+            body: &str,
+            actions: Vec<String>,
+            hints: HashMap<String, Value<'_>>,
+            time: i32,
+        ) -> u32 {
+            assert_eq!((program, icon, replaced, time), ("Headroom", "headroom", 0, UNTIL_ANSWERED));
+            assert!(!title.is_empty() && !body.contains('<') && hints.contains_key("urgency"));
+            assert!(actions.len().is_multiple_of(2), "a key and a word each");
+            self.0 += 1;
+            self.0
+        }
+    }
+
+    fn emit(service: &Connection, name: &str, body: &(impl serde::Serialize + zbus::zvariant::DynamicType)) {
+        service.emit_signal(None::<&str>, PATH, SERVICE, name, body).unwrap();
+    }
+
+    fn next(heard: &Receiver<Heard>) -> Heard {
+        heard.recv_timeout(Duration::from_mins(1)).unwrap()
+    }
+
+    #[test]
+    fn services_come_and_go_and_are_not_mistaken_for_each_other() {
+        let Some(bus) = Bus::start() else {
+            eprintln!("SKIPPED: dbus-daemon is not installed");
+            return;
+        };
+        let first = bus.service();
+        let (sender, heard) = channel();
+        let connection = bus.connect().build().unwrap();
+        let mut notifier = Notifier::on(&connection, move |heard| drop(sender.send(heard))).unwrap();
+        let notice = Notice { alert: 7, version: 3, title: "Saturated".into(), text: "<b>full</b>".into() };
+        let acknowledged = Some(Answer::Acknowledge { alert: 7, version: 3 });
+
+        notifier.tell(&notice).unwrap();
+        emit(&first, "ActionInvoked", &(2u32, ACKNOWLEDGE));
+        assert_eq!(notifier.heard(&next(&heard)), None, "another program's");
+        emit(&first, "ActionInvoked", &(1u32, ACKNOWLEDGE));
+        assert_eq!(notifier.heard(&next(&heard)), acknowledged);
+        emit(&first, "NotificationClosed", &(1u32, 2u32));
+        assert_eq!(notifier.heard(&next(&heard)), None);
+        emit(&first, "ActionInvoked", &(1u32, ACKNOWLEDGE));
+        assert_eq!(notifier.heard(&next(&heard)), None, "it is gone");
+
+        // Two notices are shown when the service ends, and the next one counts from one again.
+        notifier.tell(&notice).unwrap();
+        notifier.tell_many(5).unwrap();
+        let name = first.unique_name().unwrap().to_string();
+        first.close().unwrap();
+        assert_eq!(next(&heard), Heard::Ended(name.clone()));
+        let second = bus.service();
+        notifier.tell(&notice).unwrap();
+        notifier.heard(&Heard::Ended(name));
+        for id in [2u32, 3] {
+            emit(&second, "ActionInvoked", &(id, OPEN));
+            assert_eq!(notifier.heard(&next(&heard)), None, "{id} is another program's now");
+        }
+        emit(&second, "ActionInvoked", &(1u32, ACKNOWLEDGE));
+        assert_eq!(
+            notifier.heard(&next(&heard)),
+            acknowledged,
+            "what the next one shows is not forgotten with the last"
+        );
+    }
 
     fn chosen(service: &str, id: u32, key: &str) -> Heard {
         Heard::Chosen { service: service.into(), id, key: key.into() }

@@ -16,7 +16,7 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 /// A bus on which nothing starts by itself, so that what is missing here is missing.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><auth>EXTERNAL</auth>
+<busconfig><type>session</type><listen>unix:dir=FOLDER</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
 </busconfig>"#;
 
@@ -81,7 +81,7 @@ impl Screen {
         let mut display = screen.command("Xvfb");
         display.args(["-displayfd", "1", "-screen", "0", "1440x1000x24", "-nolisten", "tcp"]);
         screen.display = format!(":{}", screen.run(display));
-        let config = screen.write("bus.conf", BUS);
+        let config = screen.write("bus.conf", &BUS.replace("FOLDER", &screen.folder().to_string_lossy()));
         let mut bus = screen.command("dbus-daemon");
         bus.arg(format!("--config-file={}", config.display())).args(["--nofork", "--nopidfile", "--print-address=1"]);
         screen.bus = screen.run(bus);
