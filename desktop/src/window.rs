@@ -1,5 +1,6 @@
 //! The window: one server at a time, from opening to the orderly end.
 
+use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ use tao::event::{Event as Told, WindowEvent};
 use tao::event_loop::{ControlFlow, EventLoop, EventLoopBuilder, EventLoopProxy, EventLoopWindowTarget};
 use tao::platform::run_return::EventLoopExtRunReturn as _;
 use tao::platform::unix::WindowExtUnix as _;
-use tao::window::{UserAttentionType, Window, WindowBuilder};
+use tao::window::{Window, WindowBuilder};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::address::Address;
 use crate::api::client;
@@ -27,6 +29,7 @@ use crate::secrets::{self, Ask, Kept};
 use crate::server::{self, Said, Server, World};
 use crate::session::Session;
 use crate::sign_in;
+use crate::title::Title;
 use crate::tray::Choice;
 use crate::view::View;
 use crate::watch::{News, Watcher};
@@ -87,7 +90,9 @@ struct App {
     options: Options,
     folders: Folders,
     profiles: Profiles,
-    window: Window,
+    window: Rc<Window>,
+    title: Rc<Title>,
+    counts: UnboundedSender<(u64, usize)>,
     view: View,
     chrome: Chrome,
     events: EventLoopProxy<Event>,
@@ -108,8 +113,6 @@ struct App {
     /// Where to go as soon as there is a server.
     wanted: Option<String>,
     signed_in_at: Option<Instant>,
-    waiting: usize,
-    title: String,
 }
 
 fn window(place: &Place, target: &EventLoopWindowTarget<Event>) -> Result<Window> {
@@ -146,7 +149,8 @@ impl App {
         let started = Instant::now();
         let profiles = Profiles::read(&folders.profiles())?;
         let place = Place::read(&folders.place());
-        let window = window(&place, target)?;
+        let window = Rc::new(window(&place, target)?);
+        let (title, counts) = Title::new(Rc::clone(&window));
         let gtk_window = window.gtk_window().clone();
         let vbox = window.default_vbox().context("the window has no box")?;
         let chrome = Chrome::new(vbox, &events);
@@ -162,6 +166,8 @@ impl App {
             folders,
             profiles,
             window,
+            title,
+            counts,
             view,
             chrome,
             events,
@@ -178,8 +184,6 @@ impl App {
             watcher: None,
             wanted: None,
             signed_in_at: None,
-            waiting: 0,
-            title: "Headroom".to_owned(),
         })
     }
 
@@ -289,7 +293,7 @@ impl App {
         self.watcher = None;
         self.address = None;
         self.tell(Tell::Shown(self.run));
-        self.count(0);
+        self.title.shown(self.run);
     }
 
     /// A web view that knows nothing of what was shown; its page has let go of the server when it is there.
@@ -319,14 +323,17 @@ impl App {
         if let Some(watcher) = &self.watcher {
             return watcher.signed_in(session.cloned());
         }
-        let (events, desk, run) = (self.events.clone(), self.desk.clone(), self.run);
+        let (events, desk, counts, run) = (self.events.clone(), self.desk.clone(), self.counts.clone(), self.run);
         let started = Watcher::start(address.clone(), move |news| {
             // The desktop hears of it here and now: while the window waits for its person in a dialog, it takes no events.
-            let _ = match &news {
-                News::Pages(all, _) => desk.send(Tell::Pages(run, all.clone())),
-                News::Figures(figures) => desk.send(Tell::Figures(run, figures.clone())),
-                News::SignedOut => Ok(()),
-            };
+            match &news {
+                News::Pages(all, waiting) => {
+                    let _ = desk.send(Tell::Pages(run, all.clone()));
+                    let _ = counts.send((run, *waiting));
+                }
+                News::Figures(figures) => drop(desk.send(Tell::Figures(run, figures.clone()))),
+                News::SignedOut => {}
+            }
             let _ = events.send_event(Event::News(run, news));
         });
         match started {
@@ -468,10 +475,7 @@ impl App {
     fn take(&mut self, event: Event) {
         match event {
             Event::Loaded(url) => self.loaded(&url),
-            Event::Titled(title) => {
-                self.title = if title.is_empty() { "Headroom".to_owned() } else { title };
-                self.retitle();
-            }
+            Event::Titled(title) => self.title.page(&title),
             Event::Sentence(sentence) | Event::Kept(Kept::Missing(sentence)) | Event::Back(Back::Missing(sentence)) => {
                 self.say(&sentence);
             }
@@ -575,16 +579,8 @@ impl App {
 
     fn news(&mut self, news: News) {
         match news {
-            News::Pages(all, waiting) => {
-                for one in &all {
-                    self.note(&format!("{one:?}"));
-                }
-                if waiting > self.waiting && !self.window.is_focused() {
-                    self.window.request_user_attention(Some(UserAttentionType::Informational));
-                }
-                self.count(waiting);
-            }
-            // The desktop's tray shows them, which heard of it already.
+            // The desktop and the title heard of it already.
+            News::Pages(all, _) => all.iter().for_each(|one| self.note(&format!("{one:?}"))),
             News::Figures(_) => {}
             News::SignedOut => {
                 if !way::is_login(&self.view.url()) {
@@ -597,17 +593,6 @@ impl App {
     fn tell(&self, tell: Tell) {
         // The thread lives as long as we do.
         let _ = self.desk.send(tell);
-    }
-
-    fn count(&mut self, waiting: usize) {
-        self.waiting = waiting;
-        let badge = i64::try_from(waiting).ok().filter(|count| *count > 0);
-        self.window.set_badge_count(badge, Some("headroom.desktop".to_owned()));
-        self.retitle();
-    }
-
-    fn retitle(&self) {
-        self.window.set_title(&titled(self.waiting, &self.title));
     }
 
     /// Remembers where the window is, unless it fills the screen.
@@ -662,21 +647,5 @@ fn enter(
     match world {
         World::Demo => sign_in::demo(&client, address),
         World::Own => sign_in::local(&client, address, key_file, code),
-    }
-}
-
-/// The title of the window: pages that nobody has come first, where a list of windows shows it.
-fn titled(waiting: usize, title: &str) -> String {
-    if waiting == 0 { title.to_owned() } else { format!("({waiting}) {title}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_title_counts_pages() {
-        assert_eq!(titled(0, "Overview · Headroom"), "Overview · Headroom");
-        assert_eq!(titled(12, "Overview · Headroom"), "(12) Overview · Headroom");
     }
 }

@@ -386,6 +386,17 @@ fn notices_follow_the_pages_the_person_and_the_service() {
     shown(2);
     window.is_titled("(6)");
     screen.picture("many");
+
+    // A dialog that waits for its person keeps nothing back.
+    window.press("ctrl+p");
+    let dialog = until("the dialog for printing", || Some(printing(&screen)).filter(|found| !found.is_empty()));
+    site.pages(10..17);
+    shown(3);
+    window.is_titled("(7)");
+    assert_eq!(printing(&screen), dialog, "it is still open");
+    screen.hands(&["windowfocus", "--sync", &dialog, "key", "Escape"]);
+    until("the dialog is gone", || printing(&screen).is_empty().then_some(()));
+
     site.pages([15]);
     window.is_titled("(1)");
     shown(2);
