@@ -437,6 +437,18 @@ fn servers_on_one_host_learn_nothing_of_each_other() {
     assert!(learnt.len() >= 2 && learnt.iter().all(String::is_empty), "{learnt:?}");
     let asked = other.cookies("/api/v1/alerts?state=open&lane=page&limit=1000");
     assert_eq!(asked, Vec::<String>::new(), "nobody is signed in there");
+
+    // Back by typing the address: without a store of secrets nothing of the first visit is left.
+    window.press("ctrl+o");
+    let dialog = until("the question for an address", || {
+        Some(screen.hands(&["search", "--onlyvisible", "--name", "Open a Headroom"])).filter(|found| !found.is_empty())
+    });
+    screen.hands(&["windowfocus", "--sync", &dialog, "type", "--delay", "20", &one.url]);
+    screen.picture("address");
+    screen.hands(&["key", "Return"]);
+    window.says(&format!("shows {}/", one.url));
+    window.is_titled("One");
+    assert_eq!(one.cookies("/"), [""], "a first visit once more");
     assert!(window.terminate().success());
 }
 
