@@ -346,6 +346,17 @@ fn links_lead_where_they_should() {
     window.is_titled("Two");
     assert!(site.was_asked("/five"));
     assert_eq!(fs::read_to_string(&opened).unwrap().lines().count(), 1, "nothing else went to the system");
+
+    // What draws the page ends: once it is drawn again, then a page says so, from which one goes on.
+    window.says(&format!("shows {}/alerts/2", site.url));
+    window.stop_drawing();
+    window.says(&format!("shows {}/alerts/2", site.url));
+    window.stop_drawing();
+    window.is_titled("This page cannot be drawn");
+    screen.picture("broken");
+    window.press("Tab");
+    window.press("Return");
+    window.is_titled("Two");
     assert!(window.terminate().success());
 }
 

@@ -2,7 +2,7 @@
 //! them.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// A running site; it ends with the test.
@@ -28,24 +28,10 @@ impl Site {
         let (asked, pages) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let (seen, waiting) = (Arc::clone(&asked), Arc::clone(&pages));
         std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let mut lines = reader.by_ref().lines().map_while(Result::ok);
-                let Some(first) = lines.next() else { continue };
-                let headers: Vec<String> =
-                    lines.take_while(|line| !line.is_empty()).map(|line| line.to_ascii_lowercase()).collect();
-                let header = |name: &str| headers.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-                // What is sent is of no interest, but whoever sends wants to be heard out.
-                let length = header("content-length:").trim().parse().unwrap_or(0);
-                let _ = std::io::copy(&mut reader.take(length), &mut std::io::sink());
-                let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-                seen.lock().unwrap().push((path.clone(), header("cookie:").to_owned()));
-                let (kind, further, body) = answer(&path, &waiting.lock().unwrap());
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n{further}\r\n{body}",
-                    body.len()
-                );
+            for stream in listener.incoming().flatten() {
+                let (seen, waiting) = (Arc::clone(&seen), Arc::clone(&waiting));
+                // A browser opens connections beforehand, and says nothing on them for a while.
+                std::thread::spawn(move || converse(stream, &seen, &waiting));
             }
         });
         Self { url, asked, pages }
@@ -66,6 +52,27 @@ impl Site {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|(asked, _)| asked == path).map(|(_, cookie)| cookie.clone()).collect()
     }
+}
+
+/// Hears one request out and answers it.
+fn converse(mut stream: TcpStream, asked: &Mutex<Vec<(String, String)>>, pages: &Mutex<Vec<i64>>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut lines = reader.by_ref().lines().map_while(Result::ok);
+    let Some(first) = lines.next() else { return };
+    let headers: Vec<String> =
+        lines.take_while(|line| !line.is_empty()).map(|line| line.to_ascii_lowercase()).collect();
+    let header = |name: &str| headers.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+    // What is sent is of no interest, but whoever sends wants to be heard out.
+    let length = header("content-length:").parse().unwrap_or(0);
+    let _ = std::io::copy(&mut reader.take(length), &mut std::io::sink());
+    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    asked.lock().unwrap().push((path.clone(), header("cookie:").to_owned()));
+    let (kind, further, body) = answer(&path, &pages.lock().unwrap());
+    let _ = write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n{further}\r\n{body}",
+        body.len()
+    );
 }
 
 /// Open alerts as the API tells them.
