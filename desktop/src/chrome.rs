@@ -147,8 +147,8 @@ fn command(key: gdk::keys::Key, held: gdk::ModifierType) -> Option<Command> {
     }
 }
 
-/// Asks for an address; `None` if somebody thought better of it.
-pub(crate) fn ask_address(window: &gtk::ApplicationWindow) -> Option<String> {
+/// Asks for an address, unless somebody thinks better of it. Everything goes on meanwhile.
+pub(crate) fn ask_address(window: &gtk::ApplicationWindow, events: &EventLoopProxy<Event>) {
     let dialog = gtk::Dialog::with_buttons(
         Some("Open a Headroom elsewhere"),
         Some(window),
@@ -167,11 +167,14 @@ pub(crate) fn ask_address(window: &gtk::ApplicationWindow) -> Option<String> {
     content.set_border_width(12);
     content.add(&label);
     content.add(&entry);
+    let events = events.clone();
+    dialog.connect_response(move |dialog, answer| {
+        if answer == gtk::ResponseType::Accept {
+            let _ = events.send_event(Event::Address(entry.text().to_string()));
+        }
+        dialog.close();
+    });
     dialog.show_all();
-    let answer = dialog.run();
-    let text = entry.text().to_string();
-    dialog.close();
-    (answer == gtk::ResponseType::Accept).then_some(text)
 }
 
 #[cfg(test)]

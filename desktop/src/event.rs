@@ -18,6 +18,8 @@ pub(crate) enum Event {
     Sentence(String),
     /// Somebody wants the server inside started again.
     Again,
+    /// Somebody typed an address.
+    Address(String),
     /// A menu or key.
     Command(Command),
     /// The server inside listens, and its person is signed in, or not for a reason.
@@ -29,6 +31,8 @@ pub(crate) enum Event {
         /// In whose name.
         session: Result<Session, String>,
     },
+    /// The servers that were on their way out are gone.
+    Free(u64),
     /// The server inside ended by itself.
     Ended(u64),
     /// The secret store answered.

@@ -17,10 +17,10 @@ impl Figures {
     /// One line each.
     pub(crate) fn lines(&self) -> [String; 3] {
         let pages = match self.open {
-            Some(0) => "No open pages".to_owned(),
-            Some(1) => "1 open page".to_owned(),
-            Some(count) => format!("{count} open pages"),
-            None => "Open pages: not known".to_owned(),
+            Some(0) => "No page waits".to_owned(),
+            Some(1) => "1 page waits".to_owned(),
+            Some(count) => format!("{count} pages wait"),
+            None => "Waiting pages: not known".to_owned(),
         };
         let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not known".to_owned());
         [
@@ -80,12 +80,12 @@ mod tests {
     fn numbers_are_words_and_what_is_unknown_is_said() {
         assert_eq!(
             Figures::default().lines(),
-            ["Open pages: not known", "Fullest pool: not known", "Waste this month: not known"]
+            ["Waiting pages: not known", "Fullest pool: not known", "Waste this month: not known"]
         );
         let figures = Figures { open: Some(1), fullest: Some("CI 97.0 %".into()), waste: Some("8,928 EUR".into()) };
-        assert_eq!(figures.lines(), ["1 open page", "Fullest pool: CI 97.0 %", "Waste this month: 8,928 EUR"]);
-        assert_eq!(Figures { open: Some(0), ..figures.clone() }.lines()[0], "No open pages");
-        assert_eq!(Figures { open: Some(12), ..figures }.lines()[0], "12 open pages");
+        assert_eq!(figures.lines(), ["1 page waits", "Fullest pool: CI 97.0 %", "Waste this month: 8,928 EUR"]);
+        assert_eq!(Figures { open: Some(0), ..figures.clone() }.lines()[0], "No page waits");
+        assert_eq!(Figures { open: Some(12), ..figures }.lines()[0], "12 pages wait");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Headroom on the desktop: the server's own pages in a native window.
 //!
 //! Pure parts (`address`, `link`, `profiles`, `place`, `way`, `alerts`, `figures`, `pages`) know nothing of a display; `view`,
-//! `chrome` and `window` are thin around them.
+//! `chrome`, `title` and `window` are thin around them.
 
 mod address;
 mod alerts;
@@ -22,6 +22,7 @@ mod secrets;
 mod server;
 mod session;
 mod sign_in;
+mod title;
 mod tray;
 mod view;
 mod watch;

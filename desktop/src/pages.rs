@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use url::Url;
+
 use crate::address::Address;
 
 /// The product's colours.
@@ -30,17 +32,30 @@ pub(crate) fn starting(what: &str) -> String {
     page("Starting Headroom", "", &format!("<p role=\"status\">{}</p>", escaped(what)))
 }
 
+/// The server of a page, for people: the one that is shown, or that of somebody's sign-in elsewhere.
+fn host(address: &Address, wanted: &str) -> String {
+    let other = Url::parse(wanted).ok().filter(|url| !address.owns(url.as_str()));
+    let name = other.as_ref().and_then(Url::host_str);
+    match (name, other.as_ref().and_then(Url::port)) {
+        (Some(name), Some(port)) => format!("{name}:{port}"),
+        (Some(name), None) => name.to_owned(),
+        (None, _) => address.host(),
+    }
+}
+
 /// A server that does not answer; the page tries again by itself.
 pub(crate) fn unreachable(address: &Address, wanted: &str, reason: &str) -> String {
+    let host = host(address, wanted);
+    let title = if host == address.host() { "Headroom cannot be reached" } else { "The sign-in cannot be reached" };
     let wanted = escaped(wanted);
     let head = format!("<meta http-equiv=\"refresh\" content=\"{RETRY_S};url={wanted}\">");
     let body = format!(
         "<p role=\"alert\">{} does not answer: {}.</p><p>It is tried again every {RETRY_S} seconds.</p>\
          <a class=\"button\" href=\"{wanted}\">Try again now</a>",
-        escaped(&address.host()),
+        escaped(&host),
         escaped(reason.trim_end_matches('.')),
     );
-    page("Headroom cannot be reached", &head, &body)
+    page(title, &head, &body)
 }
 
 /// A server whose certificate proves nothing. There is no way past it, and it is not tried again by itself.
@@ -49,11 +64,21 @@ pub(crate) fn untrusted(address: &Address, wanted: &str, faults: &[&str]) -> Str
         "<p role=\"alert\">{} could not prove who it is, so nothing was sent to it: {}.</p>\
          <p>Somebody may be listening in, or its certificate was not made by anybody whom this computer trusts. Ask whoever runs the \
          server.</p>",
-        escaped(&address.host()),
+        escaped(&host(address, wanted)),
         escaped(&faults.join("; ")),
     );
     let _ = write!(body, "<a class=\"button\" href=\"{}\">Try again</a>", escaped(wanted));
     page("The connection is not safe", "", &body)
+}
+
+/// What draws the page ended more than once in a short time.
+pub(crate) fn broken(wanted: &str) -> String {
+    let body = format!(
+        "<p role=\"alert\">The part of this program that draws pages ended twice in a short time, so this page is not drawn again \
+         by itself. Your data is not touched by that.</p><a class=\"button\" href=\"{}\">Try again</a>",
+        escaped(wanted)
+    );
+    page("This page cannot be drawn", "", &body)
 }
 
 /// The server inside ended by itself, or did not start.
@@ -81,6 +106,7 @@ mod tests {
         for text in [
             unreachable(&address, hostile, hostile),
             untrusted(&address, hostile, &[hostile]),
+            broken(hostile),
             ended(hostile, hostile),
             starting(hostile),
         ] {
@@ -97,5 +123,20 @@ mod tests {
         assert!(!text.contains("refresh"), "only a person tries again");
         let text = unreachable(&address, "https://headroom.example.org/pools", "Connection refused.");
         assert!(text.contains("url=https://headroom.example.org/pools") && text.contains("Connection refused.</p>"));
+    }
+
+    #[test]
+    fn a_failure_names_the_server_that_failed() {
+        let address = Address::parse("https://headroom.example.org:8443").unwrap();
+        let provider = "https://login.example.org:444/authorize?x";
+        let text = unreachable(&address, provider, "Connection refused");
+        assert!(text.contains("<p role=\"alert\">login.example.org:444 does not answer"), "{text}");
+        assert!(text.contains("<title>The sign-in cannot be reached</title>"));
+        assert!(untrusted(&address, provider, &["x"]).contains(">login.example.org:444 could not prove"));
+        for own in ["https://headroom.example.org:8443/pools", "nonsense"] {
+            let text = unreachable(&address, own, "Connection refused");
+            assert!(text.contains("<p role=\"alert\">headroom.example.org:8443 does not answer"), "{text}");
+            assert!(text.contains("<title>Headroom cannot be reached</title>"));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use gtk::gio;
@@ -24,6 +25,9 @@ use crate::pages;
 use crate::session::Session;
 use crate::way::{Around, Way};
 
+/// What draws a page may end once in this time without that somebody hears of it.
+const DRAWS: Duration = Duration::from_secs(10);
+
 /// The web view in its window.
 pub(crate) struct View {
     web: wry::WebView,
@@ -38,7 +42,8 @@ impl std::fmt::Debug for View {
 }
 
 impl View {
-    /// Puts a web view into the box. Nothing of it is kept on disk: who is signed in is the secret store's to keep.
+    /// Puts a web view into the box. Nothing of it is kept on disk: who is signed in is the secret store's to keep. Each has cookies and
+    /// pages of its own, so that a server learns nothing of another: cookies tell hosts apart, but not their ports.
     pub(crate) fn new(
         into: &gtk::Box,
         window: &gtk::ApplicationWindow,
@@ -162,7 +167,15 @@ impl View {
             }
             true
         });
-        self.webkit().connect_web_process_terminated(|web, _| web.reload());
+        let ended_at = Cell::new(None::<Instant>);
+        self.webkit().connect_web_process_terminated(move |web, _| {
+            let before = ended_at.replace(Some(Instant::now()));
+            if before.is_none_or(|at| at.elapsed() >= DRAWS) {
+                return web.reload();
+            }
+            let url = web.uri().unwrap_or_default();
+            web.load_alternate_html(&pages::broken(&url), &url, None);
+        });
     }
 
     /// What becomes of a download is told.
@@ -188,8 +201,11 @@ impl View {
     }
 }
 
-/// Asks with the system's dialog where a file is to go; false if nowhere.
+/// Asks with the system's dialog where a file is to go; false if nowhere, or if that is being asked of another file.
 fn ask_where(window: &gtk::ApplicationWindow, path: &mut PathBuf, is_asking: &Cell<bool>) -> bool {
+    if is_asking.replace(true) {
+        return false;
+    }
     let dialog = gtk::FileChooserNative::new(
         Some("Save the file"),
         Some(window),
@@ -204,7 +220,6 @@ fn ask_where(window: &gtk::ApplicationWindow, path: &mut PathBuf, is_asking: &Ce
     if let Some(folder) = dirs::download_dir().or_else(dirs::home_dir).filter(|folder| folder.is_dir()) {
         dialog.set_current_folder(folder);
     }
-    is_asking.set(true);
     let answer = dialog.run();
     is_asking.set(false);
     let chosen = dialog.filename().filter(|_| answer == gtk::ResponseType::Accept);

@@ -15,6 +15,8 @@ use crate::session::Session;
 
 /// After a failure one looks again this much later.
 const RETRY: Duration = Duration::from_secs(3);
+/// A stream that ends sooner is not asked for again at once: whatever is between us and the server would end the next as well.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// Numbers that change slowly are read this often.
 const FIGURES: Duration = Duration::from_mins(1);
 
@@ -94,21 +96,25 @@ impl Watcher {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let stream = Stream { runtime, client: stream_client()? };
         std::thread::Builder::new().name("alerts".into()).spawn(move || {
+            // What was told outlives a hiccup, and is forgotten with the session: somebody else is told anew.
+            let mut told = Told::default();
             let mut refused = None;
             while let Some(session) = shared.session(refused.as_ref()) {
                 let api = Api::new(client.clone(), address.clone(), session.clone());
-                match follow(&api, &stream, &shared, &session, &on_news) {
+                let followed = follow(&api, &stream, &shared, &session, &mut told, &on_news);
+                if !shared.still(&session) {
+                    forget(&mut told, &on_news);
+                    continue;
+                }
+                match followed {
                     Ok(()) => {}
                     Err(error) if error.is::<SignedOut>() => {
-                        if shared.still(&session) {
-                            on_news(News::SignedOut);
-                        }
+                        forget(&mut told, &on_news);
+                        on_news(News::SignedOut);
                         refused = Some(session);
                     }
                     Err(_) => {
-                        if shared.still(&session) {
-                            on_news(News::Figures(Figures::default()));
-                        }
+                        on_news(News::Figures(Figures::default()));
                         shared.pause(RETRY);
                     }
                 }
@@ -147,10 +153,22 @@ impl Stream {
     }
 }
 
-/// Follows until the session is another one. What was told is forgotten with it: somebody else is told anew.
-fn follow(api: &Api, stream: &Stream, slot: &Slot, session: &Session, on_news: &impl Fn(News)) -> Result<()> {
+/// Nobody is signed in any more, or somebody else: nothing holds of what was told.
+fn forget(told: &mut Told, on_news: &impl Fn(News)) {
+    on_news(News::Pages(told.update(&[]), 0));
+    on_news(News::Figures(Figures::default()));
+}
+
+/// Follows until the session is another one, or something fails.
+fn follow(
+    api: &Api,
+    stream: &Stream,
+    slot: &Slot,
+    session: &Session,
+    told: &mut Told,
+    on_news: &impl Fn(News),
+) -> Result<()> {
     let still = || slot.still(session);
-    let mut told = Told::default();
     let mut figures = Figures::default();
     let mut figures_at: Option<Instant> = None;
     loop {
@@ -164,7 +182,7 @@ fn follow(api: &Api, stream: &Stream, slot: &Slot, session: &Session, on_news: &
         let waiting = alerts::count(&now.open);
         on_news(News::Pages(told.update(&now.open), waiting));
         if figures_at.is_none_or(|at| at.elapsed() >= FIGURES) {
-            figures.fullest = figures::fullest(&api.pools()?);
+            figures.fullest = api.pools().ok().and_then(|pools| figures::fullest(&pools));
             let month = figures::month_of(&now.at);
             figures.waste = month.and_then(|from| figures::waste(&api.overview(&from).ok()?));
             figures_at = Some(Instant::now());
@@ -173,13 +191,122 @@ fn follow(api: &Api, stream: &Stream, slot: &Slot, session: &Session, on_news: &
             return Ok(());
         }
         on_news(News::Figures(Figures { open: Some(waiting), ..figures.clone() }));
+        let began = Instant::now();
         stream.wait(api, now.version, slot)?;
+        if began.elapsed() < SHORTEST && still() {
+            slot.pause(SHORTEST);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+    use std::sync::mpsc::{Receiver, channel};
+
     use super::*;
+    use crate::alerts::Notice;
+
+    const LIMIT: Duration = Duration::from_mins(1);
+
+    /// A server of which a test says what it answers to a path, in whose name, and for the how manieth time.
+    fn server(answer: impl Fn(&str, &str, usize) -> (u16, String) + Send + 'static) -> Address {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        std::thread::spawn(move || {
+            let mut asked = std::collections::HashMap::<String, usize>::new();
+            for mut stream in listener.incoming().flatten() {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                let Some(first) = lines.next() else { continue };
+                let headers = lines.take_while(|line| !line.is_empty());
+                let cookie = headers.filter(|line| line.to_ascii_lowercase().starts_with("cookie:")).last();
+                let path = first.split([' ', '?']).nth(1).unwrap().to_owned();
+                let times = asked.entry(path.clone()).or_default();
+                *times += 1;
+                let (status, body) = answer(&path, &cookie.unwrap_or_default(), *times);
+                let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
+                let _ = write!(stream, "{head}\r\n{body}");
+            }
+        });
+        address
+    }
+
+    fn open(alerts: &[i64]) -> (u16, String) {
+        let alerts: Vec<_> = alerts
+            .iter()
+            .map(|id| {
+                serde_json::json!({
+                    "id": id, "version": 1, "episode": 1, "reopened": 0, "title": "Saturated", "text": "full",
+                    "pool": "ci", "state": "firing", "severity": "page", "dry_run": false
+                })
+            })
+            .collect();
+        (200, serde_json::json!({ "at": "2026-11-27T09:00:00Z", "version": 1, "alerts": alerts }).to_string())
+    }
+
+    fn notice(alert: i64) -> Do {
+        Do::Tell(Notice { alert, version: 1, title: "Saturated: ci".into(), text: "full".into() })
+    }
+
+    /// What is done about notices, up to something that is waited for.
+    fn until(news: &Receiver<News>, wanted: impl Fn(&News) -> bool) -> Vec<Do> {
+        let mut done = Vec::new();
+        loop {
+            let one = news.recv_timeout(LIMIT).unwrap();
+            let is_it = wanted(&one);
+            if let News::Pages(all, _) = one {
+                done.extend(all);
+            }
+            if is_it {
+                return done;
+            }
+        }
+    }
+
+    fn waiting(count: usize) -> impl Fn(&News) -> bool {
+        move |news| matches!(news, News::Pages(_, waiting) if *waiting == count)
+    }
+
+    #[test]
+    fn a_hiccup_tells_nothing_twice_and_loses_nothing() {
+        // Pools never answer, streams end at once, and the second look fails; meanwhile somebody took the first page.
+        let address = server(|path, _, times| match (path, times) {
+            ("/api/v1/alerts", 1) => open(&[1, 2]),
+            ("/api/v1/alerts", 2) => (502, String::new()),
+            ("/api/v1/alerts", 3) => open(&[2]),
+            ("/api/v1/alerts", _) => open(&[2, 3, 4]),
+            ("/api/v1/alerts/stream", _) => (200, String::new()),
+            _ => (500, String::new()),
+        });
+        let (sender, news) = channel();
+        let watcher = Watcher::start(address, move |news| drop(sender.send(news))).unwrap();
+        watcher.signed_in(Some(session("a")));
+        assert_eq!(until(&news, waiting(2)), [notice(1), notice(2)]);
+        let known = |news: &News| matches!(news, News::Figures(Figures { open: Some(2), .. }));
+        assert_eq!(until(&news, known), [], "what does not answer only leaves a number unknown");
+        assert_eq!(until(&news, waiting(1)), [Do::TakeBack(1)], "the other one is not told again");
+        assert_eq!(until(&news, waiting(3)), [notice(3), notice(4)]);
+    }
+
+    #[test]
+    fn nothing_stays_of_who_signs_out_or_is_signed_out() {
+        let address = server(|path, cookie, _| match path {
+            "/api/v1/alerts" if cookie.ends_with("=gone") => (401, String::new()),
+            "/api/v1/alerts" => open(&[1]),
+            _ => (500, String::new()),
+        });
+        let (sender, news) = channel();
+        let watcher = Watcher::start(address, move |news| drop(sender.send(news))).unwrap();
+        watcher.signed_in(Some(session("a")));
+        assert_eq!(until(&news, waiting(1)), [notice(1)]);
+        watcher.signed_in(None);
+        assert_eq!(until(&news, waiting(0)), [Do::TakeBack(1)]);
+        watcher.signed_in(Some(session("b")));
+        assert_eq!(until(&news, waiting(1)), [notice(1)], "somebody else is told anew");
+        watcher.signed_in(Some(session("gone")));
+        assert_eq!(until(&news, |news| matches!(news, News::SignedOut)), [Do::TakeBack(1)]);
+    }
 
     fn session(value: &str) -> Session {
         Session::among([("headroom", value)]).unwrap()

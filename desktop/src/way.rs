@@ -10,6 +10,9 @@ pub(crate) const BLANK: &str = "about:blank";
 /// Where a sign-in at somebody else's server begins.
 const SINGLE_SIGN_ON: &str = "/login/sso";
 
+/// The page on which one signs in.
+pub(crate) const LOGIN: &str = "/login";
+
 /// What becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -62,6 +65,31 @@ impl Around {
     }
 }
 
+/// Where somebody wants to be who has to sign in first: the page that is shown, or the one that the page for signing in leads on to.
+/// Only paths of the server's own.
+pub(crate) fn wanted(address: &Address, shown: &str) -> Option<String> {
+    let page = Url::parse(shown).ok().filter(|page| address.owns(page.as_str()))?;
+    let path = if page.path() == LOGIN {
+        page.query_pairs().find(|(name, _)| name == "next").map(|(_, next)| next.into_owned())?
+    } else {
+        page[url::Position::BeforePath..].to_owned()
+    };
+    // What a browser reads as another server's address, or is no address.
+    let is_path = path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\n', '\r', '\t']);
+    (is_path && address.owns(&address.at(&path))).then_some(path)
+}
+
+/// Whether a page is the one for signing in to which somebody was led who wanted another.
+pub(crate) fn is_refused(address: &Address, shown: &str) -> bool {
+    // Who signs out comes to that page too, but with nowhere to go on to.
+    is_login(shown) && wanted(address, shown).is_some()
+}
+
+/// Whether a page is the one for signing in.
+pub(crate) fn is_login(shown: &str) -> bool {
+    Url::parse(shown).is_ok_and(|page| page.path() == LOGIN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +112,32 @@ mod tests {
         }
         assert_eq!(around.decide(BLANK, BLANK, false), Way::Here);
         assert_eq!(Around::default().decide(BLANK, PAGE, true), Way::Nowhere, "before there is a server");
+    }
+
+    #[test]
+    fn whoever_signs_in_again_goes_on_to_where_they_were() {
+        let address = Address::parse("https://headroom.example.org").unwrap();
+        let wanted = |path: &str| wanted(&address, &address.at(path));
+        assert_eq!(wanted("/pools?a=b#c").as_deref(), Some("/pools?a=b#c"));
+        assert_eq!(wanted("/login?next=%2Falerts%2F7%3Fa%3Db").as_deref(), Some("/alerts/7?a=b"));
+        assert_eq!(wanted("/login?x=1&next=/pools").as_deref(), Some("/pools"));
+        for none in [
+            "/login",
+            "/login?next=",
+            "/login?next=//evil.example",
+            "/login?next=https://evil.example/",
+            "/login?next=/%5Cevil.example",
+            "/login?next=/%09/evil.example",
+            "/login?next=@evil.example",
+            "/login?next=.evil.example",
+        ] {
+            assert_eq!(wanted(none), None, "{none}");
+        }
+        assert_eq!(super::wanted(&address, "https://login.example.org/authorize"), None, "a page elsewhere");
+        assert_eq!(super::wanted(&address, BLANK), None);
+        assert!(is_refused(&address, "https://headroom.example.org/login?next=/pools"));
+        assert!(!is_refused(&address, "https://headroom.example.org/login"), "who signed out");
+        assert!(!is_refused(&address, PAGE) && !is_login(PAGE));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The window: one server at a time, from opening to the orderly end.
 
+use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,17 +12,16 @@ use tao::event::{Event as Told, WindowEvent};
 use tao::event_loop::{ControlFlow, EventLoop, EventLoopBuilder, EventLoopProxy, EventLoopWindowTarget};
 use tao::platform::run_return::EventLoopExtRunReturn as _;
 use tao::platform::unix::WindowExtUnix as _;
-use tao::window::{UserAttentionType, Window, WindowBuilder};
-use url::Url;
+use tao::window::{Window, WindowBuilder};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::address::Address;
-use crate::api::{Api, client};
+use crate::api::client;
 use crate::chrome::{self, Chrome};
 use crate::desk::{self, Back, Tell};
 use crate::event::{Command, Event};
 use crate::folders::Folders;
 use crate::instance::{First, Wish};
-use crate::notify::Answer;
 use crate::pages;
 use crate::place::{self, Place, Rectangle};
 use crate::profiles::{Profile, Profiles};
@@ -29,13 +29,13 @@ use crate::secrets::{self, Ask, Kept};
 use crate::server::{self, Said, Server, World};
 use crate::session::Session;
 use crate::sign_in;
+use crate::title::Title;
 use crate::tray::Choice;
 use crate::view::View;
 use crate::watch::{News, Watcher};
+use crate::way;
 use crate::{Options, link};
 
-/// The page on which one signs in.
-const LOGIN: &str = "/login";
 /// So long a page may take to close its connections.
 const LET_GO: Duration = Duration::from_millis(300);
 /// A store of secrets is waited for so long before the server's own page for signing in is shown.
@@ -45,6 +45,8 @@ const SIGN_IN_AGAIN: Duration = Duration::from_secs(30);
 
 /// Opens the window and stays until it is closed.
 pub(crate) fn run(options: Options, folders: Folders, first: &First, wish: Wish) -> Result<()> {
+    // Without one the loop's maker panics.
+    gtk::init().context("there is no display")?;
     let mut events: EventLoop<Event> = EventLoopBuilder::with_user_event().build();
     let mut app = App::new(options, folders, &events, events.create_proxy())?;
     let wishes = events.create_proxy();
@@ -63,6 +65,7 @@ pub(crate) fn run(options: Options, folders: Folders, first: &First, wish: Wish)
             _ => {}
         }
     });
+    first.ends();
     app.end()
 }
 
@@ -87,7 +90,9 @@ struct App {
     options: Options,
     folders: Folders,
     profiles: Profiles,
-    window: Window,
+    window: Rc<Window>,
+    title: Rc<Title>,
+    counts: UnboundedSender<(u64, usize)>,
     view: View,
     chrome: Chrome,
     events: EventLoopProxy<Event>,
@@ -108,8 +113,6 @@ struct App {
     /// Where to go as soon as there is a server.
     wanted: Option<String>,
     signed_in_at: Option<Instant>,
-    waiting: usize,
-    title: String,
 }
 
 fn window(place: &Place, target: &EventLoopWindowTarget<Event>) -> Result<Window> {
@@ -146,7 +149,8 @@ impl App {
         let started = Instant::now();
         let profiles = Profiles::read(&folders.profiles())?;
         let place = Place::read(&folders.place());
-        let window = window(&place, target)?;
+        let window = Rc::new(window(&place, target)?);
+        let (title, counts) = Title::new(Rc::clone(&window));
         let gtk_window = window.gtk_window().clone();
         let vbox = window.default_vbox().context("the window has no box")?;
         let chrome = Chrome::new(vbox, &events);
@@ -162,6 +166,8 @@ impl App {
             folders,
             profiles,
             window,
+            title,
+            counts,
             view,
             chrome,
             events,
@@ -178,8 +184,6 @@ impl App {
             watcher: None,
             wanted: None,
             signed_in_at: None,
-            waiting: 0,
-            title: "Headroom".to_owned(),
         })
     }
 
@@ -205,8 +209,8 @@ impl App {
                 self.profiles.last()
             }
         };
-        self.wanted = wish.link.as_deref().and_then(|link| link::path(link).ok());
         self.show(shown);
+        self.wanted = wish.link.as_deref().and_then(|link| link::path(link).ok());
     }
 
     /// What a start asks to be shown, if it asks for anything.
@@ -249,14 +253,16 @@ impl App {
     }
 
     fn show(&mut self, profile: Profile) {
-        self.run += 1;
-        self.watcher = None;
+        // The first has a web view already, in which nothing was shown.
+        if self.run > 0
+            && let Err(error) = self.new_view()
+        {
+            return self.say(&format!("{}: {error:#}.", profile.label()));
+        }
+        self.leave();
         self.session = None;
         self.signed_in_at = None;
-        self.address = None;
-        self.tell(Tell::Clear);
-        self.count(0);
-        self.end_server();
+        self.wanted = None;
         self.profile = profile;
         if let Err(error) = self.profiles.shown(&self.profile) {
             self.say(&format!("What is shown is not remembered: {error:#}."));
@@ -266,6 +272,7 @@ impl App {
             Profile::Remote { address, .. } => {
                 self.view.show(Some(address.clone()));
                 self.view.load_own(&pages::starting(&format!("Connecting to {}.", address.host())));
+                self.end_server();
                 self.address = Some(address.clone());
                 let _ = self.secrets.send(Ask::Read(self.run, address));
                 // The store may ask its person for a password first, or not answer at all.
@@ -280,6 +287,30 @@ impl App {
         }
     }
 
+    /// Nothing of what was shown holds any more.
+    fn leave(&mut self) {
+        self.run += 1;
+        self.watcher = None;
+        self.address = None;
+        self.tell(Tell::Shown(self.run));
+        self.title.shown(self.run);
+    }
+
+    /// A web view that knows nothing of what was shown; its page has let go of the server when it is there.
+    fn new_view(&mut self) -> Result<()> {
+        let vbox = self.window.default_vbox().context("the window has no box")?;
+        let view = View::new(vbox, self.window.gtk_window(), &self.events)?;
+        view.zoom(self.place.zoom);
+        self.view = view;
+        Ok(())
+    }
+
+    /// Notes who is signed in.
+    fn signed_in(&mut self, session: Option<Session>) {
+        self.session.clone_from(&session);
+        self.tell(Tell::SignedIn(self.address.clone().zip(session)));
+    }
+
     /// Goes to the server's first page, or to the one that is wanted.
     fn enter(&mut self, address: &Address, session: Option<&Session>) {
         if let Some(session) = session
@@ -289,8 +320,23 @@ impl App {
         }
         let path = self.wanted.take().unwrap_or_else(|| "/".to_owned());
         self.view.load(&address.at(&path));
-        let (events, run) = (self.events.clone(), self.run);
-        match Watcher::start(address.clone(), move |news| drop(events.send_event(Event::News(run, news)))) {
+        if let Some(watcher) = &self.watcher {
+            return watcher.signed_in(session.cloned());
+        }
+        let (events, desk, counts, run) = (self.events.clone(), self.desk.clone(), self.counts.clone(), self.run);
+        let started = Watcher::start(address.clone(), move |news| {
+            // The desktop hears of it here and now: while the window waits for its person in a dialog, it takes no events.
+            match &news {
+                News::Pages(all, waiting) => {
+                    let _ = desk.send(Tell::Pages(run, all.clone()));
+                    let _ = counts.send((run, *waiting));
+                }
+                News::Figures(figures) => drop(desk.send(Tell::Figures(run, figures.clone()))),
+                News::SignedOut => {}
+            }
+            let _ = events.send_event(Event::News(run, news));
+        });
+        match started {
             Ok(watcher) => {
                 watcher.signed_in(session.cloned());
                 self.watcher = Some(watcher);
@@ -301,22 +347,44 @@ impl App {
 
     // ---- the server inside ---------------------------------------------------------------------------------------------
 
+    /// Starts the server, as soon as the last one is gone.
     fn start(&mut self, world: World) {
-        self.view.show(None);
-        // PostgreSQL's files have one server at a time.
-        for ending in self.ending.drain(..) {
-            let _ = ending.join();
-        }
         let what = match world {
             World::Own => "A server with a database of its own starts on this computer.",
             World::Demo => {
                 "A server with a made-up world starts on this computer. At the first start its history is made, which takes a minute."
             }
         };
+        self.view.show(None);
         self.view.load_own(&pages::starting(what));
+        self.end_server();
+        self.ending.retain(|ending| !ending.is_finished());
+        if self.ending.is_empty() {
+            return self.start_now(world);
+        }
+        // PostgreSQL's files have one server at a time, which may take its time to end: the window does not wait for it.
+        let (all, events, run) = (std::mem::take(&mut self.ending), self.events.clone(), self.run);
+        self.ending.push(std::thread::spawn(move || {
+            for ending in all {
+                let _ = ending.join();
+            }
+            let _ = events.send_event(Event::Free(run));
+        }));
+    }
+
+    fn start_now(&mut self, world: World) {
         if let Err(error) = self.try_start(world) {
             self.view.load_own(&pages::ended(&format!("The server on this computer did not start: {error:#}."), ""));
             self.note(&format!("{error:#}"));
+        }
+    }
+
+    /// The world of the server inside, if one is shown.
+    fn world(&self) -> Option<World> {
+        match self.profile {
+            Profile::Here => Some(World::Own),
+            Profile::Demo => Some(World::Demo),
+            Profile::Remote { .. } => None,
         }
     }
 
@@ -365,25 +433,18 @@ impl App {
         self.view.show(Some(address.clone()));
         self.address = Some(address.clone());
         self.signed_in_at = Some(Instant::now());
-        self.session.clone_from(&session);
+        self.signed_in(session.clone());
         self.enter(&address, session.as_ref());
     }
 
     /// A session of the server inside ran out; nobody knows a password, so the window signs in again.
     fn sign_in_again(&mut self) {
-        let world = match self.profile {
-            Profile::Here => World::Own,
-            Profile::Demo => World::Demo,
-            Profile::Remote { .. } => return,
-        };
-        let Some(address) = self.address.clone() else { return };
+        let (Some(world), Some(address)) = (self.world(), self.address.clone()) else { return };
         if self.signed_in_at.is_some_and(|at| at.elapsed() < SIGN_IN_AGAIN) {
             return;
         }
         self.signed_in_at = Some(Instant::now());
-        let page = Url::parse(&self.view.url()).ok();
-        let next = page.filter(|page| page.path() != LOGIN).map(|page| page[url::Position::BeforePath..].to_owned());
-        self.wanted = next;
+        self.wanted = way::wanted(&address, &self.view.url());
         let (events, run, key_file) = (self.events.clone(), self.run, Server::key_file(self.folders.data()));
         std::thread::spawn(move || {
             let no_code = || Err(anyhow::anyhow!("the server has no account any more"));
@@ -397,8 +458,7 @@ impl App {
         let last_words = server.last_words();
         let how = server.stop().map_or_else(|error| format!("{error:#}"), |status| status.to_string());
         self.note(&format!("server ended: {how}"));
-        self.watcher = None;
-        self.address = None;
+        self.leave();
         self.view.show(None);
         self.view
             .load_own(&pages::ended(&format!("The server on this computer ended by itself ({how})."), &last_words));
@@ -415,16 +475,22 @@ impl App {
     fn take(&mut self, event: Event) {
         match event {
             Event::Loaded(url) => self.loaded(&url),
-            Event::Titled(title) => {
-                self.title = if title.is_empty() { "Headroom".to_owned() } else { title };
-                self.retitle();
-            }
+            Event::Titled(title) => self.title.page(&title),
             Event::Sentence(sentence) | Event::Kept(Kept::Missing(sentence)) | Event::Back(Back::Missing(sentence)) => {
                 self.say(&sentence);
             }
             Event::Again => self.show(self.profile.clone()),
+            Event::Address(text) => match Address::parse(&text).and_then(|address| self.profiles.at(address, None)) {
+                Ok(profile) => self.show(profile),
+                Err(error) => self.say(&format!("{error:#}.")),
+            },
             Event::Command(command) => self.command(command),
             Event::Ready { run, address, session } if run == self.run => self.ready(address, session),
+            Event::Free(run) if run == self.run => {
+                if let Some(world) = self.world() {
+                    self.start_now(world);
+                }
+            }
             Event::Ended(run) if run == self.run => self.ended(),
             Event::Kept(Kept::Session(run, session)) if run == self.run => {
                 self.note(if session.is_some() { "a sign-in was kept" } else { "no sign-in was kept" });
@@ -433,10 +499,15 @@ impl App {
             Event::StoreIsSlow(run) if run == self.run => self.kept(None),
             Event::Asked(wish) => self.asked(&wish),
             Event::News(run, news) if run == self.run => self.news(news),
-            Event::Back(Back::Answer(answer)) => self.answered(answer),
+            Event::Back(Back::Open(path)) => {
+                self.present();
+                self.go(path);
+            }
+            Event::Back(Back::Acknowledged(alert)) => self.say(&format!("You acknowledged alert {alert}.")),
             Event::Back(Back::Choice(Choice::Show)) => self.present(),
             // What an earlier server tells, and what ends the loop before it comes here.
             Event::Ready { .. }
+            | Event::Free(_)
             | Event::Ended(_)
             | Event::Kept(_)
             | Event::StoreIsSlow(_)
@@ -453,7 +524,7 @@ impl App {
         if is_entered && (session.is_none() || self.session.is_some()) {
             return;
         }
-        self.session.clone_from(&session);
+        self.signed_in(session.clone());
         self.enter(&address, session.as_ref());
     }
 
@@ -462,19 +533,15 @@ impl App {
         let Some(address) = self.address.clone().filter(|address| address.owns(url)) else { return };
         let session = self.view.session(&address);
         if session != self.session {
-            self.session.clone_from(&session);
+            self.signed_in(session.clone());
             if let Some(watcher) = &self.watcher {
                 watcher.signed_in(session.clone());
             }
             if matches!(self.profile, Profile::Remote { .. }) {
-                let _ = self.secrets.send(Ask::Keep(address, session));
+                let _ = self.secrets.send(Ask::Keep(address.clone(), session));
             }
         }
-        // Who signs out comes to that page too, but with nowhere to go on to.
-        let is_refused = Url::parse(url).is_ok_and(|url| {
-            url.path() == LOGIN && url.query_pairs().any(|(name, value)| name == "next" && !value.is_empty())
-        });
-        if is_refused {
+        if way::is_refused(&address, url) {
             self.sign_in_again();
         }
     }
@@ -495,14 +562,7 @@ impl App {
                     self.show(profile);
                 }
             }
-            Command::AskAddress => {
-                if let Some(text) = chrome::ask_address(self.window.gtk_window()) {
-                    match Address::parse(&text).and_then(|address| self.profiles.at(address, None)) {
-                        Ok(profile) => self.show(profile),
-                        Err(error) => self.say(&format!("{error:#}.")),
-                    }
-                }
-            }
+            Command::AskAddress => chrome::ask_address(self.window.gtk_window(), &self.events),
             Command::Forget => {
                 if let Profile::Remote { name, address } = self.profile.clone() {
                     let _ = self.secrets.send(Ask::Keep(address, None));
@@ -519,70 +579,20 @@ impl App {
 
     fn news(&mut self, news: News) {
         match news {
-            News::Pages(all, waiting) => {
-                for one in &all {
-                    self.note(&format!("{one:?}"));
-                }
-                self.tell(Tell::Pages(all));
-                if waiting > self.waiting && !self.window.is_focused() {
-                    self.window.request_user_attention(Some(UserAttentionType::Informational));
-                }
-                self.count(waiting);
-            }
-            News::Figures(figures) => self.tell(Tell::Figures(figures)),
+            // The desktop and the title heard of it already.
+            News::Pages(all, _) => all.iter().for_each(|one| self.note(&format!("{one:?}"))),
+            News::Figures(_) => {}
             News::SignedOut => {
-                let is_at_login = Url::parse(&self.view.url()).is_ok_and(|url| url.path() == LOGIN);
-                if !is_at_login {
+                if !way::is_login(&self.view.url()) {
                     self.sign_in_again();
                 }
             }
         }
     }
 
-    fn answered(&mut self, answer: Answer) {
-        match answer {
-            Answer::Open(path) => {
-                self.present();
-                self.go(path);
-            }
-            Answer::Acknowledge { alert, version } => {
-                let path = format!("/alerts/{alert}");
-                let (Some(address), Some(session)) = (self.address.clone(), self.session.clone()) else {
-                    return self.not_acknowledged(&path, "nobody is signed in");
-                };
-                let (desk, events) = (self.desk.clone(), self.events.clone());
-                std::thread::spawn(move || {
-                    let done =
-                        client().and_then(|client| Api::new(client, address, session).acknowledge(alert, version));
-                    match done {
-                        Ok(()) => drop(events.send_event(Event::Sentence(format!("You acknowledged alert {alert}.")))),
-                        Err(error) => {
-                            let _ = desk.send(not_acknowledged(&path, &format!("{error:#}")));
-                        }
-                    }
-                });
-            }
-        }
-    }
-
-    fn not_acknowledged(&self, path: &str, reason: &str) {
-        self.tell(not_acknowledged(path, reason));
-    }
-
     fn tell(&self, tell: Tell) {
         // The thread lives as long as we do.
         let _ = self.desk.send(tell);
-    }
-
-    fn count(&mut self, waiting: usize) {
-        self.waiting = waiting;
-        let badge = i64::try_from(waiting).ok().filter(|count| *count > 0);
-        self.window.set_badge_count(badge, Some("headroom.desktop".to_owned()));
-        self.retitle();
-    }
-
-    fn retitle(&self) {
-        self.window.set_title(&titled(self.waiting, &self.title));
     }
 
     /// Remembers where the window is, unless it fills the screen.
@@ -603,11 +613,11 @@ impl App {
 
     /// The orderly end: the window goes at once, the server when it has written everything.
     fn end(mut self) -> Result<()> {
+        self.note("it ends");
         // While a dialog was open nobody was told where the window went.
         self.placed();
         self.window.set_visible(false);
-        self.watcher = None;
-        self.tell(Tell::Clear);
+        self.leave();
         // A server waits for whoever follows its streams, so the page lets go of them first.
         self.view.show(None);
         self.view.load_own("");
@@ -637,25 +647,5 @@ fn enter(
     match world {
         World::Demo => sign_in::demo(&client, address),
         World::Own => sign_in::local(&client, address, key_file, code),
-    }
-}
-
-fn not_acknowledged(path: &str, reason: &str) -> Tell {
-    Tell::Sentence { title: "Not acknowledged".to_owned(), text: format!("{reason}."), path: path.to_owned() }
-}
-
-/// The title of the window: pages that nobody has come first, where a list of windows shows it.
-fn titled(waiting: usize, title: &str) -> String {
-    if waiting == 0 { title.to_owned() } else { format!("({waiting}) {title}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_title_counts_pages() {
-        assert_eq!(titled(0, "Overview · Headroom"), "Overview · Headroom");
-        assert_eq!(titled(12, "Overview · Headroom"), "(12) Overview · Headroom");
     }
 }

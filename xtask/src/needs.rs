@@ -98,13 +98,17 @@ pub(crate) fn desktop() -> Result<()> {
     let programs = [
         ("Xvfb", "xvfb"),
         ("dbus-daemon", "dbus"),
+        ("dbus-send", "dbus-bin"),
         ("dunst", "dunst"),
+        ("dunstctl", "dunst"),
         ("gnome-keyring-daemon", "gnome-keyring"),
         ("xdotool", "xdotool"),
         ("import", "imagemagick"),
+        ("convert", "imagemagick"),
     ];
-    let missing: Vec<&str> =
+    let mut missing: Vec<&str> =
         programs.iter().filter(|(program, _)| which(program).is_none()).map(|(_, package)| *package).collect();
+    missing.dedup();
     if missing.is_empty() { Ok(()) } else { apt::install("a desktop for tests", &missing) }
 }
 

@@ -127,6 +127,26 @@ impl<'a> App<'a> {
         self.child.id()
     }
 
+    /// Kills the process that draws the page.
+    pub(crate) fn stop_drawing(&self) {
+        let drawing = until("a process draws the page", || {
+            let processes = std::fs::read_dir("/proc").unwrap().flatten();
+            let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+            ids.find(|id| self.draws(*id))
+        });
+        kill(Pid::from_raw(drawing.cast_signed()), Signal::SIGKILL).unwrap();
+        until("nobody draws", || (!self.draws(drawing)).then_some(()));
+    }
+
+    /// Whether a process is alive, ours, and draws pages.
+    fn draws(&self, id: u32) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+        // A name ends after 15 letters there.
+        let is_ours = of("Name:") == "WebKitWebProces" && of("PPid:") == self.child.id().to_string();
+        is_ours && !of("State:").starts_with('Z')
+    }
+
     /// Waits for its end.
     pub(crate) fn ends(&mut self) -> ExitStatus {
         until("the window ends", || self.child.try_wait().unwrap())

@@ -131,14 +131,28 @@ fn cookies(response: &reqwest::blocking::Response) -> String {
     all.collect::<Vec<_>>().join("; ")
 }
 
-/// The last 50 whole minutes before an instant in RFC 3339.
+/// The last 50 whole minutes before an instant in RFC 3339 of UTC.
 fn minutes_before(at: &str) -> Vec<String> {
+    const HOUR: u32 = 60;
     let (day, time) = at.split_once('T').unwrap();
-    let (hour, minute): (i64, i64) = (time[..2].parse().unwrap(), time[3..5].parse().unwrap());
-    let now = hour * 60 + minute;
-    // An hour after midnight the day before would be needed; then there are fewer minutes, at least one.
-    let first = (now - 49).max(0);
-    (first..=now).map(|minute| format!("{day}T{:02}:{:02}:00Z", minute / 60, minute % 60)).collect()
+    let (hour, minute): (u32, u32) = (time[..2].parse().unwrap(), time[3..5].parse().unwrap());
+    let now = hour * HOUR + minute;
+    // In the hour after midnight some are of the day before; one zone to the east all are of one day.
+    let (now, zone) = if now < HOUR { (now + HOUR, "+01:00") } else { (now, "Z") };
+    (now - 49..=now).map(|minute| format!("{day}T{:02}:{:02}:00{zone}", minute / HOUR, minute % HOUR)).collect()
+}
+
+#[test]
+fn fifty_minutes_are_sent_at_any_time_of_the_day() {
+    for (at, first, last) in [
+        ("2026-11-27T00:00:30Z", "2026-11-27T00:11:00+01:00", "2026-11-27T01:00:00+01:00"),
+        ("2026-11-27T00:59:59Z", "2026-11-27T01:10:00+01:00", "2026-11-27T01:59:00+01:00"),
+        ("2026-11-27T01:00:00Z", "2026-11-27T00:11:00Z", "2026-11-27T01:00:00Z"),
+        ("2026-11-27T23:59:00Z", "2026-11-27T23:10:00Z", "2026-11-27T23:59:00Z"),
+    ] {
+        let minutes = minutes_before(at);
+        assert_eq!((minutes.len(), minutes[0].as_str(), minutes[49].as_str()), (50, first, last), "{at}");
+    }
 }
 
 /// A certificate that nobody trusts, with its key.

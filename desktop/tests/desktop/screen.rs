@@ -1,5 +1,6 @@
 //! A desktop of a test's own: a display, a message bus, notifications, and, if wanted, a store of secrets.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,16 +16,29 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 /// A bus on which nothing starts by itself, so that what is missing here is missing.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><auth>EXTERNAL</auth>
+<busconfig><type>session</type><listen>unix:dir=FOLDER</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
 </busconfig>"#;
 
 /// A person who always picks the line that a file asks for.
 const CHOOSER: &str = "#!/bin/sh\nexec grep -m1 -F \"$(cat \"$(dirname \"$0\")/choice\")\"\n";
 
+/// The file with the notification service's settings.
+const SETTINGS: &str = "dunstrc";
+
 /// What a test needs of the system; `None` if all is there.
 pub(crate) fn missing() -> Option<String> {
-    let programs = ["Xvfb", "dbus-daemon", "dunst", "dunstctl", "gnome-keyring-daemon", "xdotool", "import", "convert"];
+    let programs = [
+        "Xvfb",
+        "dbus-daemon",
+        "dbus-send",
+        "dunst",
+        "dunstctl",
+        "gnome-keyring-daemon",
+        "xdotool",
+        "import",
+        "convert",
+    ];
     let path = std::env::var_os("PATH")?;
     let is_there = |program: &&str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     programs.iter().find(|program| !is_there(program)).map(|program| format!("{program} is not installed"))
@@ -47,6 +61,7 @@ pub(crate) struct Screen {
     display: String,
     bus: String,
     running: Vec<Child>,
+    notifications: RefCell<Option<Child>>,
     folder: TempDir,
 }
 
@@ -60,12 +75,13 @@ impl Screen {
             fs::create_dir(folder.path().join(name)).unwrap();
             fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
         }
-        let mut screen = Self { display: String::new(), bus: String::new(), running: Vec::new(), folder };
+        let (display, bus) = (String::new(), String::new());
+        let mut screen = Self { display, bus, running: Vec::new(), notifications: RefCell::default(), folder };
 
         let mut display = screen.command("Xvfb");
         display.args(["-displayfd", "1", "-screen", "0", "1440x1000x24", "-nolisten", "tcp"]);
         screen.display = format!(":{}", screen.run(display));
-        let config = screen.write("bus.conf", BUS);
+        let config = screen.write("bus.conf", &BUS.replace("FOLDER", &screen.folder().to_string_lossy()));
         let mut bus = screen.command("dbus-daemon");
         bus.arg(format!("--config-file={}", config.display())).args(["--nofork", "--nopidfile", "--print-address=1"]);
         screen.bus = screen.run(bus);
@@ -73,12 +89,27 @@ impl Screen {
         let chooser = screen.write("chooser", CHOOSER);
         fs::set_permissions(&chooser, fs::Permissions::from_mode(0o755)).unwrap();
         let settings = format!("[global]\ndmenu = {}\nnotification_limit = 20\n", chooser.display());
-        let settings = screen.write("dunstrc", &settings);
-        let mut notifications = screen.command("dunst");
-        notifications.arg("-conf").arg(settings).stdout(Stdio::null()).stderr(Stdio::null());
-        screen.running.push(notifications.spawn().unwrap());
-        until("the notification service answers", || screen.dunst(&["is-paused"]));
+        screen.write(SETTINGS, &settings);
+        *screen.notifications.borrow_mut() = Some(screen.notifications());
         screen
+    }
+
+    /// Starts a notification service.
+    fn notifications(&self) -> Child {
+        let mut notifications = self.command("dunst");
+        notifications.arg("-conf").arg(self.folder().join(SETTINGS));
+        let child = notifications.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        until("the notification service answers", || self.dunst(&["is-paused"]));
+        child
+    }
+
+    /// Kills the notification service with all its notices, and starts another one.
+    pub(crate) fn other_notifications(&self) {
+        if let Some(mut child) = self.notifications.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        self.notifications.replace(Some(self.notifications()));
     }
 
     /// A store of secrets, unlocked.
@@ -240,7 +271,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        for child in self.running.iter_mut().rev() {
+        for child in self.notifications.get_mut().iter_mut().chain(self.running.iter_mut().rev()) {
             let _ = child.kill();
             let _ = child.wait();
         }
