@@ -330,10 +330,12 @@ async fn a_link_says_the_same_in_another_zone_and_without_cookies() -> Result<()
             suite.browser.cdp("Network.setCookie", cookie).await?;
         }
         suite.open(&link).await?;
+        suite.browser.wait_until_awake().await.with_context(|| link.clone())?;
         let theirs: String = suite.browser.evaluate(WORDS).await?;
         suite.browser.forget().await?;
         suite.browser.zone("Pacific/Auckland").await?;
         suite.open(&link).await?;
+        suite.browser.wait_until_awake().await.with_context(|| link.clone())?;
         let ours: String = suite.browser.evaluate(WORDS).await?;
         // The page of preferences shows whose they are.
         if theirs != ours && !path.starts_with("/me") {

@@ -213,6 +213,7 @@ async fn a_round_looks_at_some_of_many_pools_and_all_get_their_turn() -> Result<
     .execute(&mut conn)
     .await?;
     let last: i32 = sqlx::query_scalar("SELECT max(pool_id) FROM pool_policy").fetch_one(&mut conn).await?;
+    server_since(&mut conn, "1 hour").await?;
     sqlx::query("UPDATE pool_live SET asks = true, at = hr_now() - interval '1 hour' WHERE pool_id = $1")
         .bind(last)
         .execute(&mut conn)
@@ -239,6 +240,46 @@ async fn a_round_looks_at_some_of_many_pools_and_all_get_their_turn() -> Result<
         look::round(&mut conn).await?;
     }
     assert_eq!(rounds, 2, "500 pools a round");
+    conn.close().await?;
+    Ok(())
+}
+
+/// A server that is alive, and began so long ago.
+async fn server_since(conn: &mut PgConnection, ago: &str) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO replica (replica_id, started_at, expires_at)
+         VALUES ('00000000-0000-0000-0000-000000000001', hr_now() - $1::interval, hr_now() + interval '1 minute')
+         ON CONFLICT (replica_id) DO UPDATE SET started_at = EXCLUDED.started_at",
+    )
+    .bind(ago)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn after_all_servers_were_away_the_first_one_may_begin_before_pools_are_said_to_be_stalled() -> Result<()> {
+    let database = Database::create().await?;
+    let mut conn = database.connect().await?;
+    sqlx::query(
+        "WITH made AS (INSERT INTO pool (slug, name, kind, owner, id)
+             VALUES ('lanes', 'Lanes', 'fixed', 'team', gen_random_uuid()) RETURNING pool_id),
+         ruled AS (INSERT INTO pool_policy (pool_id, policy) SELECT pool_id, '{}' FROM made)
+         INSERT INTO pool_live (pool_id, at, live, asks) SELECT pool_id, hr_now() - interval '12 minutes', $1, true FROM made",
+    )
+    .bind(serde_json::to_value(PoolFigures::default())?)
+    .execute(&mut conn)
+    .await?;
+    sqlx::query("UPDATE pool_policy SET updated_at = hr_now() - interval '1 day'").execute(&mut conn).await?;
+    let open = "SELECT count(*) FROM finding WHERE kind = 'stalled' AND ended_at IS NULL";
+    for (since, found) in [(None, 0_i64), (Some("10 seconds"), 0), (Some("40 seconds"), 1), (Some("1 second"), 1)] {
+        if let Some(since) = since {
+            server_since(&mut conn, since).await?;
+        }
+        look::round(&mut conn).await?;
+        let count: i64 = sqlx::query_scalar(open).fetch_one(&mut conn).await?;
+        assert_eq!(count, found, "a server since {since:?}; what was found once stays until there is a pass");
+    }
     conn.close().await?;
     Ok(())
 }

@@ -6,7 +6,9 @@
 
 use super::{Result, pools};
 use crate::allocator::{ALIVE_MS, PoolFigures};
-use headroom_domain::failure::{Hold, Kind, Part, RECLAIM_GOAL_MS, Severity, Sight, Signs, SlotWork, What, failures};
+use headroom_domain::failure::{
+    Hold, Kind, Part, RECLAIM_GOAL_MS, STALLED_AFTER_MS, Severity, Sight, Signs, SlotWork, What, failures,
+};
 use headroom_domain::fairness::{Wish, fair_shares};
 use headroom_domain::lease::Mode;
 use headroom_domain::pool::Lifetime;
@@ -34,6 +36,8 @@ const HOLDS_EVERY_MS: Millis = 30_000;
 const SETTLE_MS: Millis = 5_000;
 /// An owner has this long to tell the first figures of a pool that is new here.
 const NEW_MS: Millis = 10_000;
+/// After all servers were away, the first has this long to look after the pools before they are said to be stalled.
+const START_MS: Millis = MINUTE_MS / 2;
 /// Work of this time says how slow a slot is.
 pub(super) const WORK_MS: Millis = 5 * MINUTE_MS;
 /// Changes of capacity and double assignments are looked for in this time.
@@ -212,6 +216,13 @@ async fn look(
     }
     let mut open = finding::open(conn, keys).await?;
     open.retain(|finding| finding.seen.what.kind().sight() == evidence.sight);
+    // Where Headroom itself was away there are no passes, and nothing is stalled: its first server only has to begin. What was
+    // stalled before stays so until there is a pass.
+    let is_stalled = |one: &Seen| one.what.kind() == Kind::Stalled;
+    if seen.iter().any(is_stalled) && !owner::has_settled(conn, now - START_MS, now - STALLED_AFTER_MS).await? {
+        let known: BTreeSet<_> = open.iter().filter(|f| is_stalled(&f.seen)).map(|f| f.seen.pool).collect();
+        seen.retain(|one| !is_stalled(one) || known.contains(&one.pool));
+    }
     let changes = compare(open, seen, now);
     looked.begun += changes.begun.len();
     looked.over += changes.over.len();

@@ -40,6 +40,15 @@ pub async fn forget(conn: &mut PgConnection, before: Millis) -> Result<u64> {
     Ok(done.execute(conn).await?.rows_affected())
 }
 
+/// True if some server that was alive at an instant, or is since, began before another one: it had the time to look after its pools.
+pub async fn has_settled(conn: &mut PgConnection, began_before: Millis, alive_at: Millis) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM replica WHERE started_at <= $1 AND expires_at > $2)")
+        .bind(timestamp(began_before))
+        .bind(timestamp(alive_at))
+        .fetch_one(conn)
+        .await?)
+}
+
 /// Who owns a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
