@@ -51,9 +51,10 @@ impl Address {
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// The host alone, for cookies.
+    /// The host alone, for cookies: of an IPv6 address without the brackets that it has in an address.
     pub(crate) fn domain(&self) -> &str {
-        self.0.host_str().unwrap_or_default()
+        let host = self.0.host_str().unwrap_or_default();
+        host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
     }
 
     /// Whether connections are encrypted.
@@ -86,9 +87,25 @@ fn is_this_machine(host: &Host<&str>) -> bool {
     }
 }
 
-/// Whether a link may be handed to the system's browser or mail program.
-pub(crate) fn is_for_the_system(link: &str) -> bool {
-    link.len() <= MAX_ADDRESS && Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "https" | "http" | "mailto"))
+/// A link as it may be handed to the system's browser or mail program. A mail has what it is about and a text, and nothing else:
+/// some programs would attach files that a link names.
+pub(crate) fn for_the_system(link: &str) -> Option<String> {
+    let mut url = Url::parse(link).ok().filter(|_| link.len() <= MAX_ADDRESS)?;
+    match url.scheme() {
+        "https" | "http" => Some(link.to_owned()),
+        "mailto" => {
+            // Form encoding would make pluses of blanks, which mail programs keep.
+            let is_text = |field: &&str| {
+                let name = field.split_once('=').map_or(*field, |(name, _)| name);
+                name.eq_ignore_ascii_case("subject") || name.eq_ignore_ascii_case("body")
+            };
+            let kept = url.query().map(|query| query.split('&').filter(is_text).collect::<Vec<_>>().join("&"));
+            url.set_query(kept.as_deref().filter(|query| !query.is_empty()));
+            url.set_fragment(None);
+            Some(url.into())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -146,9 +163,19 @@ mod tests {
 
     #[test]
     fn only_harmless_links_leave_the_window() {
-        assert!(is_for_the_system("https://example.org/") && is_for_the_system("mailto:a@example.org"));
+        for (link, handed) in [
+            ("https://example.org/?a=b#c", "https://example.org/?a=b#c"),
+            ("mailto:a@example.org", "mailto:a@example.org"),
+            (
+                "mailto:a@example.org?subject=A%20b&attach=/etc/passwd&Body=c&bcc=d@example.org#x",
+                "mailto:a@example.org?subject=A%20b&Body=c",
+            ),
+            ("mailto:a@example.org?attach=/etc/passwd", "mailto:a@example.org"),
+        ] {
+            assert_eq!(for_the_system(link).as_deref(), Some(handed));
+        }
         for other in ["file:///etc/passwd", "javascript:alert(1)", "headroom://alerts/1", "ssh://host", "x"] {
-            assert!(!is_for_the_system(other), "{other}");
+            assert_eq!(for_the_system(other), None, "{other}");
         }
     }
 }

@@ -56,9 +56,16 @@ pub(crate) struct Alerts {
     pub(crate) at: String,
     /// Number of the newest event of any alert.
     pub(crate) version: i64,
+    /// Whether whoever asks may acknowledge pages. Older servers do not say; they refuse.
+    #[serde(default = "yes")]
+    pub(crate) may_answer: bool,
     /// The newest first.
     #[serde(rename = "alerts")]
     pub(crate) open: Vec<Alert>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Deserialize)]

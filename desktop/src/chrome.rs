@@ -68,9 +68,12 @@ impl Chrome {
         }
         menu.append(&gtk::SeparatorMenuItem::new());
         menu.append(&item("_Open an address…\tCtrl+O", Command::AskAddress, &self.events));
-        let forget = item("_Forget this address", Command::Forget, &self.events);
-        forget.set_sensitive(matches!(shown, Profile::Remote { .. }));
-        menu.append(&forget);
+        for (label, command) in [("_Name this address…", Command::AskName), ("_Forget this address", Command::Forget)]
+        {
+            let entry = item(label, command, &self.events);
+            entry.set_sensitive(matches!(shown, Profile::Remote { .. }));
+            menu.append(&entry);
+        }
         menu.append(&item("_Quit\tCtrl+Q", Command::Quit, &self.events));
         menu.show_all();
         self.connections.set_submenu(Some(&menu));
@@ -147,34 +150,54 @@ fn command(key: gdk::keys::Key, held: gdk::ModifierType) -> Option<Command> {
     }
 }
 
-/// Asks for an address, unless somebody thinks better of it. Everything goes on meanwhile.
+/// Asks for an address, unless somebody thinks better of it.
 pub(crate) fn ask_address(window: &gtk::ApplicationWindow, events: &EventLoopProxy<Event>) {
+    let label = "_Address, such as https://headroom.example.org";
+    let entry = ask(window, ("Open a Headroom elsewhere", "Open"), label, Event::Address, events);
+    entry.set_input_purpose(gtk::InputPurpose::Url);
+}
+
+/// Asks what the address that is shown is to be called.
+pub(crate) fn ask_name(window: &gtk::ApplicationWindow, name: &str, events: &EventLoopProxy<Event>) {
+    let entry = ask(window, ("Name this address", "Name"), "_Name in the menu", Event::Name, events);
+    entry.set_text(name);
+    entry.select_region(0, -1);
+}
+
+/// Asks for a line of text. Everything goes on meanwhile.
+fn ask(
+    window: &gtk::ApplicationWindow,
+    (title, verb): (&str, &str),
+    label: &str,
+    answer: fn(String) -> Event,
+    events: &EventLoopProxy<Event>,
+) -> gtk::Entry {
     let dialog = gtk::Dialog::with_buttons(
-        Some("Open a Headroom elsewhere"),
+        Some(title),
         Some(window),
         gtk::DialogFlags::MODAL,
-        &[("Cancel", gtk::ResponseType::Cancel), ("Open", gtk::ResponseType::Accept)],
+        &[("Cancel", gtk::ResponseType::Cancel), (verb, gtk::ResponseType::Accept)],
     );
     dialog.set_default_response(gtk::ResponseType::Accept);
-    let label = gtk::Label::with_mnemonic("_Address, such as https://headroom.example.org");
+    let label = gtk::Label::with_mnemonic(label);
     let entry = gtk::Entry::new();
     entry.set_activates_default(true);
     entry.set_width_chars(44);
-    entry.set_input_purpose(gtk::InputPurpose::Url);
     label.set_mnemonic_widget(Some(&entry));
     let content = dialog.content_area();
     content.set_spacing(8);
     content.set_border_width(12);
     content.add(&label);
     content.add(&entry);
-    let events = events.clone();
-    dialog.connect_response(move |dialog, answer| {
-        if answer == gtk::ResponseType::Accept {
-            let _ = events.send_event(Event::Address(entry.text().to_string()));
+    let (events, typed) = (events.clone(), entry.clone());
+    dialog.connect_response(move |dialog, response| {
+        if response == gtk::ResponseType::Accept {
+            let _ = events.send_event(answer(typed.text().to_string()));
         }
         dialog.close();
     });
     dialog.show_all();
+    entry
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub(crate) enum Tell {
     Pages(u64, Vec<Do>),
     /// The numbers of the tray entry.
     Figures(u64, Figures),
+    /// No page is heard of any more, and what to do about it, with the path where; `None`: they are heard of again.
+    Deaf(u64, Option<(String, &'static str)>),
     /// The notification service said something.
     Heard(Heard),
     /// The server did not acknowledge, for a reason.
@@ -117,8 +119,16 @@ impl<B: Fn(Back) + Clone + Send + 'static> Desk<B> {
                     None => {}
                 }
             }
+            Tell::Deaf(run, why) if run == self.run => {
+                if let Some(notifier) = &mut self.notifier {
+                    notifier.take_back_deaf();
+                    if let Some((text, path)) = why {
+                        notifier.deaf(&text, path)?;
+                    }
+                }
+            }
             Tell::Refused { run, alert, reason } if run == self.run => self.not_acknowledged(alert, &reason)?,
-            Tell::Pages(..) | Tell::Figures(..) | Tell::Refused { .. } => {}
+            Tell::Pages(..) | Tell::Figures(..) | Tell::Deaf(..) | Tell::Refused { .. } => {}
         }
         Ok(())
     }

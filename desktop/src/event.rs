@@ -20,6 +20,8 @@ pub(crate) enum Event {
     Again,
     /// Somebody typed an address.
     Address(String),
+    /// Somebody typed a name for the address that is shown.
+    Name(String),
     /// A menu or key.
     Command(Command),
     /// The server inside listens, and its person is signed in, or not for a reason.
@@ -39,6 +41,8 @@ pub(crate) enum Event {
     Kept(Kept),
     /// It has been waited for long enough.
     StoreIsSlow(u64),
+    /// Time to sign in again at the server inside.
+    SignInAgain(u64),
     /// A second start wants something.
     Asked(Wish),
     /// News of alerts.
@@ -64,6 +68,8 @@ pub(crate) enum Command {
     Show(String),
     /// Ask for an address.
     AskAddress,
+    /// Ask for a name for the address that is shown.
+    AskName,
     /// Forget the address that is shown.
     Forget,
     /// End.

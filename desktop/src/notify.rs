@@ -69,9 +69,14 @@ pub(crate) enum Heard {
 /// What a notice was about.
 #[derive(Debug, Clone)]
 enum About {
-    Alert { alert: i64, version: u64 },
+    Alert {
+        alert: i64,
+        version: u64,
+    },
     Many,
     Page(String),
+    /// That no page is heard of, and where to do something about it.
+    Deaf(String),
 }
 
 /// Notices that are shown, by their number, each with the service that shows it.
@@ -170,6 +175,17 @@ impl Notifier {
         self.show(&title, "More at once than are worth a notice each.", &actions, CRITICAL, About::Many)
     }
 
+    /// Shows that no page is heard of, until that is over: silence looks like quiet.
+    pub(crate) fn deaf(&mut self, text: &str, path: &str) -> Result<()> {
+        let about = About::Deaf(path.to_owned());
+        self.show("You are not told of pages", text, &[DEFAULT, "Open", OPEN, "Open"], CRITICAL, about)
+    }
+
+    /// Takes that back.
+    pub(crate) fn take_back_deaf(&mut self) {
+        self.close(|about| matches!(about, About::Deaf(_)));
+    }
+
     /// Shows a sentence, with a page to look at.
     pub(crate) fn say(&mut self, title: &str, text: &str, path: &str) -> Result<()> {
         self.show(title, text, &[DEFAULT, "Open", OPEN, "Open"], NORMAL, About::Page(path.to_owned()))
@@ -242,7 +258,7 @@ fn answer(about: &About, key: &str) -> Option<Answer> {
         }
         (About::Alert { alert, .. }, OPEN | DEFAULT) => Some(Answer::Open(format!("/alerts/{alert}"))),
         (About::Many, OPEN | DEFAULT) => Some(Answer::Open(ON_CALL.to_owned())),
-        (About::Page(path), OPEN | DEFAULT) => Some(Answer::Open(path.clone())),
+        (About::Page(path) | About::Deaf(path), OPEN | DEFAULT) => Some(Answer::Open(path.clone())),
         _ => None,
     }
 }
@@ -391,6 +407,7 @@ mod tests {
         shown.insert(":1.5".into(), 4, About::Alert { alert: 7, version: 3 });
         shown.insert(":1.5".into(), 5, About::Many);
         shown.insert(":1.5".into(), 6, About::Page("/alerts/9".into()));
+        shown.insert(":1.5".into(), 7, About::Deaf("/login".into()));
         let mut answer = |id, key| shown.heard(&chosen(":1.5", id, key));
         assert_eq!(answer(4, ACKNOWLEDGE), Some(Answer::Acknowledge { alert: 7, version: 3 }));
         assert_eq!(answer(4, DEFAULT), Some(Answer::Open("/alerts/7".into())));
@@ -399,6 +416,7 @@ mod tests {
         assert_eq!(answer(5, ACKNOWLEDGE), None);
         assert_eq!(answer(6, OPEN), Some(Answer::Open("/alerts/9".into())));
         assert_eq!(answer(6, ACKNOWLEDGE), None);
+        assert_eq!(answer(7, OPEN), Some(Answer::Open("/login".into())));
         assert_eq!(answer(4, "rm"), None);
         assert_eq!(answer(3, ACKNOWLEDGE), None, "another program's");
         assert_eq!(escaped("<b>a & b</b>"), "&lt;b&gt;a &amp; b&lt;/b&gt;");

@@ -87,6 +87,11 @@ impl Profiles {
             let address = Address::parse(&profile.address)
                 .with_context(|| format!("{shown}: the address of {:?} is wrong", profile.name))?;
             check_name(&profile.name).with_context(|| format!("{shown}: a name is wrong"))?;
+            ensure!(
+                remotes.iter().all(|(name, known)| *name != profile.name && *known != address),
+                "{shown}: {:?} is there twice; expected a name and an address of its own",
+                profile.name
+            );
             remotes.push((profile.name, address));
         }
         Ok(Self { file: file.to_owned(), last: stored.last, remotes })
@@ -113,17 +118,22 @@ impl Profiles {
 
     /// The one at an address, which is remembered from now on, under the name if one is given.
     pub(crate) fn at(&mut self, address: Address, name: Option<&str>) -> Result<Profile> {
+        if let Some(name) = name {
+            check_name(name)?;
+            ensure!(
+                self.remotes.iter().all(|(known, other)| known != name || *other == address),
+                "another address is called {name:?}; expected a name of its own"
+            );
+        }
         let known = self.remotes.iter_mut().find(|(_, known)| *known == address);
         let name = match (known, name) {
             (Some((known, _)), None) => known.clone(),
             (Some((known, _)), Some(name)) => {
-                check_name(name)?;
                 name.clone_into(known);
                 name.to_owned()
             }
             (None, name) => {
                 let name = name.map_or_else(|| address.host(), str::to_owned);
-                check_name(&name)?;
                 ensure!(
                     self.remotes.iter().all(|(known, _)| *known != name),
                     "another address is called {name:?}; expected a name of its own"
@@ -206,8 +216,14 @@ mod tests {
         }
         profiles.at(address("a.example"), Some("a")).unwrap();
         assert!(profiles.at(address("b.example"), Some("a")).is_err(), "one name for two");
+        profiles.at(address("b.example"), Some("b")).unwrap();
+        assert!(profiles.at(address("b.example"), Some("a")).is_err(), "one name for two, by another way");
+        assert_eq!(profiles.at(address("b.example"), Some("b")).unwrap().name(), "b");
+        let twice = "[[profile]]\nname = \"a\"\naddress = \"https://a.example\"\n";
 
-        for wrong in ["profile = 1", "[[profile]]\nname = \"a\"\naddress = \"http://a.example\"\n", "\u{0}"] {
+        for wrong in
+            [&twice.repeat(2), "profile = 1", "[[profile]]\nname = \"a\"\naddress = \"http://a.example\"\n", "\u{0}"]
+        {
             fs::write(&file, wrong).unwrap();
             let refusal = format!("{:#}", Profiles::read(&file).unwrap_err());
             assert!(refusal.contains("desktop.toml"), "{refusal}");

@@ -13,15 +13,15 @@ const ENTRY: &str = "headroom.desktop";
 /// The title before a page has one.
 const NAME: &str = "Headroom";
 
-/// How many pages wait at the server with a number.
-type Count = (u64, usize);
+/// How many pages wait at the server with a number, if that is known.
+pub(crate) type Count = (u64, Option<usize>);
 
 /// What the window is called.
 pub(crate) struct Title {
     window: Rc<Window>,
     /// The server that is shown: counts of an earlier one are none.
     run: Cell<u64>,
-    waiting: Cell<usize>,
+    waiting: Cell<Option<usize>>,
     page: RefCell<String>,
 }
 
@@ -30,7 +30,7 @@ impl Title {
     /// not from these.
     pub(crate) fn new(window: Rc<Window>) -> (Rc<Self>, UnboundedSender<Count>) {
         let page = RefCell::new(NAME.to_owned());
-        let title = Rc::new(Self { window, run: Cell::default(), waiting: Cell::default(), page });
+        let title = Rc::new(Self { window, run: Cell::default(), waiting: Cell::new(Some(0)), page });
         let (sender, mut counts) = unbounded_channel();
         let counted = Rc::clone(&title);
         MainContext::default().spawn_local(async move {
@@ -46,7 +46,7 @@ impl Title {
     /// Another server is shown, of which nothing is known yet.
     pub(crate) fn shown(&self, run: u64) {
         self.run.set(run);
-        self.count(0);
+        self.count(Some(0));
     }
 
     /// The page is called so.
@@ -56,12 +56,13 @@ impl Title {
         self.write();
     }
 
-    fn count(&self, waiting: usize) {
+    fn count(&self, waiting: Option<usize>) {
         let before = self.waiting.replace(waiting);
-        if waiting > before && !self.window.is_focused() {
+        let is_news = waiting != before && waiting.is_none_or(|now| now > before.unwrap_or_default());
+        if is_news && !self.window.is_focused() {
             self.window.request_user_attention(Some(UserAttentionType::Informational));
         }
-        let badge = i64::try_from(waiting).ok().filter(|count| *count > 0);
+        let badge = waiting.and_then(|count| i64::try_from(count).ok()).filter(|count| *count > 0);
         self.window.set_badge_count(badge, Some(ENTRY.to_owned()));
         self.write();
     }
@@ -72,8 +73,13 @@ impl Title {
 }
 
 /// The title of the window: pages that nobody has come first, where a list of windows shows it.
-fn titled(waiting: usize, title: &str) -> String {
-    if waiting == 0 { title.to_owned() } else { format!("({waiting}) {title}") }
+fn titled(waiting: Option<usize>, title: &str) -> String {
+    match waiting {
+        Some(0) => title.to_owned(),
+        Some(count) => format!("({count}) {title}"),
+        // Nobody knows whether a page waits.
+        None => format!("(?) {title}"),
+    }
 }
 
 #[cfg(test)]
@@ -82,7 +88,8 @@ mod tests {
 
     #[test]
     fn the_title_counts_pages() {
-        assert_eq!(titled(0, "Overview · Headroom"), "Overview · Headroom");
-        assert_eq!(titled(12, "Overview · Headroom"), "(12) Overview · Headroom");
+        assert_eq!(titled(Some(0), "Overview · Headroom"), "Overview · Headroom");
+        assert_eq!(titled(Some(12), "Overview · Headroom"), "(12) Overview · Headroom");
+        assert_eq!(titled(None, "Overview · Headroom"), "(?) Overview · Headroom");
     }
 }

@@ -12,14 +12,14 @@ use gtk::glib;
 use gtk::prelude::*;
 use tao::event_loop::EventLoopProxy;
 use webkit2gtk::{
-    DownloadExt as _, NavigationPolicyDecision, NavigationPolicyDecisionExt, NavigationType, NetworkError,
-    PolicyDecision, PolicyDecisionExt as _, PolicyDecisionType, PolicyError, PrintOperation, PrintOperationExt as _,
+    DownloadExt as _, NavigationPolicyDecision, NavigationPolicyDecisionExt, NetworkError, PolicyDecision,
+    PolicyDecisionExt as _, PolicyDecisionType, PolicyError, PrintOperation, PrintOperationExt as _,
     ResponsePolicyDecision, ResponsePolicyDecisionExt as _, TLSErrorsPolicy, URIRequestExt as _, URIResponseExt as _,
     WebContextExt as _, WebViewExt as _, WebsiteDataManagerExt as _,
 };
 use wry::{PageLoadEvent, WebViewBuilder, WebViewBuilderExtUnix as _, WebViewExtUnix as _};
 
-use crate::address::Address;
+use crate::address::{Address, for_the_system};
 use crate::event::Event;
 use crate::pages;
 use crate::session::Session;
@@ -241,7 +241,8 @@ fn navigate(
     let Some(action) = action else { return decision.ignore() };
     let target = action.request().and_then(|request| request.uri()).map(|uri| uri.to_string()).unwrap_or_default();
     let from = web.uri().map(|uri| uri.to_string()).unwrap_or_default();
-    let is_wanted = action.navigation_type() == NavigationType::LinkClicked || action.is_user_gesture();
+    // A script can click on links too.
+    let is_wanted = action.is_user_gesture();
     match around.decide(&from, &target, is_wanted) {
         // Pages that ask for a window of their own get this one.
         Way::Here if kind == PolicyDecisionType::NewWindowAction => {
@@ -251,6 +252,7 @@ fn navigate(
         Way::Here => decision.use_(),
         Way::System => {
             decision.ignore();
+            let Some(target) = for_the_system(&target) else { return };
             if let Err(error) = gio::AppInfo::launch_default_for_uri(&target, None::<&gio::AppLaunchContext>) {
                 let _ = events.send_event(Event::Sentence(format!("No program opens {target}: {}.", error.message())));
             }

@@ -20,15 +20,27 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// Numbers that change slowly are read this often.
 const FIGURES: Duration = Duration::from_mins(1);
 
+/// A server that does not answer for so long is told of: whoever waits for pages must not take silence for quiet.
+pub(crate) const DEAF_AFTER: Duration = Duration::from_mins(1);
+
 /// What a watcher tells.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// Notices to give or take back, and how many pages nobody has.
-    Pages(Vec<Do>, usize),
+    /// Notices to give or take back, and how many pages nobody has; `None` where that is not known.
+    Pages(Vec<Do>, Option<usize>),
     /// The numbers of the tray entry.
     Figures(Figures),
+    /// No page is heard of from now on, for a reason; `None`: they are heard of again.
+    Deaf(Option<Deaf>),
+}
+
+/// Why no page is heard of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Deaf {
     /// The session is worth nothing any more.
     SignedOut,
+    /// The server does not answer, or not as expected; for people.
+    NoAnswer(String),
 }
 
 #[derive(Debug, Default)]
@@ -90,7 +102,11 @@ pub(crate) struct Watcher(Arc<Slot>);
 
 impl Watcher {
     /// Starts one.
-    pub(crate) fn start(address: Address, on_news: impl Fn(News) + Send + 'static) -> Result<Self> {
+    pub(crate) fn start(
+        address: Address,
+        deaf_after: Duration,
+        on_news: impl Fn(News) + Send + 'static,
+    ) -> Result<Self> {
         let slot = Arc::new(Slot::default());
         let (shared, client) = (Arc::clone(&slot), client()?);
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -99,22 +115,25 @@ impl Watcher {
             // What was told outlives a hiccup, and is forgotten with the session: somebody else is told anew.
             let mut told = Told::default();
             let mut refused = None;
+            let mut hearing = Hearing::default();
             while let Some(session) = shared.session(refused.as_ref()) {
                 let api = Api::new(client.clone(), address.clone(), session.clone());
-                let followed = follow(&api, &stream, &shared, &session, &mut told, &on_news);
+                let followed = follow(&api, &stream, &shared, &session, &mut told, &mut hearing, &on_news);
                 if !shared.still(&session) {
                     forget(&mut told, &on_news);
+                    hearing.again(&on_news);
                     continue;
                 }
                 match followed {
                     Ok(()) => {}
                     Err(error) if error.is::<SignedOut>() => {
                         forget(&mut told, &on_news);
-                        on_news(News::SignedOut);
+                        hearing.signed_out(&on_news);
                         refused = Some(session);
                     }
-                    Err(_) => {
+                    Err(error) => {
                         on_news(News::Figures(Figures::default()));
+                        hearing.failed(&error, deaf_after, &on_news);
                         shared.pause(RETRY);
                     }
                 }
@@ -132,6 +151,39 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         self.0.change(|state| state.over = true);
+    }
+}
+
+/// Whether pages are heard of.
+#[derive(Debug, Default)]
+struct Hearing {
+    /// Since when nothing is heard.
+    since: Option<Instant>,
+    /// That was told.
+    is_told: bool,
+}
+
+impl Hearing {
+    fn again(&mut self, on_news: &impl Fn(News)) {
+        if std::mem::take(self).is_told {
+            on_news(News::Deaf(None));
+        }
+    }
+
+    fn failed(&mut self, error: &anyhow::Error, deaf_after: Duration, on_news: &impl Fn(News)) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if !self.is_told && since.elapsed() >= deaf_after {
+            self.is_told = true;
+            // How many wait is not known, which is not none; notices that are shown stay.
+            on_news(News::Pages(Vec::new(), None));
+            on_news(News::Deaf(Some(Deaf::NoAnswer(format!("{error:#}")))));
+        }
+    }
+
+    fn signed_out(&mut self, on_news: &impl Fn(News)) {
+        *self = Self { since: None, is_told: true };
+        on_news(News::Pages(Vec::new(), None));
+        on_news(News::Deaf(Some(Deaf::SignedOut)));
     }
 }
 
@@ -155,7 +207,7 @@ impl Stream {
 
 /// Nobody is signed in any more, or somebody else: nothing holds of what was told.
 fn forget(told: &mut Told, on_news: &impl Fn(News)) {
-    on_news(News::Pages(told.update(&[]), 0));
+    on_news(News::Pages(told.update(&[]), Some(0)));
     on_news(News::Figures(Figures::default()));
 }
 
@@ -166,6 +218,7 @@ fn follow(
     slot: &Slot,
     session: &Session,
     told: &mut Told,
+    hearing: &mut Hearing,
     on_news: &impl Fn(News),
 ) -> Result<()> {
     let still = || slot.still(session);
@@ -179,8 +232,11 @@ fn follow(
         if !still() {
             return Ok(());
         }
+        hearing.again(on_news);
         let waiting = alerts::count(&now.open);
-        on_news(News::Pages(told.update(&now.open), waiting));
+        // Whoever cannot answer a page is not woken by it: they see the count.
+        let notices = told.update(if now.may_answer { &now.open } else { &[] });
+        on_news(News::Pages(notices, Some(waiting)));
         if figures_at.is_none_or(|at| at.elapsed() >= FIGURES) {
             figures.fullest = api.pools().ok().and_then(|pools| figures::fullest(&pools));
             let month = figures::month_of(&now.at);
@@ -250,7 +306,7 @@ mod tests {
     }
 
     /// What is done about notices, up to something that is waited for.
-    fn until(news: &Receiver<News>, wanted: impl Fn(&News) -> bool) -> Vec<Do> {
+    fn until(news: &Receiver<News>, mut wanted: impl FnMut(&News) -> bool) -> Vec<Do> {
         let mut done = Vec::new();
         loop {
             let one = news.recv_timeout(LIMIT).unwrap();
@@ -265,7 +321,7 @@ mod tests {
     }
 
     fn waiting(count: usize) -> impl Fn(&News) -> bool {
-        move |news| matches!(news, News::Pages(_, waiting) if *waiting == count)
+        move |news| matches!(news, News::Pages(_, Some(waiting)) if *waiting == count)
     }
 
     #[test]
@@ -280,7 +336,7 @@ mod tests {
             _ => (500, String::new()),
         });
         let (sender, news) = channel();
-        let watcher = Watcher::start(address, move |news| drop(sender.send(news))).unwrap();
+        let watcher = Watcher::start(address, LIMIT, move |news| drop(sender.send(news))).unwrap();
         watcher.signed_in(Some(session("a")));
         assert_eq!(until(&news, waiting(2)), [notice(1), notice(2)]);
         let known = |news: &News| matches!(news, News::Figures(Figures { open: Some(2), .. }));
@@ -297,7 +353,7 @@ mod tests {
             _ => (500, String::new()),
         });
         let (sender, news) = channel();
-        let watcher = Watcher::start(address, move |news| drop(sender.send(news))).unwrap();
+        let watcher = Watcher::start(address, LIMIT, move |news| drop(sender.send(news))).unwrap();
         watcher.signed_in(Some(session("a")));
         assert_eq!(until(&news, waiting(1)), [notice(1)]);
         watcher.signed_in(None);
@@ -305,7 +361,49 @@ mod tests {
         watcher.signed_in(Some(session("b")));
         assert_eq!(until(&news, waiting(1)), [notice(1)], "somebody else is told anew");
         watcher.signed_in(Some(session("gone")));
-        assert_eq!(until(&news, |news| matches!(news, News::SignedOut)), [Do::TakeBack(1)]);
+        let signed_out = |news: &News| matches!(news, News::Deaf(Some(Deaf::SignedOut)));
+        assert_eq!(until(&news, signed_out), [Do::TakeBack(1)]);
+        watcher.signed_in(Some(session("c")));
+        until(&news, |news| matches!(news, News::Deaf(None)));
+        assert_eq!(until(&news, waiting(1)), [notice(1)]);
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_told_of_once_and_taken_back() {
+        let address = server(|path, _, times| match (path, times) {
+            ("/api/v1/alerts", 1 | 4..) => open(&[1]),
+            ("/api/v1/alerts", _) => (502, String::new()),
+            ("/api/v1/alerts/stream", _) => (200, String::new()),
+            _ => (500, String::new()),
+        });
+        let (sender, news) = channel();
+        let watcher = Watcher::start(address, Duration::ZERO, move |news| drop(sender.send(news))).unwrap();
+        watcher.signed_in(Some(session("a")));
+        assert_eq!(until(&news, waiting(1)), [notice(1)]);
+        let is_deaf = |news: &News| matches!(news, News::Deaf(Some(Deaf::NoAnswer(why))) if why.contains("502"));
+        assert_eq!(until(&news, is_deaf), [], "the notice that is shown stays");
+        let mut told = 0;
+        until(&news, |news| {
+            told += usize::from(matches!(news, News::Deaf(Some(_))));
+            matches!(news, News::Deaf(None))
+        });
+        assert_eq!(told, 0, "once");
+        assert_eq!(until(&news, waiting(1)), [], "and the page is not told again");
+    }
+
+    #[test]
+    fn whoever_cannot_answer_pages_sees_only_how_many_wait() {
+        let address = server(|path, _, _| match path {
+            "/api/v1/alerts" => {
+                let (status, body) = open(&[1]);
+                (status, body.replacen('{', "{\"may_answer\":false,", 1))
+            }
+            _ => (500, String::new()),
+        });
+        let (sender, news) = channel();
+        let watcher = Watcher::start(address, LIMIT, move |news| drop(sender.send(news))).unwrap();
+        watcher.signed_in(Some(session("a")));
+        assert_eq!(until(&news, waiting(1)), []);
     }
 
     fn session(value: &str) -> Session {

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::address::{Address, is_for_the_system};
+use crate::address::{Address, for_the_system};
 use crate::pages::AGAIN;
 
 /// The address of pages of our own.
@@ -61,7 +61,7 @@ impl Around {
         if self.is_signing_in && is_private {
             return Way::Here;
         }
-        if is_wanted && is_for_the_system(target) { Way::System } else { Way::Nowhere }
+        if is_wanted && for_the_system(target).is_some() { Way::System } else { Way::Nowhere }
     }
 }
 

@@ -29,10 +29,10 @@ use crate::secrets::{self, Ask, Kept};
 use crate::server::{self, Said, Server, World};
 use crate::session::Session;
 use crate::sign_in;
-use crate::title::Title;
+use crate::title::{Count, Title};
 use crate::tray::Choice;
 use crate::view::View;
-use crate::watch::{News, Watcher};
+use crate::watch::{DEAF_AFTER, Deaf, News, Watcher};
 use crate::way;
 use crate::{Options, link};
 
@@ -92,7 +92,7 @@ struct App {
     profiles: Profiles,
     window: Rc<Window>,
     title: Rc<Title>,
-    counts: UnboundedSender<(u64, usize)>,
+    counts: UnboundedSender<Count>,
     view: View,
     chrome: Chrome,
     events: EventLoopProxy<Event>,
@@ -113,6 +113,8 @@ struct App {
     /// Where to go as soon as there is a server.
     wanted: Option<String>,
     signed_in_at: Option<Instant>,
+    /// The server inside knows its person no more.
+    is_signed_out: bool,
 }
 
 fn window(place: &Place, target: &EventLoopWindowTarget<Event>) -> Result<Window> {
@@ -184,6 +186,7 @@ impl App {
             watcher: None,
             wanted: None,
             signed_in_at: None,
+            is_signed_out: false,
         })
     }
 
@@ -262,6 +265,7 @@ impl App {
         self.leave();
         self.session = None;
         self.signed_in_at = None;
+        self.is_signed_out = false;
         self.wanted = None;
         self.profile = profile;
         if let Err(error) = self.profiles.shown(&self.profile) {
@@ -324,7 +328,9 @@ impl App {
             return watcher.signed_in(session.cloned());
         }
         let (events, desk, counts, run) = (self.events.clone(), self.desk.clone(), self.counts.clone(), self.run);
-        let started = Watcher::start(address.clone(), move |news| {
+        // A server inside that is gone has a page of its own, and at one that is there the window signs in by itself.
+        let host = self.world().is_none().then(|| address.host());
+        let started = Watcher::start(address.clone(), DEAF_AFTER, move |news| {
             // The desktop hears of it here and now: while the window waits for its person in a dialog, it takes no events.
             match &news {
                 News::Pages(all, waiting) => {
@@ -332,7 +338,11 @@ impl App {
                     let _ = counts.send((run, *waiting));
                 }
                 News::Figures(figures) => drop(desk.send(Tell::Figures(run, figures.clone()))),
-                News::SignedOut => {}
+                News::Deaf(why) => {
+                    if let Some(host) = &host {
+                        let _ = desk.send(Tell::Deaf(run, why.as_ref().map(|why| told(why, host))));
+                    }
+                }
             }
             let _ = events.send_event(Event::News(run, news));
         });
@@ -423,6 +433,7 @@ impl App {
 
     fn ready(&mut self, address: Address, session: Result<Session, String>) {
         self.note(&format!("server listens on {address}"));
+        self.is_signed_out = session.is_err();
         let session = match session {
             Ok(session) => Some(session),
             Err(reason) => {
@@ -440,7 +451,14 @@ impl App {
     /// A session of the server inside ran out; nobody knows a password, so the window signs in again.
     fn sign_in_again(&mut self) {
         let (Some(world), Some(address)) = (self.world(), self.address.clone()) else { return };
-        if self.signed_in_at.is_some_and(|at| at.elapsed() < SIGN_IN_AGAIN) {
+        self.is_signed_out = true;
+        if let Some(wait) = self.signed_in_at.and_then(|at| SIGN_IN_AGAIN.checked_sub(at.elapsed())) {
+            // Later, unless somebody signed in by then.
+            let (events, run) = (self.events.clone(), self.run);
+            std::thread::spawn(move || {
+                std::thread::sleep(wait);
+                let _ = events.send_event(Event::SignInAgain(run));
+            });
             return;
         }
         self.signed_in_at = Some(Instant::now());
@@ -484,6 +502,18 @@ impl App {
                 Ok(profile) => self.show(profile),
                 Err(error) => self.say(&format!("{error:#}.")),
             },
+            Event::Name(name) => {
+                if let Profile::Remote { address, .. } = self.profile.clone() {
+                    match self.profiles.at(address, Some(&name)).and_then(|named| {
+                        self.profiles.shown(&named)?;
+                        Ok(named)
+                    }) {
+                        Ok(named) => self.profile = named,
+                        Err(error) => self.say(&format!("{error:#}.")),
+                    }
+                    self.chrome.list(&self.profiles, &self.profile);
+                }
+            }
             Event::Command(command) => self.command(command),
             Event::Ready { run, address, session } if run == self.run => self.ready(address, session),
             Event::Free(run) if run == self.run => {
@@ -497,6 +527,7 @@ impl App {
                 self.kept(session);
             }
             Event::StoreIsSlow(run) if run == self.run => self.kept(None),
+            Event::SignInAgain(run) if run == self.run && self.is_signed_out => self.sign_in_again(),
             Event::Asked(wish) => self.asked(&wish),
             Event::News(run, news) if run == self.run => self.news(news),
             Event::Back(Back::Open(path)) => {
@@ -511,6 +542,7 @@ impl App {
             | Event::Ended(_)
             | Event::Kept(_)
             | Event::StoreIsSlow(_)
+            | Event::SignInAgain(_)
             | Event::News(..)
             | Event::Back(_) => {}
         }
@@ -563,6 +595,11 @@ impl App {
                 }
             }
             Command::AskAddress => chrome::ask_address(self.window.gtk_window(), &self.events),
+            Command::AskName => {
+                if let Profile::Remote { name, .. } = &self.profile {
+                    chrome::ask_name(self.window.gtk_window(), name, &self.events);
+                }
+            }
             Command::Forget => {
                 if let Profile::Remote { name, address } = self.profile.clone() {
                     let _ = self.secrets.send(Ask::Keep(address, None));
@@ -582,11 +619,20 @@ impl App {
             // The desktop and the title heard of it already.
             News::Pages(all, _) => all.iter().for_each(|one| self.note(&format!("{one:?}"))),
             News::Figures(_) => {}
-            News::SignedOut => {
-                if !way::is_login(&self.view.url()) {
-                    self.sign_in_again();
-                }
+            News::Deaf(why) => self.deaf(why),
+        }
+    }
+
+    /// No page is heard of any more, or they are again.
+    fn deaf(&mut self, why: Option<Deaf>) {
+        let Some(why) = why else { return self.say("You are told of pages again.") };
+        match (&why, self.world(), self.address.as_ref()) {
+            (_, None, Some(address)) => {
+                let (text, _) = told(&why, &address.host());
+                self.say(&text);
             }
+            (Deaf::SignedOut, Some(_), _) if !way::is_login(&self.view.url()) => self.sign_in_again(),
+            _ => {}
         }
     }
 
@@ -633,6 +679,16 @@ impl App {
         }
         self.note("everything ended");
         written
+    }
+}
+
+/// What is said where no page is heard of, and the path where something can be done about it.
+fn told(why: &Deaf, host: &str) -> (String, &'static str) {
+    match why {
+        Deaf::SignedOut => (format!("Your session at {host} ended. Sign in again to be told of pages."), "/login"),
+        Deaf::NoAnswer(reason) => {
+            (format!("{host} does not answer ({reason}). You will be told of pages when it does."), "/oncall")
+        }
     }
 }
 

@@ -590,7 +590,13 @@ async fn a_curve_comes_at_the_step_that_was_asked_for() -> Result<()> {
     let year = world.client.get("/api/v1/pools/render/trend?from=now-399d&step=1m").await?;
     assert_eq!(wrong_field(&year)?.0, "step", "too many points");
 
+    // A price of 1.50 an hour for the 100 slots of one pool, of which 20 are reserved and 55 slot-hours of that are idle.
+    let price = json!({ "version": 1, "unit_cost_micros": 1_500_000 });
+    world.client.json(Method::PATCH, "/api/v1/pools/render", &price).await?.expect(200)?;
     let total = world.client.get(&format!("/api/v1/overview?{day}")).await?.expect(200)?.json()?;
+    assert_eq!((&total["capacity_micros"], &total["waste_micros"]), (&json!(3_600_000_000_i64), &json!(82_500_000)));
+    let of_acme = world.client.get(&format!("/api/v1/overview?{day}&tenant=acme")).await?.expect(200)?.json()?;
+    assert_eq!((&of_acme["capacity_micros"], &of_acme["waste_micros"]), (&json!(null), &json!(82_500_000)));
     let occupied: i64 = (0..24).map(|hour| 10 + hour + 5 + 50).sum();
     let expected = occupied as f64 / f64::from(150 * 24);
     assert!((total["occupancy"].as_f64().unwrap_or_default() - expected).abs() < 1e-9, "{total}");

@@ -9,7 +9,7 @@ use headroom_tests::database::Database;
 use headroom_tests::people;
 use headroom_tests::service::Service;
 use serde_json::{Value, json};
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 use std::time::{Duration, Instant};
 
 /// A server with a tracked pool of four slots and two tenants.

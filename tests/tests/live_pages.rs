@@ -9,6 +9,7 @@ use headroom_tests::people;
 use headroom_tests::service::Service;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::Connection;
 use std::time::{Duration, Instant};
 use tower_sessions::session::Id;
 
@@ -96,6 +97,9 @@ async fn what_is_wrong_is_on_the_board_with_what_to_do_about_it() -> Result<()> 
     let board = world.page_that_says("/oncall", "saturated: 1 claim rejected in 1 min").await?;
     ensure!(board.contains("href=\"/pools/lanes/act/resize\""), "what helps is offered");
     ensure!(board.contains("F4 exhaustion"), "the failure is named");
+    let runbook = "/runbooks/f4-exhaustion?pool=lanes";
+    ensure!(board.contains(&format!("href=\"{runbook}\"")), "and has a runbook");
+    ensure!(world.page(runbook).await?.contains("/pools/lanes"), "which knows where it is read");
     ensure!(board.contains("Beta Works"), "who is hit is named");
     ensure!(board.contains("&lt;script&gt;x"), "the holder is there, as text");
     for markup in ["<script>x", "<b>Acme", "Lanes <i>"] {
@@ -120,6 +124,29 @@ async fn what_is_wrong_is_on_the_board_with_what_to_do_about_it() -> Result<()> 
     again.expect(409)?;
     let audit = world.client.get("/api/v1/audit?object=pool").await?.expect(200)?.body;
     ensure!(audit.contains("\"resize\"") && audit.contains("more room"), "it is in the audit trail");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_looked_for_on_other_pages_is_looked_for_on_the_board_and_in_debugging() -> Result<()> {
+    let world = World::create(json!({})).await?;
+    let mut conn = world.database.connect().await?;
+    sqlx::query("INSERT INTO stamp (slug, name) VALUES ('eu', 'Europe')").execute(&mut conn).await?;
+    conn.close().await?;
+    let pool = json!({ "name": "Streams", "slug": "streams", "capacity": 2, "stamp": "eu" });
+    world.client.post("/api/v1/pools", &pool).await?.expect(201)?;
+    world.client.put("/api/v1/pools/streams/policy", &json!({ "policy": {} })).await?.expect(200)?;
+    world.page_that_says("/oncall", "2 pools watched").await?;
+    ensure!(world.page("/oncall?stamp=eu").await?.contains("1 pool watched"), "of one stamp");
+    let debug = world.page("/debug?stamp=eu").await?;
+    ensure!(debug.contains("Streams") && !debug.contains("Lanes &lt;i&gt;"), "of one stamp");
+    ensure!(world.page("/debug").await?.contains("Lanes &lt;i&gt;"), "of all");
+    // Whoever comes with a tenant looks at that tenant's events; what is typed says more.
+    let who = |page: String| hidden(&page, "who");
+    assert_eq!(who(world.page("/debug?tenant=beta").await?)?, "beta");
+    assert_eq!(who(world.page("/debug?tenant=beta&who=acme").await?)?, "acme");
+    assert_eq!(who(world.page("/debug?tenant=beta&who=").await?)?, "", "the field was emptied");
+    assert_eq!(who(world.page("/debug?tenant=beta&tenant=acme").await?)?, "", "two at once cannot be typed");
     Ok(())
 }
 

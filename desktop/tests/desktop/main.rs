@@ -414,9 +414,23 @@ fn notices_follow_the_pages_the_person_and_the_service() {
     site.pages([]);
     shown(1);
 
-    // Who signs out is told nothing any more.
+    // A session that ends by itself must not look like a quiet night.
     site.pages([20]);
     shown(2);
+    site.ends_sessions();
+    window.says("Sign in again to be told of pages");
+    window.is_titled("(?)");
+    shown(2);
+    screen.picture("signed-out");
+    screen.choose("Open (You are not told of pages");
+    window.says(&format!("shows {}/login", site.url));
+    site.pages([20]);
+    start_once(&screen, &["headroom://alerts/9"]);
+    window.says("You are told of pages again");
+    window.is_titled("(1)");
+    shown(2);
+
+    // Who signs out is told nothing any more.
     start_once(&screen, &["headroom://alerts/8"]);
     window.says(&format!("shows {}/alerts/8", site.url));
     shown(1);

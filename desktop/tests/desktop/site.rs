@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Site {
     pub(crate) url: String,
     asked: Arc<Mutex<Vec<(String, String)>>>,
-    pages: Arc<Mutex<Vec<i64>>>,
+    /// `None`: nobody is signed in.
+    pages: Arc<Mutex<Option<Vec<i64>>>>,
 }
 
 /// A page on which a click anywhere follows the link.
@@ -25,7 +26,7 @@ impl Site {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (asked, pages) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (asked, pages) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Some(Vec::new()))));
         let (seen, waiting) = (Arc::clone(&asked), Arc::clone(&pages));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -39,7 +40,12 @@ impl Site {
 
     /// Says which alerts are pages that nobody has.
     pub(crate) fn pages(&self, alerts: impl IntoIterator<Item = i64>) {
-        *self.pages.lock().unwrap() = alerts.into_iter().collect();
+        *self.pages.lock().unwrap() = Some(alerts.into_iter().collect());
+    }
+
+    /// All sessions are over.
+    pub(crate) fn ends_sessions(&self) {
+        *self.pages.lock().unwrap() = None;
     }
 
     /// Whether a path was asked for.
@@ -55,7 +61,7 @@ impl Site {
 }
 
 /// Hears one request out and answers it.
-fn converse(mut stream: TcpStream, asked: &Mutex<Vec<(String, String)>>, pages: &Mutex<Vec<i64>>) {
+fn converse(mut stream: TcpStream, asked: &Mutex<Vec<(String, String)>>, pages: &Mutex<Option<Vec<i64>>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut lines = reader.by_ref().lines().map_while(Result::ok);
     let Some(first) = lines.next() else { return };
@@ -67,10 +73,12 @@ fn converse(mut stream: TcpStream, asked: &Mutex<Vec<(String, String)>>, pages: 
     let _ = std::io::copy(&mut reader.take(length), &mut std::io::sink());
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
     asked.lock().unwrap().push((path.clone(), header("cookie:").to_owned()));
-    let (kind, further, body) = answer(&path, &pages.lock().unwrap());
+    let pages = pages.lock().unwrap().clone();
+    let status = if pages.is_none() && path.starts_with("/api/") { "401 Unauthorized" } else { "200 OK" };
+    let (kind, further, body) = answer(&path, &pages.unwrap_or_default());
     let _ = write!(
         stream,
-        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n{further}\r\n{body}",
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n{further}\r\n{body}",
         body.len()
     );
 }
@@ -102,6 +110,10 @@ fn answer(path: &str, pages: &[i64]) -> (&'static str, &'static str, String) {
             page("Six", "/five", ""),
         ),
         "/alerts/8" => (html, "Set-Cookie: headroom=; Path=/; Max-Age=0\r\n", page("Eight", "/five", "")),
+        "/alerts/9" => {
+            (html, "Set-Cookie: headroom=anew; Path=/; HttpOnly; SameSite=Lax\r\n", page("Nine", "/five", ""))
+        }
+        "/login" => (html, "", page("Sign in", "/five", "")),
         "/help" => (html, "", "<input type=\"hidden\" name=\"csrf\" value=\"abc\">".to_owned()),
         _ if path.starts_with("/api/v1/alerts?") => ("application/json", "", alerts(pages)),
         "/five" => (html, "", page("Five", "ssh://elsewhere.example", "")),

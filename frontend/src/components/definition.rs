@@ -30,7 +30,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
         id: "pool-size",
         name: "Total pool size",
         formula: "sum over pools of configured slots − planned-down slots",
-        unit: "slots",
+        unit: "slots; the cost is the capacity's slot-hours in the range, used or not, × the pools' unit costs, over whole UTC days",
         window: "at the end of the range",
         target: "",
         caveat: "Capacity has a history: a change counts from the moment it took effect, and archived pools leave the sum then.",

@@ -127,8 +127,10 @@ pub struct Finding {
     pub facts: Vec<String>,
     /// What can be done, as links to previews; only what the viewer may do.
     pub actions: Vec<OfferedAction>,
-    /// What to do when in doubt: `http` or `https` address.
+    /// What to do about such a failure: a path here.
     pub runbook: Option<String>,
+    /// What its owner says to do about the pool: `http` or `https` address.
+    pub pool_runbook: Option<String>,
 }
 
 /// The figures of the four cards.

@@ -159,9 +159,13 @@ fn finding_row(shell: &ShellModel, finding: &Finding) -> AnyView {
             view! { <a class=class href=action.link.href.clone() aria-label=name>{action.link.label.clone()}</a> }
         })
         .collect_view();
-    let runbook = finding.runbook.as_ref().map(|url| {
+    let runbook = finding.runbook.as_ref().map(|path| {
         let name = format!("Runbook: {}", finding.sentence);
-        view! { <a class="hr-btn" href=url.clone() rel="noreferrer" aria-label=name>"Runbook"{icon(shell, "external-link")}</a> }
+        view! { <a class="hr-btn" href=path.clone() aria-label=name>"Runbook"</a> }
+    });
+    let of_pool = finding.pool_runbook.as_ref().map(|url| {
+        let name = format!("Runbook of the pool: {}", finding.sentence);
+        view! { <a class="hr-btn" href=url.clone() rel="noreferrer" aria-label=name>"Pool’s runbook"{icon(shell, "external-link")}</a> }
     });
     view! {
         <li>
@@ -172,7 +176,7 @@ fn finding_row(shell: &ShellModel, finding: &Finding) -> AnyView {
                     <p class="hr-finding__facts"><span class="hr-dot">{mode}</span>{pool}{tenants}{facts}</p>
                 </div>
                 <p class="hr-finding__since">{ago(shell, finding.since_ms)}</p>
-                <div class="hr-finding__acts">{actions}{runbook}</div>
+                <div class="hr-finding__acts">{actions}{runbook}{of_pool}</div>
             </article>
         </li>
     }

@@ -40,8 +40,8 @@ pub struct Overview {
     pub trend: Trend,
     /// Sums of the window compared with; `None` if nothing is compared or nothing was observed.
     pub prior: Option<Sums>,
-    /// Idle reservations in millionths of the currency; `None` if no pool has a price.
-    pub waste_micros: Option<i128>,
+    /// What the pools cost; `None` if none has a price or the viewer is not shown money.
+    pub costs: Option<Costs>,
     /// The heaviest tenants.
     pub top: Vec<TopTenant>,
     /// Tenants that used anything.
@@ -54,6 +54,15 @@ pub struct Overview {
     pub over: Vec<(String, String)>,
     /// ISO 4217.
     pub currency: String,
+}
+
+/// What the pools that have a price cost over a window, to the whole UTC day, in millionths of the currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Costs {
+    /// All their slots, used or not; `None` where some tenants are asked for, whose the slots are not.
+    pub capacity_micros: Option<i128>,
+    /// Idle reservations.
+    pub waste_micros: i128,
 }
 
 /// A tenant among the heaviest.
@@ -85,8 +94,7 @@ impl App {
         let ((trend, prior), ranking, present) =
             tokio::try_join!(self.curve(window), self.ranking(window), self.present(window))?;
         let (top, tenants) = ranking.against(&trend);
-        let Present { pools, now, capacity_now, capacity_before, waste_micros, changes, silent, over, currency } =
-            present;
+        let Present { pools, now, capacity_now, capacity_before, costs, changes, silent, over, currency } = present;
         let newest_ms = now.newest.map(|at| at.timestamp_millis());
         Ok(Overview {
             pools,
@@ -96,7 +104,7 @@ impl App {
             capacity_before,
             trend,
             prior,
-            waste_micros,
+            costs,
             top,
             tenants,
             changes,
@@ -154,13 +162,13 @@ impl App {
             }
         };
         let organisation = headroom_store::organisation::get(conn).await?;
-        let waste_micros = if self.sees_money(&organisation) { self.waste(conn, window).await? } else { None };
+        let costs = if self.sees_money(&organisation) { self.costs(conn, window).await? } else { None };
         Ok(Present {
             pools: count,
             now,
             capacity_now,
             capacity_before,
-            waste_micros,
+            costs,
             changes: self.caller.told(change::list(conn, pools, window.from_ms, window.to_ms, 50).await?),
             silent,
             over,
@@ -168,20 +176,20 @@ impl App {
         })
     }
 
-    /// What idle reservations of the window cost, to the whole UTC day, from a memory of at most a minute.
-    async fn waste(&self, conn: &mut PgConnection, window: &Window) -> Result<Option<i128>> {
+    /// What the pools of the window cost, from a memory of at most a minute.
+    async fn costs(&self, conn: &mut PgConnection, window: &Window) -> Result<Option<Costs>> {
         let (from, to) = (floor(window.from_ms, DAY_MS), ceil(window.to_ms, DAY_MS));
         let key = (window.pool_keys(), window.tenant_keys(), from, to);
         if let Some(found) = self.money.get(&key) {
             return Ok(found);
         }
-        let micros = waste_micros(conn, window, from, to).await?;
-        self.money.put(key, micros);
-        Ok(micros)
+        let costs = costs(conn, window, from, to).await?;
+        self.money.put(key, costs);
+        Ok(costs)
     }
 }
 
-async fn waste_micros(conn: &mut PgConnection, window: &Window, from: Millis, to: Millis) -> Result<Option<i128>> {
+async fn costs(conn: &mut PgConnection, window: &Window, from: Millis, to: Millis) -> Result<Option<Costs>> {
     let prices: BTreeMap<i32, i64> = match window.pool_keys() {
         Some(keys) => pool::by_keys(conn, &keys).await?,
         None => pool::list(conn, false).await?,
@@ -192,14 +200,20 @@ async fn waste_micros(conn: &mut PgConnection, window: &Window, from: Millis, to
     if prices.is_empty() {
         return Ok(None);
     }
+    let tenants = window.tenant_keys();
     let wanted = Wanted {
         pools: Some(prices.keys().copied().collect()),
-        tenants: Some(window.tenant_keys().unwrap_or_else(|| vec![ALL_TENANTS])),
+        tenants: Some(tenants.clone().unwrap_or_else(|| vec![ALL_TENANTS])),
     };
     let sums = usage::sums(conn, &wanted, Some(from), Some(to)).await?.unwrap_or_default();
-    let slot_ms_micros: i128 =
-        sums.iter().map(|((pool, _), s)| s.reserved_idle_slot_ms * i128::from(prices[pool])).sum();
-    Ok(Some(slot_ms_micros / i128::from(HOUR_MS)))
+    let micros = |slot_ms: fn(&WideSums) -> i128| {
+        let all: i128 = sums.iter().map(|((pool, _), s)| slot_ms(s) * i128::from(prices[pool])).sum();
+        all / i128::from(HOUR_MS)
+    };
+    Ok(Some(Costs {
+        capacity_micros: tenants.is_none().then(|| micros(|s| s.capacity_slot_ms)),
+        waste_micros: micros(|s| s.reserved_idle_slot_ms),
+    }))
 }
 
 /// All of an overview but its curve and ranking; the fields are the overview's.
@@ -208,7 +222,7 @@ struct Present {
     now: Totals,
     capacity_now: (i64, i64),
     capacity_before: (i64, i64),
-    waste_micros: Option<i128>,
+    costs: Option<Costs>,
     changes: Vec<Change>,
     silent: Vec<String>,
     over: Vec<(String, String)>,
@@ -314,7 +328,7 @@ type MoneyKey = (Option<Vec<i32>>, Option<Vec<i32>>, Millis, Millis);
 /// take longer to add up than a page may take.
 #[derive(Debug, Default)]
 pub struct MoneyCache {
-    known: Mutex<HashMap<MoneyKey, (Instant, Option<i128>)>>,
+    known: Mutex<HashMap<MoneyKey, (Instant, Option<Costs>)>>,
 }
 
 impl MoneyCache {
@@ -322,17 +336,17 @@ impl MoneyCache {
     const MOST: usize = 1_000;
 
     #[expect(clippy::option_option, reason = "not remembered, and remembered as no price, are different answers")]
-    fn get(&self, key: &MoneyKey) -> Option<Option<i128>> {
+    fn get(&self, key: &MoneyKey) -> Option<Option<Costs>> {
         let known = self.known.lock().ok()?;
-        known.get(key).filter(|(since, _)| since.elapsed() < Self::FOR).map(|(_, micros)| *micros)
+        known.get(key).filter(|(since, _)| since.elapsed() < Self::FOR).map(|(_, costs)| *costs)
     }
 
-    fn put(&self, key: MoneyKey, micros: Option<i128>) {
+    fn put(&self, key: MoneyKey, costs: Option<Costs>) {
         if let Ok(mut known) = self.known.lock() {
             if known.len() >= Self::MOST {
                 known.clear();
             }
-            known.insert(key, (Instant::now(), micros));
+            known.insert(key, (Instant::now(), costs));
         }
     }
 }

@@ -118,6 +118,14 @@ impl Window {
         self.tenants.as_ref().map(|tenants| tenants.iter().map(|(key, _)| *key).collect())
     }
 
+    /// Slug of the tenant asked for, if it is one.
+    pub fn only_tenant(&self) -> Option<&str> {
+        match self.tenants.as_deref() {
+            Some([(_, slug)]) => Some(slug),
+            _ => None,
+        }
+    }
+
     /// Whether the range ends now, so that it grows.
     pub fn is_live(&self) -> bool {
         self.to_raw == "now"

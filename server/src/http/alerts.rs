@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
+use headroom_domain::access::Action;
 use headroom_domain::alert::facts::TierFacts;
 use headroom_domain::alert::outcome::Outcome;
 use headroom_domain::alert::slo::Sli;
@@ -74,6 +75,8 @@ pub struct AlertsOut {
     pub watermark: Option<String>,
     /// Number of the newest event of any alert.
     pub version: i64,
+    /// Whether whoever asks may answer them.
+    pub may_answer: bool,
     /// The newest first.
     pub alerts: Vec<AlertOut>,
 }
@@ -425,6 +428,7 @@ pub async fn list(app: App, Query(asked): Query<AlertsWanted>) -> Result<Json<Al
         at: rfc3339(now),
         watermark: engine.watermark.map(rfc3339),
         version,
+        may_answer: app.caller().may(Action::Answer),
         alerts: alerts.into_iter().map(AlertOut::from).collect(),
     }))
 }

@@ -266,7 +266,10 @@ pub struct OverviewOut {
     pub claims: i64,
     /// Idle ÷ reserved slot time.
     pub reservation_waste: Option<f64>,
-    /// What the idle reservations cost, millionths of the currency.
+    /// What all slots cost, used or not, over the whole UTC days of the window, millionths of the currency; null where tenants are
+    /// named, money is not shown or no pool has a price.
+    pub capacity_micros: Option<i64>,
+    /// What the idle reservations cost, likewise.
     pub waste_micros: Option<i64>,
     /// ISO 4217.
     pub currency: String,
@@ -281,6 +284,7 @@ pub async fn overview(app: App, Query(filters): Query<Filters>) -> Result<Json<O
     let window = app.window(&filters.into(), "now-45d", Reading::Strict).await?;
     let o = app.overview(&window).await?;
     let total = o.trend.total();
+    let bounded = |micros: i128| i64::try_from(micros).unwrap_or(i64::MAX);
     Ok(Json(OverviewOut {
         from: range::rfc3339(window.from_ms),
         to: range::rfc3339(window.to_ms),
@@ -297,7 +301,8 @@ pub async fn overview(app: App, Query(filters): Query<Filters>) -> Result<Json<O
         rejections: total.rejections,
         claims: total.claims,
         reservation_waste: total.reservation_waste(),
-        waste_micros: o.waste_micros.map(|m| i64::try_from(m).unwrap_or(i64::MAX)),
+        capacity_micros: o.costs.and_then(|costs| costs.capacity_micros).map(bounded),
+        waste_micros: o.costs.map(|costs| bounded(costs.waste_micros)),
         currency: o.currency,
         as_of: o.newest_ms.map(range::rfc3339),
     }))

@@ -54,15 +54,24 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
     let spec = Spec {
         title: "Debug",
         rail: Some(RailEntry::Debug),
-        honoured: FilterSet { range: true, ..FilterSet::NONE },
+        honoured: FilterSet { tenant: true, stamp: true, range: true, ..FilterSet::NONE },
         default_from: "now-15m",
         view: &["kind", "who", "slot", "q", "box"],
     };
     let (shell, window) = shell(app, visit, spec).await?;
-    let tracked = app.tracked(None).await?;
+    let mut tracked = app.tracked(None).await?;
+    // One pool is looked at, and the others stay to choose from.
+    tracked.retain(|one| {
+        window.stamps.is_empty() || one.pool.fields.stamp.as_ref().is_some_and(|stamp| window.stamps.contains(stamp))
+    });
     let asked = visit.get("pool").and_then(|slug| tracked.iter().find(|one| one.pool.fields.slug.as_str() == slug));
     let typed = |name: &str| visit.get(name).unwrap_or_default().trim().chars().take(200).collect::<String>();
-    let filter = DebugFilter { kind: typed("kind"), tenant: typed("who"), slot: typed("slot"), text: typed("q") };
+    // Whoever comes with a tenant from another page looks at that tenant's events, unless the form says otherwise.
+    let tenant = match (visit.get("who"), visit.get("tenant")) {
+        (None, Some(_)) => window.only_tenant().unwrap_or_default().to_owned(),
+        _ => typed("who"),
+    };
+    let filter = DebugFilter { kind: typed("kind"), tenant, slot: typed("slot"), text: typed("q") };
     let empty = |id, title| ChartModel::empty(id, title, window.from_ms, window.to_ms);
     let mut model = DebugModel {
         pool: None,

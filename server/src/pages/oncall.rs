@@ -13,7 +13,7 @@ use crate::app::{App, Result};
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::access::Action;
-use headroom_domain::failure::{Mode, Severity as Severe, What};
+use headroom_domain::failure::{Kind, Mode, Severity as Severe, What};
 use headroom_domain::{Millis, format};
 use headroom_frontend::model::{
     Bulkhead, BulkheadKind, FailureMode, FilterSet, Finding, HolderRow, Link, Named, OfferedAction, OnCallModel,
@@ -46,7 +46,7 @@ pub(crate) async fn get(app: App, visit: Visit) -> Response {
 pub(super) const SPEC: Spec<'static> = Spec {
     title: "On-call",
     rail: Some(RailEntry::OnCall),
-    honoured: FilterSet { pool: true, tenant: true, ..FilterSet::NONE },
+    honoured: FilterSet { pool: true, tenant: true, stamp: true, ..FilterSet::NONE },
     default_from: "now-1h",
     view: &["map", "state", "by", "sel", "show"],
 };
@@ -112,7 +112,18 @@ fn tenant_of(board: &Board, key: i32) -> Option<Named> {
 
 fn finding(found: &Found, board: &Board, acts: bool) -> Finding {
     let one = board.pools.iter().find(|one| Some(one.pool.key) == found.pool);
-    let runbook = one.map(|one| one.pool.fields.runbook_url.clone()).filter(|url| !url.is_empty());
+    let pool_runbook = one.map(|one| one.pool.fields.runbook_url.clone()).filter(|url| !url.is_empty());
+    let tenant = found.what.tenant().and_then(|key| board.names.get(&key));
+    let runbook = runbook_of(found.what.kind()).map(|slug| {
+        let mut place = Vec::new();
+        if let Some(one) = one {
+            place.push(("pool", one.pool.fields.slug.as_str()));
+        }
+        if let Some((slug, _)) = tenant {
+            place.push(("tenant", slug.as_str()));
+        }
+        with_query(&format!("/runbooks/{slug}"), &place)
+    });
     let slug = one.map(|one| one.pool.fields.slug.to_string()).unwrap_or_default();
     Finding {
         id: found.id.clone(),
@@ -140,6 +151,29 @@ fn finding(found: &Found, board: &Board, acts: bool) -> Finding {
         facts: found.facts.clone(),
         actions: if acts { remedies(found, board, &slug) } else { Vec::new() },
         runbook,
+        pool_runbook,
+    }
+}
+
+/// The shipped runbook about a failure.
+const fn runbook_of(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Leaked | Kind::HeldForEver => Some("f1-slot-leak"),
+        Kind::Leaking => Some("leak-growth"),
+        Kind::Doubled => Some("f2-double-assignment"),
+        Kind::Hot => Some("f3-hot-slot"),
+        Kind::Saturated | Kind::Queueing => Some("f4-exhaustion"),
+        Kind::SlowReclaim => Some("f5-slow-reclaim"),
+        Kind::Inverted => Some("f6-priority-inversion"),
+        Kind::Moving | Kind::Swinging => Some("f7-rebalance-thrash"),
+        Kind::Monopoly => Some("f8-monopolised-pool"),
+        Kind::Stalled => Some("reconciler-stalled"),
+        Kind::Refusing | Kind::Breaker | Kind::StoreAway => Some("alloc-failure"),
+        Kind::ServerLost | Kind::ServerPaused => Some("restart-the-allocator"),
+        Kind::Overcommitted => Some("overcommitted"),
+        Kind::RetryStorm => Some("retry-storm"),
+        // Nothing to follow: the finding says what to do, or that somebody meant it.
+        Kind::Silent | Kind::Closed | Kind::Unowned => None,
     }
 }
 
@@ -310,4 +344,19 @@ fn bulkheads(board: &Board, shell: &ShellModel) -> Vec<Bulkhead> {
         mark: None,
     });
     pools.chain(connections).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_leads_to_a_runbook_that_is_shipped() {
+        let shipped: Vec<&str> = crate::alerting::runbooks::SHIPPED.iter().map(|(slug, _)| *slug).collect();
+        let unknown: Vec<_> =
+            Kind::ALL.iter().filter_map(|kind| runbook_of(*kind)).filter(|slug| !shipped.contains(slug)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        let named = Kind::ALL.iter().filter(|kind| kind.mode() != Mode::Other);
+        assert!(named.into_iter().all(|kind| runbook_of(*kind).is_some()), "every failure mode has one");
+    }
 }

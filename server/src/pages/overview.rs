@@ -15,6 +15,7 @@ use crate::charts::{self, Variant};
 use axum::http::StatusCode;
 use axum::response::Response;
 use headroom_domain::MINUTE_MS;
+use headroom_domain::format::money_short;
 use headroom_domain::occupancy::{Sums, slot_hours};
 use headroom_domain::pool::{OCCUPANCY_CRIT, OCCUPANCY_WARN};
 use headroom_frontend::model::{
@@ -223,16 +224,28 @@ fn cards(shell: &ShellModel, window: &Window, o: &Overview, total: &Sums) -> Vec
     let effective = |(configured, down): (i64, i64)| headroom_domain::pool::effective(configured, down);
     let series = &o.trend.series;
 
+    let money = |micros: i128| Money {
+        minor: i64::try_from(micros / 10_000).unwrap_or(i64::MAX),
+        currency: o.currency.clone(),
+    };
+
     let size = StatCard {
         window: if window.is_live() { "now".into() } else { "at the end".into() },
         value: (o.pools > 0).then(|| effective(o.capacity_now) as f64),
         previous: Some(effective(o.capacity_before) as f64).filter(|v| *v > 0.0),
         basis: format!("start of {}", shell.filters.window()),
-        detail: if o.capacity_now.1 > 0 {
-            format!("{} planned down", headroom_domain::format::count(o.capacity_now.1))
-        } else {
-            String::new()
-        },
+        detail: [
+            (o.capacity_now.1 > 0)
+                .then(|| format!("{} planned down", headroom_domain::format::count(o.capacity_now.1))),
+            o.costs.and_then(|costs| costs.capacity_micros).map(|micros| {
+                let cost = money(micros);
+                format!("cost {} in {}", money_short(cost.minor, &cost.currency), shell.filters.window())
+            }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" · "),
         spark: capacity_spark(series),
         ..card(Metric::PoolSize, "")
     };
@@ -265,10 +278,7 @@ fn cards(shell: &ShellModel, window: &Window, o: &Overview, total: &Sums) -> Vec
         value: total.reservation_waste(),
         unknown_because: (total.reserved_slot_ms == 0).then(|| "nothing was reserved in this window".into()),
         previous: o.prior.and_then(|s| s.reservation_waste()),
-        money: o.waste_micros.map(|micros| Money {
-            minor: i64::try_from(micros / 10_000).unwrap_or(i64::MAX),
-            currency: o.currency.clone(),
-        }),
+        money: o.costs.map(|costs| money(costs.waste_micros)),
         spark: figure::spark(series, Sums::reservation_waste),
         ..card(Metric::ReservationWaste, "")
     };
