@@ -429,6 +429,76 @@ impl World {
     }
 }
 
+impl World {
+    /// Changes how a pool is scaled.
+    async fn scaled(&self, slug: &str, change: Value) -> Result<()> {
+        let path = format!("/api/v1/pools/{slug}/scaling");
+        let mut wish = self.get(&path).await?;
+        for (name, value) in change.as_object().context("fields")? {
+            wish[name] = value.clone();
+        }
+        self.client.put(&path, &wish).await?.expect(200)?;
+        Ok(())
+    }
+
+    /// What autoscalers and monitoring are told: slots that a pool should have now.
+    async fn told(&self, slug: &str) -> Result<(i64, i64)> {
+        let scaler = self.get(&format!("/api/v1/pools/{slug}/scaling/metrics")).await?;
+        let metrics = self.client.get("/metrics").await?.expect(200)?.body;
+        let gauge = format!("slot_recommended_capacity{{pool_id=\"{slug}\"}} ");
+        let gauge = metrics.lines().find_map(|line| line.strip_prefix(&gauge)).context("a gauge")?.parse()?;
+        Ok((scaler["value"].as_i64().context("a value")?, gauge))
+    }
+}
+
+#[tokio::test]
+async fn autoscalers_monitoring_and_decisions_are_told_the_same() -> Result<()> {
+    let mut world = World::new().await?;
+    world.client.post("/api/v1/tenants", &json!({ "name": "Acme", "slug": "acme" })).await?.expect(201)?;
+    world.pool("web", 200, 40, usual).await?;
+    let change = json!({ "slots": 210, "effective": "2026-11-25T09:30:00Z", "reason": "some more" });
+    world.client.post("/api/v1/pools/web/capacity", &change).await?.expect(200)?;
+    let rules = |mode: &str, cooldown: i64| json!({ "mode": mode, "basis": "forecast", "hold_minutes": 0, "cooldown_minutes": cooldown });
+    // In the shadow nobody is told, though the plan would take nearly half of it away.
+    world.scaled("web", rules("shadow", 0)).await?;
+    world.run().await?;
+    let steps = world.get("/api/v1/pools/web/forecast").await?["steps"].clone();
+    ensure!(steps[0]["to"].as_i64().is_some_and(|slots| slots < 150), "the plan shrinks: {steps}");
+    assert_eq!(world.told("web").await?, (210, 210));
+    // Five minutes after a change nothing shrinks yet.
+    world.scaled("web", rules("recommend", 10)).await?;
+    world.at(NOW + 5 * MINUTE_MS).await?;
+    assert_eq!(world.told("web").await?, (210, 210));
+    assert_eq!(world.count("scaling_decision WHERE outcome = 'recommended'").await?, 0);
+    // Then all say the same.
+    world.at(NOW + 10 * MINUTE_MS).await?;
+    let newest = world.get("/api/v1/pools/web/scaling/decisions").await?["decisions"][0].clone();
+    let wanted = newest["wanted"].as_i64().context("slots")?;
+    ensure!(newest["outcome"] == "recommended" && wanted < 150, "{newest}");
+    assert_eq!(world.told("web").await?, (wanted, wanted));
+    // What is promised later stays, however far away: more than three months.
+    let terms = json!({ "name": "launch", "tenant": "acme", "slots": 180, "zone": "UTC",
+        "start": "2027-03-15T00:00", "end": "2027-03-16T00:00" });
+    let body = json!({ "terms": terms, "reason": "as agreed" });
+    world.client.post_once("/api/v1/pools/web/reservations", "k", &body).await?.expect(201)?;
+    world.at(NOW + 11 * MINUTE_MS).await?;
+    assert_eq!(world.told("web").await?, (180, 180));
+    // A change that is too small to be made is told to nobody.
+    world.scaled("web", json!({ "least_change": 40 })).await?;
+    world.at(NOW + 12 * MINUTE_MS).await?;
+    assert_eq!(world.told("web").await?, (210, 210));
+    world.scaled("web", json!({ "least_change": 0 })).await?;
+    world.at(NOW + 13 * MINUTE_MS).await?;
+    assert_eq!(world.told("web").await?, (180, 180));
+    // While recommendations are ignored nobody is told either.
+    let version = world.get("/api/v1/pools/web/scaling").await?["version"].to_string();
+    let ignore = [("version", version.as_str()), ("until", "2026-11-27T09:00"), ("reason", "machines move")];
+    world.client.form("/forecast/web/ignore", &ignore).await?.expect(303)?;
+    world.at(NOW + 14 * MINUTE_MS).await?;
+    assert_eq!(world.told("web").await?, (210, 210));
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_is_promised_later_is_not_taken_away() -> Result<()> {
     let mut world = World::new().await?;

@@ -337,8 +337,8 @@ pub struct ScalingMetricsOut {
     pub value: u32,
     /// Slots that it has.
     pub capacity: i64,
-    /// Slots wanted now.
-    pub wanted_now: f64,
+    /// Slots wanted now; left out if nothing was reported within 15 minutes.
+    pub wanted_now: Option<f64>,
     /// `shadow`, `recommend` or `apply`; in `shadow` the value is the capacity as it is.
     pub mode: &'static str,
     /// Which policy it is by, in words.
@@ -347,8 +347,8 @@ pub struct ScalingMetricsOut {
     pub made: String,
 }
 
-/// The capacity that a pool should have now, for autoscalers outside. With less than a forecast, or while recommendations are
-/// ignored, it is the capacity as it is.
+/// The capacity that a pool should have now, for autoscalers outside: what decisions say, with the hold, the band, the cooldown and
+/// what is promised. It is the capacity as it is where no change is due, in the shadow and while recommendations are ignored.
 #[utoipa::path(get, path = "/api/v1/pools/{pool}/scaling/metrics", tag = "forecasts",
     params(("pool" = String, Path, description = "slug of the pool")),
     responses((status = 200, body = ScalingMetricsOut), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
@@ -357,17 +357,10 @@ pub async fn metrics(app: App, Path(pool): Path<String>) -> Result<Json<ScalingM
     let (Some(newest), Some(planned)) = (&found.found, &found.planned) else {
         return Err(AppError::Conflict("there is no forecast of this pool yet".into()).into());
     };
-    let is_ignored = found.policy.ignore_until_ms.is_some_and(|until| until > found.now_ms);
-    // Where nobody says what is in use, whoever asks is to leave things as they are.
-    let is_told = found.policy.mode != Mode::Shadow && !is_ignored && planned.is_live;
-    let now = u32::try_from(planned.capacity).unwrap_or(u32::MAX);
-    // What is to be asked for now: slots that are there only after the lead time count already.
-    let due = planned.plan.steps.iter().rfind(|step| step.at_ms <= found.now_ms).map(|step| step.to);
-    let recommended = due.or(planned.plan.capacity.first().copied()).unwrap_or(now);
     Ok(Json(ScalingMetricsOut {
-        value: if is_told { recommended } else { now },
+        value: found.told.unwrap_or(u32::try_from(planned.capacity).unwrap_or(u32::MAX)),
         capacity: planned.capacity,
-        wanted_now: planned.live,
+        wanted_now: planned.is_live.then_some(planned.live),
         mode: found.policy.mode.as_str(),
         policy: planned.policy.to_string(),
         made: rfc3339(newest.made_ms),

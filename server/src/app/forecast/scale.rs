@@ -217,8 +217,29 @@ impl State {
         Planned { plan, needs, expectation, policy, capacity, live, is_live: self.live.is_some() }
     }
 
+    /// Slots that the pool should have now, as everybody outside is told it: monitoring, autoscalers, and whoever reads decisions. It is
+    /// the capacity as it is unless a change is due and may be told.
+    pub(super) fn told(&self, planned: &Planned, now: Millis) -> u32 {
+        let told = self.due(planned, now).filter(|step| self.outcome(step, planned, now) != Outcome::Shadow);
+        told.map_or_else(|| u32::try_from(planned.capacity).unwrap_or(u32::MAX), |step| step.to)
+    }
+
+    /// What becomes of a change that is due: nobody is told in the shadow, while recommendations are ignored, or where slots had to come
+    /// back a short while ago and more would be taken away.
+    fn outcome(&self, step: &Step, planned: &Planned, now: Millis) -> Outcome {
+        let is_ignored = self.policy.ignore_until_ms.is_some_and(|until| until > now);
+        if is_ignored || self.is_burnt && i64::from(step.to) < planned.capacity {
+            return Outcome::Shadow;
+        }
+        match self.policy.mode {
+            Mode::Apply if self.is_tracked => Outcome::Pending,
+            Mode::Recommend | Mode::Apply => Outcome::Recommended,
+            Mode::Shadow => Outcome::Shadow,
+        }
+    }
+
     /// What to do now, if anything.
-    fn due(&self, planned: Planned, now: Millis) -> Option<(Planned, Step)> {
+    fn due(&self, planned: &Planned, now: Millis) -> Option<Step> {
         // Without any figure of what is used nothing is decided: following nothing would take everything away.
         self.live?;
         let step = planned.plan.steps.iter().rfind(|step| step.at_ms <= now)?.clone();
@@ -238,7 +259,7 @@ impl State {
         if after == before || (after < before && (is_cooling || is_small)) {
             return None;
         }
-        Some((planned, step))
+        Some(step)
     }
 }
 
@@ -544,32 +565,27 @@ fn present(state: &State, now: Millis, hour_ms: Millis, last: Option<&Decision>)
     let full_at_ms = full_at(&state.found.said.outlook, &state.steps, &state.promises, now)
         .filter(|_| state.found.said.known_hours >= super::FEWEST_DAYS * 24);
     let planned = state.plan(now, &state.settings, 0);
-    let recommended = planned.plan.capacity.first().and_then(|slots| i32::try_from(*slots).ok());
+    let recommended = i32::try_from(state.told(&planned, now)).ok();
     // A forecast of an earlier hour is about to be made anew.
     let is_of_this_hour = state.found.hour_ms >= hour_ms;
     Present {
         pool: state.pool.clone(),
         hour_ms: state.found.hour_ms,
         full_at_ms,
-        recommended: recommended.filter(|_| state.live.is_some()),
-        decision: is_of_this_hour.then(|| decision(state, planned, now, last)).flatten(),
+        recommended,
+        decision: is_of_this_hour.then(|| decision(state, &planned, now, last)).flatten(),
     }
 }
 
 /// What is decided about a pool now, unless it was just before.
-fn decision(state: &State, planned: Planned, now: Millis, last: Option<&Decision>) -> Option<Decision> {
-    let (planned, step) = state.due(planned, now)?;
-    let is_ignored = state.policy.ignore_until_ms.is_some_and(|until| until > now);
-    // Where slots had to come back, nothing is taken away for a while, nor is anybody told to.
-    let is_ignored = is_ignored || state.is_burnt && i64::from(step.to) < planned.capacity;
-    let outcome = match state.policy.mode {
-        Mode::Apply if state.is_tracked && !is_ignored => Outcome::Pending,
-        Mode::Recommend | Mode::Apply if !is_ignored => Outcome::Recommended,
-        Mode::Shadow | Mode::Recommend | Mode::Apply => Outcome::Shadow,
-    };
+fn decision(state: &State, planned: &Planned, now: Millis, last: Option<&Decision>) -> Option<Decision> {
+    let step = state.due(planned, now)?;
+    let outcome = state.outcome(&step, planned, now);
     let (before, wanted) = (i32::try_from(planned.capacity).ok()?, i32::try_from(step.to).ok()?);
     let same = |last: &Decision| {
-        let is_alike = last.wanted == wanted && last.before == before && last.outcome != Outcome::Applied;
+        // What was only looked at is news once it is to be told or done; what failed is not tried every minute.
+        let is_told = last.outcome == outcome || matches!(last.outcome, Outcome::Pending | Outcome::Refused);
+        let is_alike = last.wanted == wanted && last.before == before && is_told;
         // What is only said follows the demand by some slots every minute: once an hour is enough unless it turns.
         let only_said =
             outcome != Outcome::Pending && last.outcome == outcome && (last.wanted > last.before) == (wanted > before);

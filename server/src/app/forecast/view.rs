@@ -84,6 +84,8 @@ pub struct PoolForecast {
     pub found: Option<Found<Said>>,
     /// The plan by the pool's settings.
     pub planned: Option<Planned>,
+    /// Slots that the pool should have now, as everybody outside is told it.
+    pub told: Option<u32>,
     /// The plan by what somebody tries.
     pub tried: Option<Planned>,
     /// The day's choice with its day.
@@ -212,9 +214,11 @@ impl App {
             let median = one.lead_median.map(|value| (",quantile=\"0.5\"", value));
             median.into_iter().chain(one.lead_p95.map(|value| (",quantile=\"0.95\"", value))).collect()
         });
-        tell("slot_recommended_capacity", "slots that the plan has for now", &|one| {
-            one.recommended.map(|slots| ("", f64::from(slots))).into_iter().collect()
-        });
+        tell(
+            "slot_recommended_capacity",
+            "slots that the pool should have now; as many as it has where no change is due or nobody is to be told",
+            &|one| one.recommended.map(|slots| ("", f64::from(slots))).into_iter().collect(),
+        );
         tell("slot_days_to_exhaustion", "days until the pool is full; absent = not foreseen", &|one| {
             let p50 = one.p50_days.map(|days| (",quantile=\"0.5\"", f64::from(days)));
             p50.into_iter().chain(one.p90_days.map(|days| (",quantile=\"0.9\"", f64::from(days)))).collect()
@@ -267,9 +271,11 @@ impl App {
             }
             None => Vec::new(),
         };
+        let planned = state.as_ref().map(|state| state.plan(now, &settings, 0));
         Ok(PoolForecast {
             now_ms: now,
-            planned: state.as_ref().map(|state| state.plan(now, &settings, 0)),
+            told: state.as_ref().zip(planned.as_ref()).map(|(state, planned)| state.told(planned, now)),
+            planned,
             tried: state
                 .as_ref()
                 .zip(what_if)
