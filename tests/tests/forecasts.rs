@@ -500,6 +500,49 @@ async fn autoscalers_monitoring_and_decisions_are_told_the_same() -> Result<()> 
 }
 
 #[tokio::test]
+async fn what_is_kept_and_told_of_a_change_is_what_was_done() -> Result<()> {
+    let mut world = World::new().await?;
+    world.client.post("/api/v1/tenants", &json!({ "name": "Acme", "slug": "acme" })).await?.expect(201)?;
+    let settings = json!({ "url": "https://scaler.example.org/hook", "secret": "0123456789abcdef" });
+    let receiver = json!({ "name": "scaler", "kind": "scaling-webhook", "settings": settings });
+    world.client.post("/api/v1/receivers", &receiver).await?.expect(201)?;
+    let key = world.applied("web").await?;
+    // 180 slots are promised while a change to 123 is under way already.
+    let terms = json!({ "name": "launch", "tenant": "acme", "slots": 180, "zone": "UTC",
+        "start": "2027-03-15T00:00", "end": "2027-03-16T00:00" });
+    let body = json!({ "terms": terms, "reason": "as agreed" });
+    world.client.post_once("/api/v1/pools/web/reservations", "k", &body).await?.expect(201)?;
+    pending(&mut world.conn, key, 200, 123).await?;
+    let done = world.run().await?;
+    assert_eq!((&done["applied"], &done["refused"]), (&json!(1), &json!(0)), "{done}");
+    assert_eq!(world.steps(key, NOW).await?.last().map(|step| step.1), Some(180));
+    let decisions = world.get("/api/v1/pools/web/scaling/decisions").await?;
+    let newest = &decisions["decisions"][0];
+    assert_eq!((&newest["outcome"], &newest["wanted"]), (&json!("applied"), &json!(180)), "{newest}");
+    ensure!(text(&newest["note"].to_string()).contains("180 slots in place of 123"), "{newest}");
+    let told =
+        "notification WHERE message = 'scaling' AND (body->>'wanted')::int = 180 AND body->>'note' LIKE '180 slots%'";
+    assert_eq!(world.count(told).await?, 1);
+    assert_eq!(world.count("notification WHERE message = 'scaling'").await?, 1);
+    Ok(())
+}
+
+/// A change that was decided and is to be applied.
+async fn pending(conn: &mut PgConnection, pool: i32, before: i32, wanted: i32) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO scaling_decision (pool_id, at, mode, before, wanted, decider, reason, inputs, outcome, note)
+         VALUES ($1, $2, 'apply', $3, $4, 'quantile', 'shrinks', '{}', 'pending', '')",
+    )
+    .bind(pool)
+    .bind(chrono::DateTime::from_timestamp_millis(NOW))
+    .bind(before)
+    .bind(wanted)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_promised_later_is_not_taken_away() -> Result<()> {
     let mut world = World::new().await?;
     world.client.post("/api/v1/tenants", &json!({ "name": "Acme", "slug": "acme" })).await?.expect(201)?;

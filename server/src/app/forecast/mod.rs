@@ -23,7 +23,7 @@ use headroom_domain::calendar::Event;
 use headroom_domain::exhaustion::Exhaustion;
 use headroom_domain::forecast::daily::Daily;
 use headroom_domain::forecast::online::{Accuracy, Outlook};
-use headroom_domain::{DAY_MS, Millis};
+use headroom_domain::{DAY_MS, MINUTE_MS, Millis};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
@@ -39,6 +39,9 @@ pub const HONEST: (f64, f64) = (0.7, 0.9);
 pub const KEPT_MS: Millis = 62 * DAY_MS;
 /// Choices, ledgers and decisions are kept this long.
 pub const LEDGER_KEPT_MS: Millis = 400 * DAY_MS;
+
+/// A figure of what is used or waits now that is older than this is none.
+const LIVE_FRESH_MS: Millis = 15 * MINUTE_MS;
 
 /// What a refresh says of a pool.
 #[derive(Debug, Clone, Serialize, Deserialize)]

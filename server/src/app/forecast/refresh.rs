@@ -268,12 +268,13 @@ pub(super) fn capacity_least(steps: &[CapacityStep], from: Millis, to: Millis) -
     within.map(|step| capacity_at(steps, step.from_ms)).fold(capacity_at(steps, from), i64::min)
 }
 
-/// The most that is promised at once within stretches of time, one after the other.
+/// The most that is promised at once within stretches of time, one after the other. The time before a start in which its slots are kept
+/// free counts, as it does where promises are checked against each other.
 pub(super) fn promised(promises: &[Stored], from: Millis, stretch_ms: Millis, count: usize) -> Vec<i64> {
     let to = from + count as Millis * stretch_ms;
     // What begins and ends, in the order of time; at the same instant what ends goes first.
     let mut edges: Vec<(Millis, i64)> = Vec::new();
-    for one in promises.iter().filter(|one| one.kind == ReservationKind::Guaranteed && !one.is_lead) {
+    for one in promises.iter().filter(|one| one.kind == ReservationKind::Guaranteed) {
         let (start, end) = (one.reservation.from_ms.max(from), one.reservation.to_ms.unwrap_or(to).min(to));
         if start < end {
             edges.extend([(start, one.reservation.baseline), (end, -one.reservation.baseline)]);
@@ -513,7 +514,7 @@ mod tests {
     use headroom_domain::reservation::Promise;
     use proptest::prelude::*;
 
-    fn stored((from_ms, length, baseline, is_burst): (Millis, Option<Millis>, i64, bool)) -> Stored {
+    fn stored((from_ms, length, baseline, is_burst, is_lead): (Millis, Option<Millis>, i64, bool, bool)) -> Stored {
         Stored {
             id: uuid::Uuid::nil(),
             reservation: Promise {
@@ -528,7 +529,7 @@ mod tests {
             },
             kind: if is_burst { ReservationKind::Burst } else { ReservationKind::Guaranteed },
             note: String::new(),
-            is_lead: false,
+            is_lead,
             priority: None,
         }
     }
@@ -536,7 +537,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_most_that_is_promised_at_once_is_that_of_some_instant(
-            promises in prop::collection::vec((-20_i64..60, prop::option::of(1_i64..40), 1_i64..9, any::<bool>()), 0..12),
+            promises in prop::collection::vec((-20_i64..60, prop::option::of(1_i64..40), 1_i64..9, any::<bool>(), any::<bool>()), 0..12),
             from in -10_i64..20,
             stretch in 1_i64..7,
         ) {

@@ -3,14 +3,14 @@
 use super::super::{App, AppError, Problem, Result, pools};
 use super::change::{BURNT_MS, Guard, TRIALS_KEPT_MS};
 use super::refresh::{capacity_at, from_hour, full_at, promised};
-use super::{HORIZON_DAYS, HORIZON_HOURS, Said, demand, tell};
+use super::{HORIZON_HOURS, LIVE_FRESH_MS, Said, demand, tell};
 use crate::background;
 use headroom_domain::access::Action;
 use headroom_domain::scaling::{
     Choice, Expectation, Live, Mode, Need, Now, Plan, Policy, Rules, Step, expect, needs, plan,
 };
 use headroom_domain::series::floor;
-use headroom_domain::{DAY_MS, HOUR_MS, MAX_SLOTS, MINUTE_MS, Millis};
+use headroom_domain::{DAY_MS, HOUR_MS, MAX_SLOTS, MINUTE_MS, Millis, format};
 use headroom_store::audit::{self, Entry};
 use headroom_store::forecast::{self, Found};
 use headroom_store::pool::{self, CapacityStep, Pool};
@@ -21,12 +21,12 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A figure of what is used now that is older than this is none.
-const LIVE_FRESH_MS: Millis = 15 * MINUTE_MS;
 /// The same decision is not written again within this time.
 const REPEATED_MS: Millis = HOUR_MS;
 /// A decision that could not be applied for so long is given up: the world has moved on.
 const PENDING_MS: Millis = 30 * MINUTE_MS;
+/// Promises that begin later than this are nobody's: what shrinks keeps all that are before, as a change of capacity does.
+const FAR_MS: Millis = 36_500 * DAY_MS;
 /// Longest time for which recommendations are ignored.
 const LONGEST_IGNORE_MS: Millis = 90 * DAY_MS;
 
@@ -248,7 +248,7 @@ impl State {
         if i64::from(step.to) < before {
             // What is promised before the capacity is to change again stays.
             let until = self.steps.iter().map(|step| step.from_ms).filter(|at| *at > now).min();
-            let until = until.unwrap_or(Millis::MAX).min(now + HORIZON_DAYS as Millis * DAY_MS);
+            let until = until.unwrap_or(Millis::MAX).min(now + FAR_MS);
             let kept = promised(&self.promises, now, (until - now).max(1), 1).pop().unwrap_or(0).min(before);
             step.to = step.to.max(u32::try_from(kept).unwrap_or(u32::MAX));
         }
@@ -284,9 +284,8 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
         scaling::choices(conn, Some(&keys)).await?.into_iter().map(|(key, day, choice)| (key, (day, choice))).collect();
     let mut policies: BTreeMap<i32, Kept<Settings>> = scaling::policies(conn, Some(&keys)).await?.into_iter().collect();
     let mut steps = pool::capacity(conn, Some(&keys)).await?;
-    let end = now + HORIZON_DAYS as Millis * DAY_MS;
     let mut promises: BTreeMap<i32, Vec<Stored>> = BTreeMap::new();
-    for one in promise::during(conn, Some(&keys), None, floor(now, HOUR_MS), end).await? {
+    for one in promise::during(conn, Some(&keys), None, floor(now, HOUR_MS), now + FAR_MS).await? {
         promises.entry(one.reservation.pool).or_default().push(one);
     }
     let fresh: BTreeMap<i32, f64> = current::list(conn, Some(&keys), Some(&[0]))
@@ -396,6 +395,7 @@ impl App {
                     let why: String = why.chars().take(500).collect();
                     let mut tx = self.db.jobs.begin().await?;
                     if scaling::settle(&mut tx, decision.pool, decision.at_ms, Outcome::Refused, &why).await? {
+                        let decision = Decision { note: why, ..decision };
                         if let Some(pool) = pool::by_keys(&mut tx, &[decision.pool]).await?.pop() {
                             tell::told(&mut tx, &pool, &decision, Outcome::Refused).await?;
                         }
@@ -437,8 +437,19 @@ impl App {
         }
         let reason = format!("scaling: {}", decision.reason);
         let wanted = (floor(now, MINUTE_MS), i64::from(decision.wanted));
-        self.set_by_plan(&mut tx, &pool, wanted, &reason, Some(Guard::USUAL)).await?;
-        tell::told(&mut tx, &pool, decision, Outcome::Applied).await?;
+        let after = self.set_by_plan(&mut tx, &pool, wanted, &reason, Some(Guard::USUAL)).await?;
+        let mut done = decision.clone();
+        if after != i64::from(decision.wanted) {
+            // What was done is what is kept and told, not what was wished.
+            done.note = format!(
+                "{} slots in place of {}: so many are promised until the capacity changes again",
+                format::count(after),
+                format::count(decision.wanted.into())
+            );
+            done.wanted = i32::try_from(after).unwrap_or(i32::MAX);
+            scaling::done(&mut tx, &done).await?;
+        }
+        tell::told(&mut tx, &pool, &done, Outcome::Applied).await?;
         tx.commit().await?;
         Ok(())
     }
