@@ -340,7 +340,8 @@ fn a_day_is_settled_exactly() {
     let mut minutes = office(3);
     let last = minutes.len() - 1;
     minutes[last] = f64::NAN;
-    let found = ledger(&minutes, &[12; 1_440], &[40; 1_440]);
+    let free = Bounds { least: &[], most: i64::MAX };
+    let found = ledger(&minutes, &[12; 1_440], &[40; 1_440], &free);
     // 1319 minutes of 10 and 120 of 40 are known.
     let wanted = 1_319 * 10 + 120 * 40;
     let line = |slots: i64, violations: i64, unmet: i64| Line {
@@ -356,9 +357,15 @@ fn a_day_is_settled_exactly() {
     // 14 and 54 slots: late by ten minutes, and back ten minutes and the hold of 15 after the peak, of which the first counts.
     assert_eq!(found.reactive, line(14 * 1_439 + 40 * (120 + 14), 10, 10 * 26));
     assert_eq!((found.actual + found.actual).minutes, 2 * 1_439);
-    assert_eq!(ledger(&minutes[1_440 * 2..], &[12; 1_440], &[40; 1_440]).static_peak, None);
-    assert_eq!(ledger(&[], &[12; 9], &[]), Ledger::default());
-    assert_eq!(ledger(&[f64::MAX, f64::INFINITY, -4.0], &[i64::MAX; 3], &[-1; 3]).actual.minutes, 1);
+    assert_eq!(ledger(&minutes[1_440 * 2..], &[12; 1_440], &[40; 1_440], &free).static_peak, None);
+    assert_eq!(ledger(&[], &[12; 9], &[], &free), Ledger::default());
+    assert_eq!(ledger(&[f64::MAX, f64::INFINITY, -4.0], &[i64::MAX; 3], &[-1; 3], &free).actual.minutes, 1);
+    // What is promised and the bounds hold for all rules alike, and what was stays as it was.
+    let bounded = ledger(&minutes, &[12; 1_440], &[13; 1_440], &Bounds { least: &[20; 1_440], most: 30 });
+    assert_eq!(bounded.actual, found.actual);
+    assert_eq!(bounded.chosen, line(20 * 1_439, 120, 120 * 20));
+    assert_eq!(bounded.reactive, line(20 * 1_439 + 10 * (120 + 14), 120, 10 * 20 + 110 * 10));
+    assert_eq!(bounded.static_peak, Some(line(30 * 1_439, 120, 120 * 10)));
 }
 
 #[test]

@@ -118,6 +118,14 @@ impl Settings {
         i64::from(self.max)
     }
 
+    /// The policy that plans rest on, where the day's choice is this.
+    pub(super) fn policy(&self, chosen: Option<Policy>) -> Policy {
+        match self.basis {
+            Basis::Forecast => Policy::Foresee { permille: self.level_permille },
+            Basis::Guard => chosen.unwrap_or_default(),
+        }
+    }
+
     fn rules(&self) -> Rules {
         Rules {
             min: self.min,
@@ -178,14 +186,6 @@ pub struct Planned {
 }
 
 impl State {
-    pub(super) fn policy_used(&self, settings: &Settings) -> Policy {
-        match (settings.basis, &self.choice) {
-            (Basis::Forecast, _) => Policy::Foresee { permille: settings.level_permille },
-            (Basis::Guard, Some((_, choice))) => choice.policy,
-            (Basis::Guard, None) => Policy::default(),
-        }
-    }
-
     pub(super) fn capacity(&self, at: Millis) -> i64 {
         capacity_at(&self.steps, at)
     }
@@ -201,7 +201,7 @@ impl State {
             }
         }
         let live = self.live.unwrap_or(0.0) * grown;
-        let policy = self.policy_used(settings);
+        let policy = settings.policy(self.choice.as_ref().map(|(_, choice)| choice.policy));
         let committed = promised(&self.promises, hour * HOUR_MS, HOUR_MS, outlook.marks.len().max(1));
         let needs = needs(&outlook, &policy, Live { demand: live, headroom: self.found.said.headroom }, &committed);
         let capacity = self.capacity(now);
