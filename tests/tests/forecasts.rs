@@ -543,6 +543,39 @@ async fn pending(conn: &mut PgConnection, pool: i32, before: i32, wanted: i32) -
 }
 
 #[tokio::test]
+async fn who_waits_wants_slots_too() -> Result<()> {
+    let mut world = World::new().await?;
+    let key = world.pool("web", 200, 40, usual).await?;
+    world.run().await?;
+    let present = usual(NOW.div_euclid(HOUR_MS));
+    let wanted = |said: &Value| said["wanted_now"].as_f64().context("what is wanted");
+    let before = wanted(&world.get("/api/v1/pools/web/scaling/metrics").await?)?;
+    ensure!((before - present as f64).abs() < 1e-9, "{before}");
+    // Of a queue that nothing was reported of nobody says how many wait.
+    let backlog = "/api/v1/pools/web/backlog?arrivals=0&rate=1&per=second&workers=1";
+    world.client.get(backlog).await?.problem(422)?;
+    // In the last minute 20 claims waited all the time.
+    let counters = Counters { claims: 20, waited: 20, queue_ms: 20 * MINUTE_MS, ..Counters::default() };
+    let mut acc = Accumulator::default();
+    acc.reading(
+        key,
+        &Reading {
+            at: NOW - MINUTE_MS,
+            duration_ms: MINUTE_MS,
+            capacity: 200,
+            occupied: Some(present),
+            counters: Some(counters),
+            ..Reading::default()
+        },
+    );
+    history::merge(&mut world.conn, history::LIVE, acc.take()).await?;
+    let after = wanted(&world.get("/api/v1/pools/web/scaling/metrics").await?)?;
+    ensure!((after - before - 20.0).abs() < 1e-9, "{after}, before {before}");
+    assert_eq!(world.get(backlog).await?["backlog"], 20);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_promised_later_is_not_taken_away() -> Result<()> {
     let mut world = World::new().await?;
     world.client.post("/api/v1/tenants", &json!({ "name": "Acme", "slug": "acme" })).await?.expect(201)?;

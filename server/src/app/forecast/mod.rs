@@ -14,6 +14,7 @@ mod tell;
 mod view;
 
 pub use change::{Guard, StepPreview};
+pub use demand::queued;
 pub use outlook::{Day, OUTLOOK_DAYS, PoolOutlook, outlook};
 pub use refresh::Refreshed;
 pub use scale::{Basis, Decided, Planned, Settings, Wish};

@@ -288,6 +288,7 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
     for one in promise::during(conn, Some(&keys), None, floor(now, HOUR_MS), now + FAR_MS).await? {
         promises.entry(one.reservation.pool).or_default().push(one);
     }
+    let queued = demand::queued(conn, &keys, now).await?;
     let fresh: BTreeMap<i32, f64> = current::list(conn, Some(&keys), Some(&[0]))
         .await?
         .into_iter()
@@ -295,7 +296,8 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
         .map(|one| {
             // Who is refused tries again: of rejections count those of a minute, as in the history.
             let minutes = (f64::from(one.duration_ms) / MINUTE_MS as f64).max(1.0);
-            (one.pool, f64::from(one.occupied.max(0)) + one.rejections.max(0) as f64 / minutes)
+            let waiting = queued.get(&one.pool).copied().unwrap_or(0.0);
+            (one.pool, f64::from(one.occupied.max(0)) + waiting + one.rejections.max(0) as f64 / minutes)
         })
         .collect();
     let tracked: BTreeSet<i32> = owner::tracked(conn).await?.into_iter().collect();
