@@ -892,7 +892,19 @@ async fn forms_work_without_scripts_and_name_what_is_wrong() -> Result<()> {
     ensure!(page.contains("Ignored until") && page.contains("&lt;b&gt;machines move"), "escaped, and told");
     let tried =
         text(&world.client.page("/forecast/web?level=990&growth=50&change=0&cooldown=10").await?.expect(200)?.body);
-    ensure!(tried.contains("As tried"), "what was tried stands beside what is");
+    ensure!(tried.contains("As tried") && tried.contains("Cost, next 7 days"), "what was tried stands beside what is");
+    // A longer cooldown leaves out changes.
+    let changes = |page: &str| -> Option<u32> {
+        let row = page.split("As tried").nth(1)?;
+        let (_, cell) = row.split("data-label=\"Changes\"").nth(1)?.split_once('>')?;
+        cell.split('<').next()?.parse().ok()
+    };
+    let mut tries = Vec::new();
+    for cooldown in [0, 1_440] {
+        let page = world.client.page(&format!("/forecast/web?level=950&growth=0&change=0&cooldown={cooldown}")).await?;
+        tries.push(changes(&page.expect(200)?.body).context("changes")?);
+    }
+    ensure!(tries[1] < tries[0], "changes without a cooldown, and with one of a day: {tries:?}");
     let wrong = world.client.page("/forecast/web?growth=9999").await?.expect(422)?.body;
     ensure!(text(&wrong).contains("-90 to 400 per cent"), "{wrong}");
     let past = world.client.page("/forecast/web?day=2026-11-99").await?.expect(200)?.body;

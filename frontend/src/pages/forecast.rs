@@ -301,7 +301,8 @@ fn ignore_form(shell: &ShellModel, own: &str, plan: &PlanBox) -> AnyView {
 const LEVEL: Ask = Ask::new("level", "Safety", "");
 const GROWTH: Ask = Ask::new("growth", "Growth, %", "Demand grows by so much at once.").takes(Mode::Whole);
 const CHANGE: Ask = Ask::new("change", "Smallest change", "Slots.").takes(Mode::Whole);
-const COOLDOWN: Ask = Ask::new("cooldown", "Cooldown", "Minutes.").takes(Mode::Whole);
+const COOLDOWN: Ask =
+    Ask::new("cooldown", "Cooldown", "Minutes between a change and the next that shrinks.").takes(Mode::Whole);
 
 fn what_if(shell: &ShellModel, own: &str, model: &WhatIfBox) -> AnyView {
     let levels = LEVELS.map(|(value, words)| (value, words.to_owned()));
@@ -312,8 +313,8 @@ fn what_if(shell: &ShellModel, own: &str, model: &WhatIfBox) -> AnyView {
             view! {
                 <tr>
                     <th scope="row">{name.clone()}</th>
-                    <td class="hr-num" data-label="Cost">{cost.clone()}</td>
-                    <td class="hr-num" data-label="Risk">{risk.clone()}</td>
+                    <td class="hr-num" data-label="Cost, next 7 days">{cost.clone()}</td>
+                    <td class="hr-num" data-label="Hours short">{risk.clone()}</td>
                     <td class="hr-num" data-label="Changes">{steps.clone()}</td>
                 </tr>
             }
@@ -336,7 +337,7 @@ fn what_if(shell: &ShellModel, own: &str, model: &WhatIfBox) -> AnyView {
                     <caption class="hr-vh">"Cost and risk of the plan"</caption>
                     <thead><tr>
                         <th scope="col">"Plan"</th>
-                        <th scope="col" class="hr-num">"Cost"</th>
+                        <th scope="col" class="hr-num">"Cost, next 7 days"</th>
                         <th scope="col" class="hr-num">"Hours short"</th>
                         <th scope="col" class="hr-num">"Changes"</th>
                     </tr></thead>

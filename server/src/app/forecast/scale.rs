@@ -133,6 +133,7 @@ impl Settings {
             lead_minutes: self.lead_minutes,
             hold_minutes: self.hold_minutes,
             band_percent: self.band_percent,
+            cooldown_minutes: self.cooldown_minutes,
             // A change has to save what its least slots cost in an hour.
             step_price: f64::from(self.least_change),
         }
@@ -190,6 +191,11 @@ impl State {
         capacity_at(&self.steps, at)
     }
 
+    /// When the capacity last changed.
+    fn changed(&self, now: Millis) -> Option<Millis> {
+        self.steps.iter().filter(|step| step.from_ms <= now).map(|step| step.from_ms).max()
+    }
+
     /// The plan at an instant, with demand grown by a part of it.
     pub(super) fn plan(&self, now: Millis, settings: &Settings, growth_percent: i32) -> Planned {
         let hour = now.div_euclid(HOUR_MS);
@@ -211,6 +217,7 @@ impl State {
             now_ms: now,
             capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
             last_grown_ms: grew.map(|pair| pair[1].from_ms).max(),
+            last_changed_ms: self.changed(now),
         };
         let plan = plan(&needs, &settings.rules(), &at);
         let expectation = expect(&plan, &outlook);
@@ -253,8 +260,8 @@ impl State {
             step.to = step.to.max(u32::try_from(kept).unwrap_or(u32::MAX));
         }
         let after = i64::from(step.to);
-        let changed = self.steps.iter().filter(|step| step.from_ms <= now).map(|step| step.from_ms).max();
-        let is_cooling = changed.is_some_and(|at| now - at < Millis::from(self.settings.cooldown_minutes) * MINUTE_MS);
+        let is_cooling =
+            self.changed(now).is_some_and(|at| now - at < Millis::from(self.settings.cooldown_minutes) * MINUTE_MS);
         let is_small = before - after < i64::from(self.settings.least_change);
         if after == before || (after < before && (is_cooling || is_small)) {
             return None;
