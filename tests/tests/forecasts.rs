@@ -222,6 +222,7 @@ async fn pages_files_and_the_api_say_the_same() -> Result<()> {
     let accuracy = &said["accuracy"];
     let wape = accuracy["wape"].as_f64().context("a typical miss")?;
     let naive = accuracy["naive_wape"].as_f64().context("a naive miss")?;
+    ensure!(accuracy["compared_wape"].as_f64() < Some(naive), "{accuracy}");
     ensure!(wape < naive, "regular days are foreseen better than by last week: {accuracy}");
     ensure!(accuracy["coverage_80"].as_f64().is_some_and(|c| (0.6..=1.0).contains(&c)), "{accuracy}");
     let page = text(&world.client.page("/forecast/web").await?.expect(200)?.body);
@@ -230,6 +231,7 @@ async fn pages_files_and_the_api_say_the_same() -> Result<()> {
         text(&format::percent(wape)),
         text(&format::percent(naive)),
         "80 % range held".into(),
+        "in the same hours the model missed by".into(),
         "Recommended schedule".into(),
         "What it saves".into(),
     ] {

@@ -108,6 +108,8 @@ pub struct AccuracyBox {
     pub coverage_95: Option<f64>,
     /// Typical miss of "same as last week".
     pub naive: Option<f64>,
+    /// Typical miss of the model in the same hours.
+    pub compared: Option<f64>,
     /// The model does not beat last week's pattern.
     pub naive_wins: bool,
     /// Ranges have been too narrow.

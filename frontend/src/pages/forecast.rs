@@ -175,10 +175,13 @@ fn accuracy(shell: &ShellModel, model: &AccuracyBox) -> AnyView {
             .into_any()
         }
     };
-    let better = match (model.wape, model.naive) {
-        (Some(wape), Some(naive)) if naive > 0.0 && wape < naive => {
-            format!("{}: the model is better by {}", format::percent(naive), format::percent(1.0 - wape / naive))
-        }
+    let better = match (model.compared, model.naive) {
+        (Some(own), Some(naive)) if naive > 0.0 && own < naive => format!(
+            "{}: in the same hours the model missed by {}, better by {}",
+            format::percent(naive),
+            format::percent(own),
+            format::percent(1.0 - own / naive)
+        ),
         (_, Some(naive)) => format!("{}: the model is not better", format::percent(naive)),
         (_, None) => "not known: less than a week to compare".to_owned(),
     };

@@ -129,9 +129,11 @@ pub struct AccuracyOut {
     pub hours: usize,
     /// Sum of absolute errors over the sum of what came.
     pub wape: Option<f64>,
-    /// The same of "as last week".
+    /// The same of "as last week", over the hours of which a week before is known.
     pub naive_wape: Option<f64>,
-    /// Whether "as last week" is at least as good.
+    /// The same of the forecasts in just those hours.
+    pub compared_wape: Option<f64>,
+    /// Whether "as last week" is at least as good, in those hours.
     pub naive_wins: bool,
     /// Part of the hours within the range of 80 %.
     pub coverage_80: Option<f64>,
@@ -206,6 +208,7 @@ fn whole(found: &PoolForecast) -> ForecastOut {
             hours: newest.said.accuracy.hours,
             wape: newest.said.accuracy.wape,
             naive_wape: newest.said.accuracy.naive_wape,
+            compared_wape: newest.said.accuracy.compared_wape,
             naive_wins: found.naive_wins(),
             coverage_80: newest.said.accuracy.coverage_80,
             coverage_95: newest.said.accuracy.coverage_95,

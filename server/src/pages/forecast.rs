@@ -520,6 +520,7 @@ fn accuracy(found: &PoolForecast, shell: &ShellModel) -> AccuracyBox {
         coverage_80: judged.coverage_80,
         coverage_95: judged.coverage_95,
         naive: judged.naive_wape,
+        compared: judged.compared_wape,
         naive_wins: found.naive_wins(),
         too_narrow: found.is_too_narrow(),
         too_wide: found.is_too_wide(),

@@ -119,8 +119,7 @@ impl PoolForecast {
 
     /// Whether "as last week" is at least as good as the model.
     pub fn naive_wins(&self) -> bool {
-        let judged = self.found.as_ref().map(|found| &found.said.accuracy);
-        judged.and_then(|a| Some(a.wape? >= a.naive_wape?)).unwrap_or(false)
+        self.found.as_ref().is_some_and(|found| found.said.accuracy.naive_wins())
     }
 
     /// Whether ranges of 80 % held too seldom.
