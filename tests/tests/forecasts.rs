@@ -545,6 +545,27 @@ async fn pending(conn: &mut PgConnection, pool: i32, before: i32, wanted: i32) -
 }
 
 #[tokio::test]
+async fn pools_that_fail_keep_no_other_one_from_its_turn() -> Result<()> {
+    let mut world = World::new().await?;
+    // A whole look of pools whose policy cannot be read, before one that is in order; a change of the first is pending.
+    for number in 0..17 {
+        let body =
+            json!({ "name": format!("bad-{number}"), "capacity": 9, "slug": format!("bad-{number}"), "zone": "UTC" });
+        world.client.post("/api/v1/pools", &body).await?.expect(201)?;
+    }
+    let damaged = "INSERT INTO scaling_policy (pool_id, mode, settings, ignore_why) SELECT pool_id, 'apply', '{\"min\": -1}', '' FROM pool";
+    sqlx::raw_sql(damaged).execute(&mut world.conn).await?;
+    let bad = pool::by_slug(&mut world.conn, "bad-0").await?.context("the pool")?.key;
+    pending(&mut world.conn, bad, 9, 5).await?;
+    let key = world.applied("web").await?;
+    let done = world.run().await?;
+    assert_eq!((&done["forecast"], &done["applied"]), (&json!(1), &json!(1)), "{done}");
+    ensure!(world.steps(key, NOW).await?.last().is_some_and(|step| step.1 < 200), "the pool in order is scaled");
+    assert_eq!(world.count(&format!("scaling_decision WHERE pool_id = {bad} AND outcome = 'pending'")).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn who_waits_wants_slots_too() -> Result<()> {
     let mut world = World::new().await?;
     let key = world.pool("web", 200, 40, usual).await?;

@@ -103,11 +103,13 @@ impl App {
         let mut done = Refreshed::default();
         let began = Instant::now();
         let mut kappa = None;
+        // Pools that cannot be foreseen are passed by for the rest of the run, so that those behind them have their turn.
+        let mut failed = Vec::new();
         'batches: loop {
             let (now, due) = {
                 let mut conn = self.db.jobs.acquire().await?;
                 let now = headroom_store::now(&mut conn).await?;
-                (now, forecast::due(&mut conn, demand::running_hour(now), BATCH).await?)
+                (now, forecast::due(&mut conn, demand::running_hour(now), &failed, BATCH).await?)
             };
             if due.is_empty() {
                 break;
@@ -119,17 +121,18 @@ impl App {
                     *kappa.insert(fleet_kappa(all.iter()))
                 }
             };
-            let before = done.forecast;
+            let before = (done.forecast, failed.len());
             for pool in due {
                 // One pool that cannot be foreseen keeps no other one from it.
                 if let Err(error) = self.refresh_pool(pool, demand::running_hour(now), kappa, &mut done).await {
                     tracing::warn!(pool, %error, "no forecast of this pool");
+                    failed.push(pool);
                 }
                 if began.elapsed() > RUN_FOR {
                     break 'batches;
                 }
             }
-            if done.forecast == before {
+            if (done.forecast, failed.len()) == before {
                 // Another run is at the same pools.
                 break;
             }

@@ -395,7 +395,11 @@ impl App {
                         | AppError::Conflict(_)
                         | AppError::NotFound { .. }),
                     ) => Some(error.to_string()),
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        // One pool whose change fails keeps no other one from its own: it is tried again by the next run.
+                        tracing::warn!(pool = decision.pool, %error, "a change of capacity was not made");
+                        continue;
+                    }
                 }
             };
             match refused {
