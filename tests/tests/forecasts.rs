@@ -599,6 +599,31 @@ async fn who_waits_wants_slots_too() -> Result<()> {
 }
 
 #[tokio::test]
+async fn forecasts_come_part_by_part() -> Result<()> {
+    let mut world = World::new().await?;
+    for (slug, capacity) in [("wide", 500), ("tight", 75), ("middle", 500)] {
+        world.pool(slug, capacity, 20, usual).await?;
+    }
+    world.run().await?;
+    let slugs = |part: &Value| -> Vec<String> {
+        let rows = part["forecasts"].as_array().into_iter().flatten();
+        rows.map(|row| row["pool"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let all = world.get("/api/v1/forecasts").await?;
+    assert_eq!(slugs(&all), ["tight", "middle", "wide"], "those first that are full soonest, then by name");
+    ensure!(all["next"].is_null(), "{all}");
+    let first = world.get("/api/v1/forecasts?limit=2").await?;
+    let next = first["next"].as_str().context("there are more")?;
+    let rest = world.get(&format!("/api/v1/forecasts?limit=2&after={next}")).await?;
+    assert_eq!((slugs(&first), slugs(&rest)), (slugs(&all)[..2].to_vec(), slugs(&all)[2..].to_vec()));
+    ensure!(rest["next"].is_null(), "{rest}");
+    for wrong in ["limit=0", "limit=501", "after=web", "after="] {
+        world.client.get(&format!("/api/v1/forecasts?{wrong}")).await?.problem(422)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_promised_later_is_not_taken_away() -> Result<()> {
     let mut world = World::new().await?;
     world.client.post("/api/v1/tenants", &json!({ "name": "Acme", "slug": "acme" })).await?.expect(201)?;

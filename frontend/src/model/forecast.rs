@@ -13,6 +13,8 @@ pub struct ForecastsModel {
     pub next: Option<String>,
     /// All rows as CSV.
     pub csv_href: String,
+    /// What the file holds, where it does not hold all.
+    pub csv_note: Option<String>,
 }
 
 /// A pool in the list.

@@ -81,7 +81,7 @@ pub fn forecasts(shell: &ShellModel, model: &ForecastsModel) -> AnyView {
                 </div>
             </div>
             {more}
-            <p>{csv(shell, &model.csv_href)}</p>
+            <p>{csv(shell, &model.csv_href)}{model.csv_note.as_ref().map(|note| format!(" {note}"))}</p>
         }
         .into_any()
     };

@@ -1,8 +1,8 @@
 //! Forecasts and scaling over the API.
 
 use super::error::{ApiError, ProblemBody};
-use super::extract::{Json, Path};
-use crate::app::forecast::{Basis, PoolForecast, Row, Settings, Wish};
+use super::extract::{Json, Path, Query, given};
+use crate::app::forecast::{Basis, MOST_LISTED, PoolForecast, Row, Settings, Wish};
 use crate::app::{App, AppError};
 use axum::http::HeaderMap;
 use axum::http::header::IF_MATCH;
@@ -13,7 +13,7 @@ use headroom_domain::range::rfc3339;
 use headroom_domain::scaling::Mode;
 use headroom_store::scaling::Policy as Kept;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// A pool in the list of forecasts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,11 +63,26 @@ fn full(exhaustion: &Exhaustion, full_at_ms: Option<i64>) -> FullOut {
     FullOut { state, p50_days, p90_days, full_at: full_at_ms.map(rfc3339) }
 }
 
-/// Forecasts of all pools, those first that are full soonest.
+/// Forecasts of pools, those first that are full soonest.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ForecastsOut {
     /// One for each pool with a forecast.
     pub forecasts: Vec<ForecastRowOut>,
+    /// The rest is asked for with `after=` this; null if there is none.
+    pub next: Option<String>,
+}
+
+/// Which of the pools.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastsQuery {
+    /// At most so many, 1 to 500; 500 if it is left out.
+    #[serde(default, deserialize_with = "given")]
+    limit: Option<usize>,
+    /// The `next` of an earlier answer.
+    #[serde(default, deserialize_with = "given")]
+    after: Option<String>,
 }
 
 fn row(row: &Row) -> ForecastRowOut {
@@ -86,10 +101,11 @@ fn row(row: &Row) -> ForecastRowOut {
 }
 
 /// What pools will need.
-#[utoipa::path(get, path = "/api/v1/forecasts", tag = "forecasts", responses((status = 200, body = ForecastsOut)))]
-pub async fn list(app: App) -> Result<Json<ForecastsOut>, ApiError> {
-    let rows = app.forecasts(0, usize::MAX).await?.rows;
-    Ok(Json(ForecastsOut { forecasts: rows.iter().map(row).collect() }))
+#[utoipa::path(get, path = "/api/v1/forecasts", tag = "forecasts", params(ForecastsQuery),
+    responses((status = 200, body = ForecastsOut), (status = 422, body = ProblemBody)))]
+pub async fn list(app: App, Query(query): Query<ForecastsQuery>) -> Result<Json<ForecastsOut>, ApiError> {
+    let (rows, next) = app.forecasts_after(query.after.as_deref(), query.limit.unwrap_or(MOST_LISTED)).await?;
+    Ok(Json(ForecastsOut { forecasts: rows.iter().map(row).collect(), next }))
 }
 
 /// An hour of a forecast.
