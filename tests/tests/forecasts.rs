@@ -232,6 +232,7 @@ async fn pages_files_and_the_api_say_the_same() -> Result<()> {
         text(&format::percent(naive)),
         "80 % range held".into(),
         "in the same hours the model missed by".into(),
+        "The policy chosen for today: ".into(),
         "Recommended schedule".into(),
         "What it saves".into(),
     ] {

@@ -176,8 +176,10 @@ pub struct ForecastOut {
     pub hours: Vec<ForecastHourOut>,
     /// How right it was.
     pub accuracy: Option<AccuracyOut>,
-    /// The policy behind the schedule, in words.
+    /// The name of the policy behind the schedule.
     pub policy: Option<String>,
+    /// The same in words.
+    pub policy_words: Option<String>,
     /// Why it was chosen.
     pub reason: Option<String>,
     /// The recommended schedule.
@@ -230,6 +232,7 @@ fn whole(found: &PoolForecast) -> ForecastOut {
             coverage_95: newest.said.accuracy.coverage_95,
         }),
         policy: planned.map(|planned| planned.policy.to_string()),
+        policy_words: planned.map(|planned| planned.policy.words()),
         reason: found.choice.as_ref().map(|(_, choice)| choice.reason.clone()),
         steps: steps.collect(),
         short_share: planned.and_then(|planned| planned.expectation.short_share),
@@ -360,7 +363,7 @@ pub struct ScalingMetricsOut {
     pub wanted_now: Option<f64>,
     /// `shadow`, `recommend` or `apply`; in `shadow` the value is the capacity as it is.
     pub mode: &'static str,
-    /// Which policy it is by, in words.
+    /// The name of the policy that it is by.
     pub policy: String,
     /// When the forecast behind it was made, RFC 3339.
     pub made: String,

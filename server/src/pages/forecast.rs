@@ -360,7 +360,6 @@ fn basis(found: &PoolForecast, shell: &ShellModel) -> String {
 }
 
 /// What slots cost, where the viewer is shown money.
-/// What slots cost, where the viewer is shown money.
 pub(super) struct Money {
     micros: Option<i64>,
     currency: String,
@@ -565,7 +564,7 @@ fn plan(found: &PoolForecast, shell: &ShellModel, money: &Money, refused: &Refus
         return plan;
     };
     plan.why = match found.settings.basis {
-        Basis::Guard => format!("By the policy chosen for today, {}. {}.", planned.policy, capital(reason)),
+        Basis::Guard => format!("The policy chosen for today: {}. {}.", planned.policy.words(), capital(reason)),
         Basis::Forecast => format!(
             "By the forecast at P{}, as somebody set it. What two weeks say: {reason}.",
             format::decimal(
