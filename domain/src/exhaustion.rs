@@ -1,4 +1,5 @@
-//! When a pool is full: the first day on which what is wanted or promised reaches its capacity, both as they are planned to change.
+//! When a pool is full: the first day on which what is wanted reaches its capacity (all of it: a threshold θ of 1), or more is promised
+//! than there is, both as they are planned to change. A promise of exactly the capacity can be kept, and fills nothing by itself.
 
 use crate::forecast::daily::{Daily, FEWEST_DAYS};
 use crate::forecast::online::{MEDIAN, NINE_TENTHS};
@@ -13,7 +14,7 @@ const LEVELS: [usize; 2] = [MEDIAN, NINE_TENTHS];
 pub enum Exhaustion {
     /// Fewer than [`FEWEST_DAYS`] days are known, and promises alone do not fill it.
     TooLittleHistory,
-    /// What was seen last, or is promised on day 1, takes it all.
+    /// What is wanted on day 1 takes it all, or more is promised then than there is.
     AlreadyFull,
     /// It fills up.
     Within {
@@ -56,8 +57,8 @@ pub fn exhaustion(daily: &Daily, capacity: &[i64], reserved: &[i64]) -> Exhausti
     let days = if is_known { daily.median.len() } else { capacity.len().max(reserved.len()) };
     let of = |values: &[i64], day: usize| values.get(day).or(values.last()).copied().unwrap_or(0);
     let is_full = |day: usize, wanted: f64| {
-        let wanted = f64::max(wanted, of(reserved, day) as f64);
-        wanted > 0.0 && wanted >= of(capacity, day) as f64
+        let capacity = of(capacity, day).max(0);
+        (wanted > 0.0 && wanted >= capacity as f64) || of(reserved, day) > capacity
     };
     let first = |place: Option<usize>| {
         let wanted = |day: usize| place.and_then(|at| daily.quantiles.get(at)?.get(day)).copied().unwrap_or(0.0);
@@ -115,9 +116,21 @@ mod tests {
         let mut capacity = vec![20; 30];
         capacity[5..].fill(30);
         assert_eq!(exhaustion(&growing(30), &capacity, &[0]), Exhaustion::Within { p50: Some(21), p90: Some(16) });
-        // A reservation of everything from day 4 on.
-        let reserved = [0, 0, 0, 20];
+        // Reservations of more than everything from day 4 on.
+        let reserved = [0, 0, 0, 21];
         assert_eq!(exhaustion(&growing(30), &[20], &reserved), Exhaustion::Within { p50: Some(4), p90: Some(4) });
+    }
+
+    #[test]
+    fn a_pool_that_is_promised_whole_is_full_only_by_what_is_wanted() {
+        let idle = daily(&[4.0; 60], 30);
+        assert_eq!(exhaustion(&idle, &[20], &[20]), Exhaustion::NotWithin { days: 30 });
+        assert_eq!(exhaustion(&idle, &[20], &[21]), Exhaustion::AlreadyFull);
+        assert_eq!(exhaustion(&daily(&[20.0; 60], 30), &[20], &[20]), Exhaustion::AlreadyFull);
+        // Capacity that goes away under a promise is too little for it from that day on.
+        let found = exhaustion(&idle, &[20, 20, 19], &[20]);
+        assert_eq!(found, Exhaustion::Within { p50: Some(3), p90: Some(3) });
+        assert_eq!(exhaustion(&daily(&[4.0; 3], 30), &[20], &[20]), Exhaustion::TooLittleHistory);
     }
 
     #[test]

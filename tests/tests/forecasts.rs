@@ -222,6 +222,7 @@ async fn pages_files_and_the_api_say_the_same() -> Result<()> {
     let accuracy = &said["accuracy"];
     let wape = accuracy["wape"].as_f64().context("a typical miss")?;
     let naive = accuracy["naive_wape"].as_f64().context("a naive miss")?;
+    ensure!(accuracy["compared_wape"].as_f64() < Some(naive), "{accuracy}");
     ensure!(wape < naive, "regular days are foreseen better than by last week: {accuracy}");
     ensure!(accuracy["coverage_80"].as_f64().is_some_and(|c| (0.6..=1.0).contains(&c)), "{accuracy}");
     let page = text(&world.client.page("/forecast/web").await?.expect(200)?.body);
@@ -230,6 +231,8 @@ async fn pages_files_and_the_api_say_the_same() -> Result<()> {
         text(&format::percent(wape)),
         text(&format::percent(naive)),
         "80 % range held".into(),
+        "in the same hours the model missed by".into(),
+        "The policy chosen for today: ".into(),
         "Recommended schedule".into(),
         "What it saves".into(),
     ] {
@@ -427,6 +430,198 @@ impl World {
         headroom_store::hold_test_clock(&mut self.conn, at_ms).await?;
         self.run().await
     }
+}
+
+impl World {
+    /// Changes how a pool is scaled.
+    async fn scaled(&self, slug: &str, change: Value) -> Result<()> {
+        let path = format!("/api/v1/pools/{slug}/scaling");
+        let mut wish = self.get(&path).await?;
+        for (name, value) in change.as_object().context("fields")? {
+            wish[name] = value.clone();
+        }
+        self.client.put(&path, &wish).await?.expect(200)?;
+        Ok(())
+    }
+
+    /// What autoscalers and monitoring are told: slots that a pool should have now.
+    async fn told(&self, slug: &str) -> Result<(i64, i64)> {
+        let scaler = self.get(&format!("/api/v1/pools/{slug}/scaling/metrics")).await?;
+        let metrics = self.client.get("/metrics").await?.expect(200)?.body;
+        let gauge = format!("slot_recommended_capacity{{pool_id=\"{slug}\"}} ");
+        let gauge = metrics.lines().find_map(|line| line.strip_prefix(&gauge)).context("a gauge")?.parse()?;
+        Ok((scaler["value"].as_i64().context("a value")?, gauge))
+    }
+}
+
+#[tokio::test]
+async fn autoscalers_monitoring_and_decisions_are_told_the_same() -> Result<()> {
+    let mut world = World::new().await?;
+    world.client.post("/api/v1/tenants", &json!({ "name": "Acme", "slug": "acme" })).await?.expect(201)?;
+    world.pool("web", 200, 40, usual).await?;
+    let change = json!({ "slots": 210, "effective": "2026-11-25T09:30:00Z", "reason": "some more" });
+    world.client.post("/api/v1/pools/web/capacity", &change).await?.expect(200)?;
+    let rules = |mode: &str, cooldown: i64| json!({ "mode": mode, "basis": "forecast", "hold_minutes": 0, "cooldown_minutes": cooldown });
+    // In the shadow nobody is told, though the plan would take nearly half of it away.
+    world.scaled("web", rules("shadow", 0)).await?;
+    world.run().await?;
+    let steps = world.get("/api/v1/pools/web/forecast").await?["steps"].clone();
+    ensure!(steps[0]["to"].as_i64().is_some_and(|slots| slots < 150), "the plan shrinks: {steps}");
+    assert_eq!(world.told("web").await?, (210, 210));
+    // Five minutes after a change nothing shrinks yet.
+    world.scaled("web", rules("recommend", 10)).await?;
+    world.at(NOW + 5 * MINUTE_MS).await?;
+    assert_eq!(world.told("web").await?, (210, 210));
+    assert_eq!(world.count("scaling_decision WHERE outcome = 'recommended'").await?, 0);
+    // Then all say the same.
+    world.at(NOW + 10 * MINUTE_MS).await?;
+    let newest = world.get("/api/v1/pools/web/scaling/decisions").await?["decisions"][0].clone();
+    let wanted = newest["wanted"].as_i64().context("slots")?;
+    ensure!(newest["outcome"] == "recommended" && wanted < 150, "{newest}");
+    assert_eq!(world.told("web").await?, (wanted, wanted));
+    // What is promised later stays, however far away: more than three months.
+    let terms = json!({ "name": "launch", "tenant": "acme", "slots": 180, "zone": "UTC",
+        "start": "2027-03-15T00:00", "end": "2027-03-16T00:00" });
+    let body = json!({ "terms": terms, "reason": "as agreed" });
+    world.client.post_once("/api/v1/pools/web/reservations", "k", &body).await?.expect(201)?;
+    world.at(NOW + 11 * MINUTE_MS).await?;
+    assert_eq!(world.told("web").await?, (180, 180));
+    // A change that is too small to be made is told to nobody.
+    world.scaled("web", json!({ "least_change": 40 })).await?;
+    world.at(NOW + 12 * MINUTE_MS).await?;
+    assert_eq!(world.told("web").await?, (210, 210));
+    world.scaled("web", json!({ "least_change": 0 })).await?;
+    world.at(NOW + 13 * MINUTE_MS).await?;
+    assert_eq!(world.told("web").await?, (180, 180));
+    // While recommendations are ignored nobody is told either.
+    let version = world.get("/api/v1/pools/web/scaling").await?["version"].to_string();
+    let ignore = [("version", version.as_str()), ("until", "2026-11-27T09:00"), ("reason", "machines move")];
+    world.client.form("/forecast/web/ignore", &ignore).await?.expect(303)?;
+    world.at(NOW + 14 * MINUTE_MS).await?;
+    assert_eq!(world.told("web").await?, (210, 210));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_kept_and_told_of_a_change_is_what_was_done() -> Result<()> {
+    let mut world = World::new().await?;
+    world.client.post("/api/v1/tenants", &json!({ "name": "Acme", "slug": "acme" })).await?.expect(201)?;
+    let settings = json!({ "url": "https://scaler.example.org/hook", "secret": "0123456789abcdef" });
+    let receiver = json!({ "name": "scaler", "kind": "scaling-webhook", "settings": settings });
+    world.client.post("/api/v1/receivers", &receiver).await?.expect(201)?;
+    let key = world.applied("web").await?;
+    // 180 slots are promised while a change to 123 is under way already.
+    let terms = json!({ "name": "launch", "tenant": "acme", "slots": 180, "zone": "UTC",
+        "start": "2027-03-15T00:00", "end": "2027-03-16T00:00" });
+    let body = json!({ "terms": terms, "reason": "as agreed" });
+    world.client.post_once("/api/v1/pools/web/reservations", "k", &body).await?.expect(201)?;
+    pending(&mut world.conn, key, 200, 123).await?;
+    let done = world.run().await?;
+    assert_eq!((&done["applied"], &done["refused"]), (&json!(1), &json!(0)), "{done}");
+    assert_eq!(world.steps(key, NOW).await?.last().map(|step| step.1), Some(180));
+    let decisions = world.get("/api/v1/pools/web/scaling/decisions").await?;
+    let newest = &decisions["decisions"][0];
+    assert_eq!((&newest["outcome"], &newest["wanted"]), (&json!("applied"), &json!(180)), "{newest}");
+    ensure!(text(&newest["note"].to_string()).contains("180 slots in place of 123"), "{newest}");
+    let told =
+        "notification WHERE message = 'scaling' AND (body->>'wanted')::int = 180 AND body->>'note' LIKE '180 slots%'";
+    assert_eq!(world.count(told).await?, 1);
+    assert_eq!(world.count("notification WHERE message = 'scaling'").await?, 1);
+    Ok(())
+}
+
+/// A change that was decided and is to be applied.
+async fn pending(conn: &mut PgConnection, pool: i32, before: i32, wanted: i32) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO scaling_decision (pool_id, at, mode, before, wanted, decider, reason, inputs, outcome, note)
+         VALUES ($1, $2, 'apply', $3, $4, 'quantile', 'shrinks', '{}', 'pending', '')",
+    )
+    .bind(pool)
+    .bind(chrono::DateTime::from_timestamp_millis(NOW))
+    .bind(before)
+    .bind(wanted)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn pools_that_fail_keep_no_other_one_from_its_turn() -> Result<()> {
+    let mut world = World::new().await?;
+    // A whole look of pools whose policy cannot be read, before one that is in order; a change of the first is pending.
+    for number in 0..17 {
+        let body =
+            json!({ "name": format!("bad-{number}"), "capacity": 9, "slug": format!("bad-{number}"), "zone": "UTC" });
+        world.client.post("/api/v1/pools", &body).await?.expect(201)?;
+    }
+    let damaged = "INSERT INTO scaling_policy (pool_id, mode, settings, ignore_why) SELECT pool_id, 'apply', '{\"min\": -1}', '' FROM pool";
+    sqlx::raw_sql(damaged).execute(&mut world.conn).await?;
+    let bad = pool::by_slug(&mut world.conn, "bad-0").await?.context("the pool")?.key;
+    pending(&mut world.conn, bad, 9, 5).await?;
+    let key = world.applied("web").await?;
+    let done = world.run().await?;
+    assert_eq!((&done["forecast"], &done["applied"]), (&json!(1), &json!(1)), "{done}");
+    ensure!(world.steps(key, NOW).await?.last().is_some_and(|step| step.1 < 200), "the pool in order is scaled");
+    assert_eq!(world.count(&format!("scaling_decision WHERE pool_id = {bad} AND outcome = 'pending'")).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_waits_wants_slots_too() -> Result<()> {
+    let mut world = World::new().await?;
+    let key = world.pool("web", 200, 40, usual).await?;
+    world.run().await?;
+    let present = usual(NOW.div_euclid(HOUR_MS));
+    let wanted = |said: &Value| said["wanted_now"].as_f64().context("what is wanted");
+    let before = wanted(&world.get("/api/v1/pools/web/scaling/metrics").await?)?;
+    ensure!((before - present as f64).abs() < 1e-9, "{before}");
+    // Of a queue that nothing was reported of nobody says how many wait.
+    let backlog = "/api/v1/pools/web/backlog?arrivals=0&rate=1&per=second&workers=1";
+    world.client.get(backlog).await?.problem(422)?;
+    // In the last minute 20 claims waited all the time.
+    let counters = Counters { claims: 20, waited: 20, queue_ms: 20 * MINUTE_MS, ..Counters::default() };
+    let mut acc = Accumulator::default();
+    acc.reading(
+        key,
+        &Reading {
+            at: NOW - MINUTE_MS,
+            duration_ms: MINUTE_MS,
+            capacity: 200,
+            occupied: Some(present),
+            counters: Some(counters),
+            ..Reading::default()
+        },
+    );
+    history::merge(&mut world.conn, history::LIVE, acc.take()).await?;
+    let after = wanted(&world.get("/api/v1/pools/web/scaling/metrics").await?)?;
+    ensure!((after - before - 20.0).abs() < 1e-9, "{after}, before {before}");
+    assert_eq!(world.get(backlog).await?["backlog"], 20);
+    Ok(())
+}
+
+#[tokio::test]
+async fn forecasts_come_part_by_part() -> Result<()> {
+    let mut world = World::new().await?;
+    for (slug, capacity) in [("wide", 500), ("tight", 75), ("middle", 500)] {
+        world.pool(slug, capacity, 20, usual).await?;
+    }
+    world.run().await?;
+    let slugs = |part: &Value| -> Vec<String> {
+        let rows = part["forecasts"].as_array().into_iter().flatten();
+        rows.map(|row| row["pool"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let all = world.get("/api/v1/forecasts").await?;
+    assert_eq!(slugs(&all), ["tight", "middle", "wide"], "those first that are full soonest, then by name");
+    ensure!(all["next"].is_null(), "{all}");
+    let first = world.get("/api/v1/forecasts?limit=2").await?;
+    let next = first["next"].as_str().context("there are more")?;
+    let rest = world.get(&format!("/api/v1/forecasts?limit=2&after={next}")).await?;
+    assert_eq!((slugs(&first), slugs(&rest)), (slugs(&all)[..2].to_vec(), slugs(&all)[2..].to_vec()));
+    ensure!(rest["next"].is_null(), "{rest}");
+    for wrong in ["limit=0", "limit=501", "after=web", "after="] {
+        world.client.get(&format!("/api/v1/forecasts?{wrong}")).await?.problem(422)?;
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -746,7 +941,19 @@ async fn forms_work_without_scripts_and_name_what_is_wrong() -> Result<()> {
     ensure!(page.contains("Ignored until") && page.contains("&lt;b&gt;machines move"), "escaped, and told");
     let tried =
         text(&world.client.page("/forecast/web?level=990&growth=50&change=0&cooldown=10").await?.expect(200)?.body);
-    ensure!(tried.contains("As tried"), "what was tried stands beside what is");
+    ensure!(tried.contains("As tried") && tried.contains("Cost, next 7 days"), "what was tried stands beside what is");
+    // A longer cooldown leaves out changes.
+    let changes = |page: &str| -> Option<u32> {
+        let row = page.split("As tried").nth(1)?;
+        let (_, cell) = row.split("data-label=\"Changes\"").nth(1)?.split_once('>')?;
+        cell.split('<').next()?.parse().ok()
+    };
+    let mut tries = Vec::new();
+    for cooldown in [0, 1_440] {
+        let page = world.client.page(&format!("/forecast/web?level=950&growth=0&change=0&cooldown={cooldown}")).await?;
+        tries.push(changes(&page.expect(200)?.body).context("changes")?);
+    }
+    ensure!(tries[1] < tries[0], "changes without a cooldown, and with one of a day: {tries:?}");
     let wrong = world.client.page("/forecast/web?growth=9999").await?.expect(422)?.body;
     ensure!(text(&wrong).contains("-90 to 400 per cent"), "{wrong}");
     let past = world.client.page("/forecast/web?day=2026-11-99").await?.expect(200)?.body;

@@ -695,6 +695,7 @@ async fn foresee(conn: &mut PgConnection, pool: i32, known_hours: usize) -> Resu
             hours: 0,
             wape: None,
             naive_wape: None,
+            compared_wape: None,
             worst_day: None,
             coverage_95: None,
             coverage_80: None,

@@ -4,6 +4,7 @@ use super::policy::{by_minute, greater, reactive};
 use super::tally::Tally;
 use super::trailing::{latest, quantiles};
 use super::{DAY, LEVELS, hourly_peaks};
+use crate::format::decimal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -61,6 +62,37 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// In words, as people read it.
+    pub fn words(&self) -> String {
+        let hours = |permille: u32| {
+            let part = f64::from(permille) / 10.0;
+            format!("{} of 100 hours", decimal(part, usize::from(!permille.is_multiple_of(10))))
+        };
+        let follows = |percent: u32| format!("as many slots as are {percent} % in use by what is wanted now");
+        match self {
+            Self::Follow { percent: 100 } => "what is wanted now".to_owned(),
+            Self::Follow { percent } => follows(*percent),
+            Self::Foresee { permille } => {
+                format!(
+                    "what the forecast says is enough in {}, or what is wanted now if that is more",
+                    hours(*permille)
+                )
+            }
+            Self::Headroom { base, permille, is_factor } => {
+                let from = match base {
+                    Base::Foresee => "the forecast's median, or what is wanted now if that is more,".to_owned(),
+                    Base::Follow { percent: 100 } => "what is wanted now".to_owned(),
+                    Base::Follow { percent } => follows(*percent),
+                };
+                let how = if *is_factor { "grown by as much as" } else { "plus as many slots as" };
+                format!("{from} {how} made up for what it lately fell short by in {}", hours(*permille))
+            }
+        }
+    }
+}
+
+/// The name of a policy, for programs: it stays as it is, [`Policy::words`] are for people.
 impl fmt::Display for Policy {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = |permille: u32| f64::from(permille) / 1e3;

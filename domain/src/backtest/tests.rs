@@ -59,3 +59,28 @@ fn too_short_is_nothing() {
     assert!(backtest(&office(30), &[]).is_none());
     assert!(backtest(&[], &[]).is_none());
 }
+
+#[test]
+fn policies_have_a_name_for_programs_and_words_for_people() {
+    let headroom = |base, permille, is_factor| Policy::Headroom { base, permille, is_factor };
+    for (policy, name, words) in [
+        (Policy::Follow { percent: 75 }, "follow at 0.75", "as many slots as are 75 % in use by what is wanted now"),
+        (
+            Policy::Foresee { permille: 950 },
+            "foresee 0.95 or follow",
+            "what the forecast says is enough in 95 of 100 hours, or what is wanted now if that is more",
+        ),
+        (
+            headroom(Base::Foresee, 950, true),
+            "foresee, times 0.95 of what was short",
+            "the forecast's median, or what is wanted now if that is more, grown by as much as made up for what it lately fell short by in 95 of 100 hours",
+        ),
+        (
+            headroom(Base::Follow { percent: 100 }, 975, false),
+            "follow, and 0.975 of what was short",
+            "what is wanted now plus as many slots as made up for what it lately fell short by in 97.5 of 100 hours",
+        ),
+    ] {
+        assert_eq!((policy.to_string().as_str(), policy.words().as_str()), (name, words));
+    }
+}

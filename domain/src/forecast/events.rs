@@ -33,6 +33,15 @@ fn last_hour(end_ms: Millis) -> i64 {
     end_ms.saturating_add(HOUR_MS - 1).div_euclid(HOUR_MS)
 }
 
+/// The most that events ask for in an hour, in slots; 0 if none does.
+pub fn floor_at(events: &[Event], hour: i64) -> u32 {
+    let floors = events.iter().filter_map(|event| match event.effect {
+        Effect::Floor { slots } if hours(event).is_some_and(|(from, to)| (from..to).contains(&hour)) => Some(slots),
+        _ => None,
+    });
+    floors.max().unwrap_or(0)
+}
+
 /// Hours that an event keeps from being learnt from.
 fn mask(event: &Event) -> Option<(i64, i64)> {
     hours(event).filter(|(from, to)| to - from <= LONGEST_MASK_HOURS || event.effect == Effect::Exclude)

@@ -66,9 +66,25 @@ pub struct Ledger {
     pub chosen: Line,
 }
 
+/// What every rule has to keep on a day, so that they are compared on the same terms.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds<'a> {
+    /// By minute of the day: what is promised, what events ask for and the configured least; nothing where it ends.
+    pub least: &'a [i64],
+    /// Never more; counts where it is below that.
+    pub most: i64,
+}
+
+impl Bounds<'_> {
+    fn keep(&self, minute: usize, slots: i64) -> i64 {
+        slots.max(self.least.get(minute).copied().unwrap_or(0)).min(self.most)
+    }
+}
+
 /// Settles a day. `minutes` is demand by minute, NaN unknown, and ends with that day; what is before it, up to two weeks, is what the
-/// others start from. `actual` and `chosen` are slots by minute of the day, and the day is as long as the shorter of them.
-pub fn ledger(minutes: &[f64], actual: &[i64], chosen: &[i64]) -> Ledger {
+/// others start from. `actual` and `chosen` are slots by minute of the day, and the day is as long as the shorter of them. What was is told
+/// as it was; the rules keep the bounds.
+pub fn ledger(minutes: &[f64], actual: &[i64], chosen: &[i64], bounds: &Bounds<'_>) -> Ledger {
     let length = minutes.len().min(actual.len()).min(chosen.len()).min(DAY);
     let start = minutes.len() - length;
     let from = start.saturating_sub(PEAK_MINUTES.max(DAY));
@@ -83,10 +99,13 @@ pub fn ledger(minutes: &[f64], actual: &[i64], chosen: &[i64]) -> Ledger {
         .copied()
         .filter(|wanted| wanted.is_finite())
         .fold(None, |most: Option<f64>, wanted| Some(most.map_or(wanted, |most| most.max(wanted))));
+    let kept = |slots: &mut dyn Iterator<Item = i64>| {
+        Line::of(day, slots.enumerate().map(|(minute, slots)| bounds.keep(minute, slots)))
+    };
     Ledger {
         actual: Line::of(day, actual.iter().copied()),
-        reactive: Line::of(day, followed[start - from..].iter().map(|slots| whole(*slots))),
-        static_peak: peak.map(|peak| Line::of(day, std::iter::repeat(whole(peak).max(1)))),
-        chosen: Line::of(day, chosen.iter().copied()),
+        reactive: kept(&mut followed[start - from..].iter().map(|slots| whole(*slots))),
+        static_peak: peak.map(|peak| kept(&mut std::iter::repeat(whole(peak).max(1)))),
+        chosen: kept(&mut chosen.iter().copied()),
     }
 }

@@ -12,7 +12,7 @@ mod plan;
 mod reactive;
 
 pub use self::choice::{Choice, choose, headroom};
-pub use self::ledger::{Ledger, Line, ledger};
+pub use self::ledger::{Bounds, Ledger, Line, ledger};
 pub use self::need::{Decider, Live, Need, needs};
 pub use self::plan::{Breach, Expectation, Now, Plan, Rules, Step, expect, plan};
 pub use self::reactive::{Decision, Reactive, ReactiveState, Why};

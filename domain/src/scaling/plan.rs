@@ -29,6 +29,8 @@ pub struct Rules {
     pub hold_minutes: u32,
     /// Shrinking by less than this part is not worth a change.
     pub band_percent: u32,
+    /// Between a change and the next that shrinks; shrinking waits for the next hour after that.
+    pub cooldown_minutes: u32,
     /// Slot-hours that a change has to save; 0 is half an hour of the mean capacity.
     pub step_price: f64,
 }
@@ -42,6 +44,8 @@ pub struct Now {
     pub capacity: u32,
     /// When it last grew.
     pub last_grown_ms: Option<Millis>,
+    /// When it last changed, if that is not when it grew.
+    pub last_changed_ms: Option<Millis>,
 }
 
 /// A change of capacity.
@@ -154,7 +158,7 @@ pub fn plan(needs: &[Need], rules: &Rules, now: &Now) -> Plan {
         levels.push(level);
     }
     let levels = held(&levels, rules, now, from_ms);
-    let stretches = stretches(&levels, rules, now.capacity);
+    let stretches = patient(stretches(&levels, rules, now.capacity), rules, now, from_ms);
     let (mut steps, mut capacity) = (Vec::new(), Vec::with_capacity(levels.len()));
     let mut before = now.capacity;
     for (start, end, level) in stretches {
@@ -225,13 +229,42 @@ fn stretches(levels: &[Level], rules: &Rules, present: u32) -> Vec<(usize, usize
         end = start;
     }
     found.reverse();
-    let mut before = present;
-    for (_, _, level) in &mut found {
+    found
+}
+
+/// Leaves out what shrinks by less than the band, and puts off what shrinks until the cooldown after the change before it is over; what
+/// that leaves no time for is left out too. What is above the maximum goes at once.
+fn patient(
+    stretches: Vec<(usize, usize, Level)>,
+    rules: &Rules,
+    now: &Now,
+    from_ms: Millis,
+) -> Vec<(usize, usize, Level)> {
+    let cooldown_ms = Millis::from(rules.cooldown_minutes) * MINUTE_MS;
+    let starts_ms = |hour: usize| (from_ms + hour as Millis * HOUR_MS).max(now.now_ms);
+    let mut changed_ms = now.last_changed_ms.max(now.last_grown_ms).filter(|at| *at <= now.now_ms);
+    let mut before = now.capacity;
+    let mut found = Vec::with_capacity(stretches.len());
+    for (start, end, mut level) in stretches {
+        let kept = Level { slots: before, decider: Decider::Held };
         let band = u64::from(before) * u64::from(100 - rules.band_percent.min(100));
-        if level.slots < before && u64::from(level.slots) * 100 > band && before <= rules.max {
-            *level = Level { slots: before, decider: Decider::Held };
+        let shrinks = level.slots < before && before <= rules.max;
+        if shrinks && u64::from(level.slots) * 100 > band {
+            level = kept;
         }
-        before = level.slots;
+        let must_wait = shrinks && level.slots < before;
+        let may = |hour: &usize| !must_wait || changed_ms.is_none_or(|at| starts_ms(*hour) - at >= cooldown_ms);
+        let first = (start..end).find(may).unwrap_or(end);
+        if start < first {
+            found.push((start, first, kept));
+        }
+        if first < end {
+            if level.slots != before {
+                changed_ms = Some(starts_ms(first));
+            }
+            before = level.slots;
+            found.push((first, end, level));
+        }
     }
     found
 }

@@ -6,14 +6,22 @@ use proptest::prelude::*;
 /// A Monday, on the hour.
 const START: i64 = 24 * (4 + 7 * 2_000) * HOUR_MS;
 
-const RULES: Rules = Rules { min: 1, max: 100, lead_minutes: 10, hold_minutes: 0, band_percent: 0, step_price: 0.5 };
+const RULES: Rules = Rules {
+    min: 1,
+    max: 100,
+    lead_minutes: 10,
+    hold_minutes: 0,
+    band_percent: 0,
+    cooldown_minutes: 0,
+    step_price: 0.5,
+};
 
 fn by_forecast(hours: &[f64]) -> Vec<Need> {
     hours.iter().map(|quantile| Need { quantile: *quantile, ..Need::default() }).collect()
 }
 
 fn at(capacity: u32) -> Now {
-    Now { now_ms: START + 20 * MINUTE_MS, capacity, last_grown_ms: None }
+    Now { now_ms: START + 20 * MINUTE_MS, capacity, last_grown_ms: None, last_changed_ms: None }
 }
 
 /// An outlook of hours of which every quantile is the median plus 10 times its level.
@@ -122,6 +130,24 @@ fn what_comes_and_goes_changes_the_capacity_once() {
         assert!(back.steps.is_empty() || is_by_one, "{from} {up:?} {back:?}");
         assert!(up.clone().in_strides(&rules, 10).to - from < 10 || up.to - from >= 9, "{up:?}");
     }
+}
+
+#[test]
+fn what_shrinks_waits_for_the_cooldown_after_the_change_before() {
+    let hours = by_forecast(&[50.0, 40.0, 30.0, 60.0, 20.0, 20.0, 20.0, 70.0]);
+    let rules = Rules { cooldown_minutes: 120, ..RULES };
+    assert_eq!(plan(&hours, &RULES, &at(50)).capacity, [50, 40, 30, 60, 20, 20, 20, 70]);
+    // From 40 it may not go to 30 an hour later, and 20 has to wait for two hours after 60; growing never waits.
+    let found = plan(&hours, &rules, &at(50));
+    assert_eq!(found.capacity, [50, 40, 40, 60, 60, 20, 20, 70]);
+    assert_eq!(
+        found.steps.iter().map(|step| (step.from, step.to)).collect::<Vec<_>>(),
+        [(50, 40), (40, 60), (60, 20), (20, 70)]
+    );
+    // The change before the plan counts; what is above the maximum goes at once.
+    let changed = |capacity| Now { last_changed_ms: Some(START), ..at(capacity) };
+    assert_eq!(plan(&hours, &rules, &changed(90)).capacity[..3], [90, 90, 30]);
+    assert_eq!(plan(&hours, &rules, &changed(120)).capacity[0], 50);
 }
 
 #[test]
@@ -340,7 +366,8 @@ fn a_day_is_settled_exactly() {
     let mut minutes = office(3);
     let last = minutes.len() - 1;
     minutes[last] = f64::NAN;
-    let found = ledger(&minutes, &[12; 1_440], &[40; 1_440]);
+    let free = Bounds { least: &[], most: i64::MAX };
+    let found = ledger(&minutes, &[12; 1_440], &[40; 1_440], &free);
     // 1319 minutes of 10 and 120 of 40 are known.
     let wanted = 1_319 * 10 + 120 * 40;
     let line = |slots: i64, violations: i64, unmet: i64| Line {
@@ -356,9 +383,15 @@ fn a_day_is_settled_exactly() {
     // 14 and 54 slots: late by ten minutes, and back ten minutes and the hold of 15 after the peak, of which the first counts.
     assert_eq!(found.reactive, line(14 * 1_439 + 40 * (120 + 14), 10, 10 * 26));
     assert_eq!((found.actual + found.actual).minutes, 2 * 1_439);
-    assert_eq!(ledger(&minutes[1_440 * 2..], &[12; 1_440], &[40; 1_440]).static_peak, None);
-    assert_eq!(ledger(&[], &[12; 9], &[]), Ledger::default());
-    assert_eq!(ledger(&[f64::MAX, f64::INFINITY, -4.0], &[i64::MAX; 3], &[-1; 3]).actual.minutes, 1);
+    assert_eq!(ledger(&minutes[1_440 * 2..], &[12; 1_440], &[40; 1_440], &free).static_peak, None);
+    assert_eq!(ledger(&[], &[12; 9], &[], &free), Ledger::default());
+    assert_eq!(ledger(&[f64::MAX, f64::INFINITY, -4.0], &[i64::MAX; 3], &[-1; 3], &free).actual.minutes, 1);
+    // What is promised and the bounds hold for all rules alike, and what was stays as it was.
+    let bounded = ledger(&minutes, &[12; 1_440], &[13; 1_440], &Bounds { least: &[20; 1_440], most: 30 });
+    assert_eq!(bounded.actual, found.actual);
+    assert_eq!(bounded.chosen, line(20 * 1_439, 120, 120 * 20));
+    assert_eq!(bounded.reactive, line(20 * 1_439 + 10 * (120 + 14), 120, 10 * 20 + 110 * 10));
+    assert_eq!(bounded.static_peak, Some(line(30 * 1_439, 120, 120 * 10)));
 }
 
 #[test]
@@ -420,8 +453,9 @@ proptest! {
         band in 0..120_u32,
         price in prop_oneof![Just(0.0), 0.0..1e4_f64, any::<f64>()],
         grown in prop::option::of(-10_000_000..10_000_000_i64),
+        cooldown in 0..400_u32,
     ) {
-        let rules = Rules { min, max, lead_minutes: 10, hold_minutes: hold, band_percent: band, step_price: price };
+        let rules = Rules { min, max, hold_minutes: hold, band_percent: band, cooldown_minutes: cooldown, step_price: price, ..RULES };
         let now = Now { last_grown_ms: grown.map(|by| START + by), ..at(capacity) };
         let found = plan(&needs, &rules, &now);
         prop_assert_eq!(found.capacity.len(), needs.len());
@@ -437,6 +471,10 @@ proptest! {
         prop_assert_eq!(found.breach.is_some(), needs.iter().any(|need| need.wanted().0 > i64::from(max)));
         for pair in found.steps.windows(2) {
             prop_assert!(pair[0].to == pair[1].from && pair[0].at_ms <= pair[1].effective_ms);
+        }
+        let cooldown_ms = i64::from(cooldown) * MINUTE_MS;
+        for pair in found.steps.windows(2).filter(|pair| pair[1].to < pair[1].from) {
+            prop_assert!(pair[1].effective_ms - pair[0].at_ms >= cooldown_ms);
         }
         for step in &found.steps {
             prop_assert!(step.at_ms >= now.now_ms && step.at_ms <= step.effective_ms && step.from != step.to);

@@ -13,6 +13,8 @@ pub struct ForecastsModel {
     pub next: Option<String>,
     /// All rows as CSV.
     pub csv_href: String,
+    /// What the file holds, where it does not hold all.
+    pub csv_note: Option<String>,
 }
 
 /// A pool in the list.
@@ -108,6 +110,8 @@ pub struct AccuracyBox {
     pub coverage_95: Option<f64>,
     /// Typical miss of "same as last week".
     pub naive: Option<f64>,
+    /// Typical miss of the model in the same hours.
+    pub compared: Option<f64>,
     /// The model does not beat last week's pattern.
     pub naive_wins: bool,
     /// Ranges have been too narrow.

@@ -81,7 +81,7 @@ pub fn forecasts(shell: &ShellModel, model: &ForecastsModel) -> AnyView {
                 </div>
             </div>
             {more}
-            <p>{csv(shell, &model.csv_href)}</p>
+            <p>{csv(shell, &model.csv_href)}{model.csv_note.as_ref().map(|note| format!(" {note}"))}</p>
         }
         .into_any()
     };
@@ -175,10 +175,13 @@ fn accuracy(shell: &ShellModel, model: &AccuracyBox) -> AnyView {
             .into_any()
         }
     };
-    let better = match (model.wape, model.naive) {
-        (Some(wape), Some(naive)) if naive > 0.0 && wape < naive => {
-            format!("{}: the model is better by {}", format::percent(naive), format::percent(1.0 - wape / naive))
-        }
+    let better = match (model.compared, model.naive) {
+        (Some(own), Some(naive)) if naive > 0.0 && own < naive => format!(
+            "{}: in the same hours the model missed by {}, better by {}",
+            format::percent(naive),
+            format::percent(own),
+            format::percent(1.0 - own / naive)
+        ),
         (_, Some(naive)) => format!("{}: the model is not better", format::percent(naive)),
         (_, None) => "not known: less than a week to compare".to_owned(),
     };
@@ -301,7 +304,8 @@ fn ignore_form(shell: &ShellModel, own: &str, plan: &PlanBox) -> AnyView {
 const LEVEL: Ask = Ask::new("level", "Safety", "");
 const GROWTH: Ask = Ask::new("growth", "Growth, %", "Demand grows by so much at once.").takes(Mode::Whole);
 const CHANGE: Ask = Ask::new("change", "Smallest change", "Slots.").takes(Mode::Whole);
-const COOLDOWN: Ask = Ask::new("cooldown", "Cooldown", "Minutes.").takes(Mode::Whole);
+const COOLDOWN: Ask =
+    Ask::new("cooldown", "Cooldown", "Minutes between a change and the next that shrinks.").takes(Mode::Whole);
 
 fn what_if(shell: &ShellModel, own: &str, model: &WhatIfBox) -> AnyView {
     let levels = LEVELS.map(|(value, words)| (value, words.to_owned()));
@@ -312,8 +316,8 @@ fn what_if(shell: &ShellModel, own: &str, model: &WhatIfBox) -> AnyView {
             view! {
                 <tr>
                     <th scope="row">{name.clone()}</th>
-                    <td class="hr-num" data-label="Cost">{cost.clone()}</td>
-                    <td class="hr-num" data-label="Risk">{risk.clone()}</td>
+                    <td class="hr-num" data-label="Cost, next 7 days">{cost.clone()}</td>
+                    <td class="hr-num" data-label="Hours short">{risk.clone()}</td>
                     <td class="hr-num" data-label="Changes">{steps.clone()}</td>
                 </tr>
             }
@@ -336,7 +340,7 @@ fn what_if(shell: &ShellModel, own: &str, model: &WhatIfBox) -> AnyView {
                     <caption class="hr-vh">"Cost and risk of the plan"</caption>
                     <thead><tr>
                         <th scope="col">"Plan"</th>
-                        <th scope="col" class="hr-num">"Cost"</th>
+                        <th scope="col" class="hr-num">"Cost, next 7 days"</th>
                         <th scope="col" class="hr-num">"Hours short"</th>
                         <th scope="col" class="hr-num">"Changes"</th>
                     </tr></thead>

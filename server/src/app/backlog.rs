@@ -1,6 +1,6 @@
 //! How many workers clear a pool's backlog: with what somebody says, and what is measured where they say nothing.
 
-use super::{App, AppError, Problem, Result, calendar, pools};
+use super::{App, AppError, Problem, Result, calendar, forecast, pools};
 use headroom_domain::access::Action;
 use headroom_domain::backlog::{Answer, Drain, Per, Rate};
 use headroom_domain::pool::effective;
@@ -36,7 +36,7 @@ pub struct Asked {
 /// What is known of a pool now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Measured {
-    /// Claims that wait.
+    /// Claims that wait: as the owner of a tracked pool tells it, else in the last minute of the history.
     pub backlog: Option<u64>,
     /// Claims of the last hour, thousandths an hour.
     pub arrivals_milli: Option<u64>,
@@ -160,14 +160,14 @@ impl App {
         let steps = pool::capacity(conn, Some(&[found.key])).await?.remove(&found.key).unwrap_or_default();
         let in_service =
             pool::step_at(&steps, now).map(|step| effective(step.configured.into(), step.planned_down.into()));
-        let figures = self.live_figures(Some(&[found.key])).await?.remove(&found.key);
+        let waiting = forecast::queued(conn, &[found.key], now).await?.remove(&found.key);
         let rate = |items: i64, over: i64| -> Option<u64> {
             let milli =
                 i128::from(items) * 1_000 * i128::from(HOUR_MS) / i128::from(Some(over).filter(|over| *over > 0)?);
             u64::try_from(milli).ok()
         };
         let measured = Measured {
-            backlog: figures.as_ref().map(|figures| figures.queued),
+            backlog: waiting.map(|claims| claims.ceil() as u64),
             arrivals_milli: Some(sums.claims)
                 .filter(|claims| *claims > 0)
                 .and_then(|claims| rate(claims, sums.observed_ms)),

@@ -1,8 +1,8 @@
 //! Forecasts and scaling over the API.
 
 use super::error::{ApiError, ProblemBody};
-use super::extract::{Json, Path};
-use crate::app::forecast::{Basis, PoolForecast, Row, Settings, Wish};
+use super::extract::{Json, Path, Query, given};
+use crate::app::forecast::{Basis, MOST_LISTED, PoolForecast, Row, Settings, Wish};
 use crate::app::{App, AppError};
 use axum::http::HeaderMap;
 use axum::http::header::IF_MATCH;
@@ -13,7 +13,7 @@ use headroom_domain::range::rfc3339;
 use headroom_domain::scaling::Mode;
 use headroom_store::scaling::Policy as Kept;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// A pool in the list of forecasts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,11 +63,26 @@ fn full(exhaustion: &Exhaustion, full_at_ms: Option<i64>) -> FullOut {
     FullOut { state, p50_days, p90_days, full_at: full_at_ms.map(rfc3339) }
 }
 
-/// Forecasts of all pools, those first that are full soonest.
+/// Forecasts of pools, those first that are full soonest.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ForecastsOut {
     /// One for each pool with a forecast.
     pub forecasts: Vec<ForecastRowOut>,
+    /// The rest is asked for with `after=` this; null if there is none.
+    pub next: Option<String>,
+}
+
+/// Which of the pools.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastsQuery {
+    /// At most so many, 1 to 500; 500 if it is left out.
+    #[serde(default, deserialize_with = "given")]
+    limit: Option<usize>,
+    /// The `next` of an earlier answer.
+    #[serde(default, deserialize_with = "given")]
+    after: Option<String>,
 }
 
 fn row(row: &Row) -> ForecastRowOut {
@@ -86,10 +101,11 @@ fn row(row: &Row) -> ForecastRowOut {
 }
 
 /// What pools will need.
-#[utoipa::path(get, path = "/api/v1/forecasts", tag = "forecasts", responses((status = 200, body = ForecastsOut)))]
-pub async fn list(app: App) -> Result<Json<ForecastsOut>, ApiError> {
-    let rows = app.forecasts(0, usize::MAX).await?.rows;
-    Ok(Json(ForecastsOut { forecasts: rows.iter().map(row).collect() }))
+#[utoipa::path(get, path = "/api/v1/forecasts", tag = "forecasts", params(ForecastsQuery),
+    responses((status = 200, body = ForecastsOut), (status = 422, body = ProblemBody)))]
+pub async fn list(app: App, Query(query): Query<ForecastsQuery>) -> Result<Json<ForecastsOut>, ApiError> {
+    let (rows, next) = app.forecasts_after(query.after.as_deref(), query.limit.unwrap_or(MOST_LISTED)).await?;
+    Ok(Json(ForecastsOut { forecasts: rows.iter().map(row).collect(), next }))
 }
 
 /// An hour of a forecast.
@@ -129,9 +145,11 @@ pub struct AccuracyOut {
     pub hours: usize,
     /// Sum of absolute errors over the sum of what came.
     pub wape: Option<f64>,
-    /// The same of "as last week".
+    /// The same of "as last week", over the hours of which a week before is known.
     pub naive_wape: Option<f64>,
-    /// Whether "as last week" is at least as good.
+    /// The same of the forecasts in just those hours.
+    pub compared_wape: Option<f64>,
+    /// Whether "as last week" is at least as good, in those hours.
     pub naive_wins: bool,
     /// Part of the hours within the range of 80 %.
     pub coverage_80: Option<f64>,
@@ -158,8 +176,10 @@ pub struct ForecastOut {
     pub hours: Vec<ForecastHourOut>,
     /// How right it was.
     pub accuracy: Option<AccuracyOut>,
-    /// The policy behind the schedule, in words.
+    /// The name of the policy behind the schedule.
     pub policy: Option<String>,
+    /// The same in words.
+    pub policy_words: Option<String>,
     /// Why it was chosen.
     pub reason: Option<String>,
     /// The recommended schedule.
@@ -206,11 +226,13 @@ fn whole(found: &PoolForecast) -> ForecastOut {
             hours: newest.said.accuracy.hours,
             wape: newest.said.accuracy.wape,
             naive_wape: newest.said.accuracy.naive_wape,
+            compared_wape: newest.said.accuracy.compared_wape,
             naive_wins: found.naive_wins(),
             coverage_80: newest.said.accuracy.coverage_80,
             coverage_95: newest.said.accuracy.coverage_95,
         }),
         policy: planned.map(|planned| planned.policy.to_string()),
+        policy_words: planned.map(|planned| planned.policy.words()),
         reason: found.choice.as_ref().map(|(_, choice)| choice.reason.clone()),
         steps: steps.collect(),
         short_share: planned.and_then(|planned| planned.expectation.short_share),
@@ -337,18 +359,18 @@ pub struct ScalingMetricsOut {
     pub value: u32,
     /// Slots that it has.
     pub capacity: i64,
-    /// Slots wanted now.
-    pub wanted_now: f64,
+    /// Slots wanted now; left out if nothing was reported within 15 minutes.
+    pub wanted_now: Option<f64>,
     /// `shadow`, `recommend` or `apply`; in `shadow` the value is the capacity as it is.
     pub mode: &'static str,
-    /// Which policy it is by, in words.
+    /// The name of the policy that it is by.
     pub policy: String,
     /// When the forecast behind it was made, RFC 3339.
     pub made: String,
 }
 
-/// The capacity that a pool should have now, for autoscalers outside. With less than a forecast, or while recommendations are
-/// ignored, it is the capacity as it is.
+/// The capacity that a pool should have now, for autoscalers outside: what decisions say, with the hold, the band, the cooldown and
+/// what is promised. It is the capacity as it is where no change is due, in the shadow and while recommendations are ignored.
 #[utoipa::path(get, path = "/api/v1/pools/{pool}/scaling/metrics", tag = "forecasts",
     params(("pool" = String, Path, description = "slug of the pool")),
     responses((status = 200, body = ScalingMetricsOut), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
@@ -357,17 +379,10 @@ pub async fn metrics(app: App, Path(pool): Path<String>) -> Result<Json<ScalingM
     let (Some(newest), Some(planned)) = (&found.found, &found.planned) else {
         return Err(AppError::Conflict("there is no forecast of this pool yet".into()).into());
     };
-    let is_ignored = found.policy.ignore_until_ms.is_some_and(|until| until > found.now_ms);
-    // Where nobody says what is in use, whoever asks is to leave things as they are.
-    let is_told = found.policy.mode != Mode::Shadow && !is_ignored && planned.is_live;
-    let now = u32::try_from(planned.capacity).unwrap_or(u32::MAX);
-    // What is to be asked for now: slots that are there only after the lead time count already.
-    let due = planned.plan.steps.iter().rfind(|step| step.at_ms <= found.now_ms).map(|step| step.to);
-    let recommended = due.or(planned.plan.capacity.first().copied()).unwrap_or(now);
     Ok(Json(ScalingMetricsOut {
-        value: if is_told { recommended } else { now },
+        value: found.told.unwrap_or(u32::try_from(planned.capacity).unwrap_or(u32::MAX)),
         capacity: planned.capacity,
-        wanted_now: planned.live,
+        wanted_now: planned.is_live.then_some(planned.live),
         mode: found.policy.mode.as_str(),
         policy: planned.policy.to_string(),
         made: rfc3339(newest.made_ms),

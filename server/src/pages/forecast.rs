@@ -6,7 +6,7 @@ use super::form::error_of;
 use super::shell::{Spec, shell};
 use super::table::PAGE;
 use super::visit::{Named as InPath, Visit};
-use crate::app::forecast::{Basis, PastDay, Planned, PoolForecast, Row, Settings, WhatIf};
+use crate::app::forecast::{Basis, MOST_LISTED, PastDay, Planned, PoolForecast, Row, Settings, WhatIf};
 use crate::app::{App, AppError, Problem, Result};
 use crate::charts::{Annotation, Axis, ChartSpec, Colour, Line, Mark, Point, Unit, Variant};
 use axum::http::StatusCode;
@@ -121,12 +121,12 @@ fn list_row(row: &Row, now: Millis) -> ForecastRow {
 pub(crate) async fn list(app: App, visit: Visit) -> Response {
     let outcome = async {
         let (shell, _) = shell(&app, &visit, spec("Forecast")).await?;
+        let skip: usize = visit.get("cur").and_then(|cur| cur.parse().ok()).unwrap_or(0).min(MOST_SKIPPED);
         let listed = |rows: &[Row], now| rows.iter().map(|row| list_row(row, now)).collect::<Vec<_>>();
         if visit.csv().is_some() {
-            let all = app.forecasts(0, usize::MAX).await?;
-            return Ok(list_csv(&shell, listed(&all.rows, all.now_ms)));
+            let part = app.forecasts(skip, MOST_LISTED).await?;
+            return Ok(list_csv(&shell, listed(&part.rows, part.now_ms)));
         }
-        let skip: usize = visit.get("cur").and_then(|cur| cur.parse().ok()).unwrap_or(0).min(MOST_SKIPPED);
         let found = app.forecasts(skip, PAGE).await?;
         let model = ForecastsModel {
             rows: listed(&found.rows, found.now_ms),
@@ -134,6 +134,7 @@ pub(crate) async fn list(app: App, visit: Visit) -> Response {
             next: (skip + PAGE < found.total)
                 .then(|| shell.url.replace(&visit.path, &[("cur", &(skip + PAGE).to_string())])),
             csv_href: csv_href(&visit, &shell, "forecasts"),
+            csv_note: csv_note(found.total, skip),
         };
         Ok::<_, AppError>(page(&shell, StatusCode::OK, || pages::forecasts(&shell, &model)))
     };
@@ -141,6 +142,17 @@ pub(crate) async fn list(app: App, visit: Visit) -> Response {
         Ok(response) => response,
         Err(error) => failure(&app, &visit, error).await,
     }
+}
+
+/// What the file holds where it does not hold all.
+fn csv_note(total: usize, skip: usize) -> Option<String> {
+    let behind = total.saturating_sub(skip);
+    (behind > MOST_LISTED).then(|| {
+        format!(
+            "The file holds the {} pools from the first of this page on; all of them are at /api/v1/forecasts, part by part.",
+            format::count(MOST_LISTED as i64)
+        )
+    })
 }
 
 fn list_csv(shell: &ShellModel, rows: Vec<ForecastRow>) -> Response {
@@ -348,7 +360,6 @@ fn basis(found: &PoolForecast, shell: &ShellModel) -> String {
 }
 
 /// What slots cost, where the viewer is shown money.
-/// What slots cost, where the viewer is shown money.
 pub(super) struct Money {
     micros: Option<i64>,
     currency: String,
@@ -520,6 +531,7 @@ fn accuracy(found: &PoolForecast, shell: &ShellModel) -> AccuracyBox {
         coverage_80: judged.coverage_80,
         coverage_95: judged.coverage_95,
         naive: judged.naive_wape,
+        compared: judged.compared_wape,
         naive_wins: found.naive_wins(),
         too_narrow: found.is_too_narrow(),
         too_wide: found.is_too_wide(),
@@ -552,7 +564,7 @@ fn plan(found: &PoolForecast, shell: &ShellModel, money: &Money, refused: &Refus
         return plan;
     };
     plan.why = match found.settings.basis {
-        Basis::Guard => format!("By the policy chosen for today, {}. {}.", planned.policy, capital(reason)),
+        Basis::Guard => format!("The policy chosen for today: {}. {}.", planned.policy.words(), capital(reason)),
         Basis::Forecast => format!(
             "By the forecast at P{}, as somebody set it. What two weeks say: {reason}.",
             format::decimal(

@@ -10,15 +10,17 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
 /// Pools that are not archived and whose forecast is of an hour before `hour`, the oldest first. One that has none yet waits like
-/// one that is due since an hour: where there is too little time for all, neither keeps the other from it.
-pub async fn due(conn: &mut PgConnection, hour: Millis, limit: i64) -> Result<Vec<i32>> {
+/// one that is due since an hour: where there is too little time for all, neither keeps the other from it. Those of `without` are left
+/// out.
+pub async fn due(conn: &mut PgConnection, hour: Millis, without: &[i32], limit: i64) -> Result<Vec<i32>> {
     Ok(sqlx::query_scalar(
         "SELECT p.pool_id FROM pool p LEFT JOIN forecast f USING (pool_id)
-         WHERE p.archived_at IS NULL AND (f.hour IS NULL OR f.hour < $1)
+         WHERE p.archived_at IS NULL AND (f.hour IS NULL OR f.hour < $1) AND p.pool_id <> ALL ($3)
          ORDER BY coalesce(f.hour, $1 - interval '1 hour'), p.pool_id LIMIT $2",
     )
     .bind(timestamp(hour))
     .bind(limit)
+    .bind(without)
     .fetch_all(conn)
     .await?)
 }

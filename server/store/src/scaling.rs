@@ -255,6 +255,18 @@ pub async fn settle(conn: &mut PgConnection, pool: i32, at_ms: Millis, outcome: 
     Ok(done.rows_affected() == 1)
 }
 
+/// Writes what was done in place of what a decision wished, and why it differs.
+pub async fn done(conn: &mut PgConnection, decision: &Decision) -> Result<()> {
+    sqlx::query("UPDATE scaling_decision SET wanted = $3, note = $4 WHERE pool_id = $1 AND at = $2")
+        .bind(decision.pool)
+        .bind(timestamp(decision.at_ms))
+        .bind(decision.wanted)
+        .bind(&decision.note)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 #[derive(FromRow)]
 struct DecisionRow {
     pool_id: i32,

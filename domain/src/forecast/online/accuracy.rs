@@ -25,6 +25,9 @@ pub struct Accuracy {
     pub wape: Option<f64>,
     /// The same of "as last week", over the hours of which both are known.
     pub naive_wape: Option<f64>,
+    /// What the median missed by in just those hours: what "as last week" is compared with.
+    #[serde(default)]
+    pub compared_wape: Option<f64>,
     /// The day (since 1970, of the pool's zone) with the largest error, and its WAPE; of days with half of their hours.
     pub worst_day: Option<(i64, f64)>,
     /// Part of the hours that stayed within the quantile of 0.95.
@@ -56,6 +59,13 @@ pub enum Weak {
         /// Its WAPE.
         wape: f64,
     },
+}
+
+impl Accuracy {
+    /// Whether "as last week" was at least as good, in the hours of which both are known.
+    pub fn naive_wins(&self) -> bool {
+        self.compared_wape.zip(self.naive_wape).is_some_and(|(own, naive)| own >= naive)
+    }
 }
 
 impl Weak {
@@ -145,7 +155,8 @@ pub fn accuracy(memory: &Memory, peaks: &[f64], now_hour: i64, offset_hours: i64
     Accuracy {
         hours: rows.len(),
         wape,
-        naive_wape: if compared.hours > 0 { naive.wape() } else { None },
+        naive_wape: naive.wape(),
+        compared_wape: compared.wape(),
         worst_day,
         coverage_95,
         coverage_80: part(&|row| (row.bounds.0..=row.bounds.1).contains(&row.came)),

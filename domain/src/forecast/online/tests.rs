@@ -289,6 +289,41 @@ fn accuracy_worked_out_by_hand() {
 }
 
 #[test]
+fn last_week_is_compared_over_the_same_hours() {
+    // Forecasts of 10 for a week. 30 came for five days, of which no week before is known; then 10 for two days, and of the last of
+    // them the week before had 10, but 20 in one hour.
+    let mut memory = Memory::default();
+    let peaks: Vec<f64> = (0..192)
+        .map(|at| {
+            if at == 3 {
+                20.0
+            } else if (24..144).contains(&at) {
+                30.0
+            } else {
+                10.0
+            }
+        })
+        .collect();
+    for hour in 24..192_i64 {
+        let said = vec![10.0; LEVELS.len()];
+        let raw =
+            Raw { median: vec![10.0; 2], widths: vec![vec![0.0; 2]; LEVELS.len()], error: 0.0, uncorrected: 10.0 };
+        memory.remember(Pending::new(START + hour, &raw, [said.clone(), said.clone(), said], 0, &[10.0]));
+        memory.settle(&peaks[..=hour as usize], START, &[]);
+    }
+    let told = accuracy(&memory, &peaks, START + 192, 0);
+    let close = |one: Option<f64>, other: f64| assert!((one.expect("it is known") - other).abs() < 1e-12, "{one:?}");
+    // 24 hours have a week before.
+    close(told.naive_wape, 10.0 / 240.0);
+    close(told.compared_wape, 0.0);
+    close(told.wape, 120.0 * 20.0 / (120.0 * 30.0 + 48.0 * 10.0));
+    assert!(!told.naive_wins(), "it was right in each hour that can be compared");
+    // Where no week before is known nothing is compared.
+    let young = accuracy(&memory, &peaks[100..], START + 192, 0);
+    assert_eq!((young.naive_wape, young.compared_wape, young.naive_wins()), (None, None, false));
+}
+
+#[test]
 fn levels_between_are_on_a_line() {
     let outlook = refresh(&mut Memory::default(), &input(&office(700), &[], 3));
     let [q90, q95] = [0.9, 0.95].map(|level| outlook.quantile(level)[2]);

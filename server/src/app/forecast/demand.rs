@@ -1,12 +1,16 @@
 //! What was wanted of a pool: held, queued and rejected slots.
 
 use super::super::Result;
+use super::super::slots::FIGURES_FRESH_MS;
+use crate::allocator::PoolFigures;
 use headroom_domain::occupancy::Sums;
 use headroom_domain::series::{Series, Step, floor};
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
 use headroom_store::history::{self, ALL_TENANTS};
+use headroom_store::live;
 use headroom_store::usage::{self, Wanted};
 use sqlx::PgConnection;
+use std::collections::BTreeMap;
 
 /// The most that was wanted at once within a stretch: slots held at the most, claims waiting on average while the pool was full,
 /// and one slot for every claim that was rejected in a minute of that time, as the planner counts them; NaN if less than half of
@@ -15,12 +19,41 @@ pub(super) fn peak(sums: &Sums, stretch_ms: Millis) -> f64 {
     if sums.observed_ms.saturating_mul(2) < stretch_ms {
         return f64::NAN;
     }
-    // Where nothing says that it was full, claims waited or were rejected at any time.
-    let short_ms =
-        if sums.saturated_ms > 0 { sums.saturated_ms.max(MINUTE_MS) } else { sums.observed_ms.max(MINUTE_MS) };
-    let queued = sums.queue_ms.max(0) as f64 / short_ms as f64;
-    let rejected = sums.rejections.max(0) as f64 * MINUTE_MS as f64 / short_ms as f64;
-    sums.max_occupied.max(0) as f64 + queued + rejected
+    let rejected = sums.rejections.max(0) as f64 * MINUTE_MS as f64 / short_ms(sums) as f64;
+    sums.max_occupied.max(0) as f64 + waiting(sums) + rejected
+}
+
+/// Claims that waited, on average while the pool was full.
+fn waiting(sums: &Sums) -> f64 {
+    sums.queue_ms.max(0) as f64 / short_ms(sums) as f64
+}
+
+/// How long the pool was full. Where nothing says that it was, claims waited or were rejected at any time.
+fn short_ms(sums: &Sums) -> Millis {
+    if sums.saturated_ms > 0 { sums.saturated_ms.max(MINUTE_MS) } else { sums.observed_ms.max(MINUTE_MS) }
+}
+
+/// Claims that wait now, by pool: as the owners of tracked pools tell it, else those of the last minute of the history. Pools of whose
+/// queue nothing is known are left out.
+pub async fn queued(conn: &mut PgConnection, pools: &[i32], now: Millis) -> Result<BTreeMap<i32, f64>> {
+    let mut queued = BTreeMap::new();
+    let to = floor(now, MINUTE_MS);
+    let from = to - super::LIVE_FRESH_MS;
+    for (key, series) in history::series(conn, Step::Minute, pools, &[ALL_TENANTS], from, to).await? {
+        let last = series.points.iter().rev().find(|sums| sums.observed_ms.saturating_mul(2) >= MINUTE_MS);
+        // A source that tells of no queue has none in its history either: that is not the same as nobody waiting.
+        if let Some(last) = last.filter(|sums| sums.queue_ms > 0) {
+            queued.insert(key.pool, waiting(last));
+        }
+    }
+    for (pool, at, told) in live::list(conn, Some(pools)).await? {
+        if now - at < FIGURES_FRESH_MS
+            && let Ok(figures) = serde_json::from_value::<PoolFigures>(told)
+        {
+            queued.insert(pool, figures.queued as f64);
+        }
+    }
+    Ok(queued)
 }
 
 /// Peaks by hour over `[from, to)`, which are whole hours; NaN unknown.

@@ -14,16 +14,17 @@ mod tell;
 mod view;
 
 pub use change::{Guard, StepPreview};
+pub use demand::queued;
 pub use outlook::{Day, OUTLOOK_DAYS, PoolOutlook, outlook};
 pub use refresh::Refreshed;
 pub use scale::{Basis, Decided, Planned, Settings, Wish};
-pub use view::{Forecasts, PastDay, PoolForecast, Row, WhatIf};
+pub use view::{Forecasts, MOST_LISTED, PastDay, PoolForecast, Row, WhatIf};
 
 use headroom_domain::calendar::Event;
 use headroom_domain::exhaustion::Exhaustion;
 use headroom_domain::forecast::daily::Daily;
 use headroom_domain::forecast::online::{Accuracy, Outlook};
-use headroom_domain::{DAY_MS, Millis};
+use headroom_domain::{DAY_MS, MINUTE_MS, Millis};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
@@ -39,6 +40,9 @@ pub const HONEST: (f64, f64) = (0.7, 0.9);
 pub const KEPT_MS: Millis = 62 * DAY_MS;
 /// Choices, ledgers and decisions are kept this long.
 pub const LEDGER_KEPT_MS: Millis = 400 * DAY_MS;
+
+/// A figure of what is used or waits now that is older than this is none.
+const LIVE_FRESH_MS: Millis = 15 * MINUTE_MS;
 
 /// What a refresh says of a pool.
 #[derive(Debug, Clone, Serialize, Deserialize)]

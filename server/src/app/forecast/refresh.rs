@@ -15,7 +15,7 @@ use headroom_domain::forecast::online::{
     self, Input, LEAD_HOURS, LEVELS, MEDIAN, MOST_HOURS, Memory, NINE_TENTHS, Outlook, accuracy, fleet_kappa, refresh,
 };
 use headroom_domain::reservation::ReservationKind;
-use headroom_domain::scaling::{Base, Choice, Ledger, Policy, choose, headroom, ledger};
+use headroom_domain::scaling::{Base, Bounds, Choice, Ledger, Policy, choose, headroom, ledger};
 use headroom_domain::series::floor;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
 use headroom_store::event;
@@ -35,6 +35,8 @@ const RUN_FOR: Duration = Duration::from_secs(40);
 const REPLAYED_HOURS: i64 = 21 * 24;
 /// Days whose choice and ledger are made afterwards for such a pool.
 const REPLAYED_DAYS: i64 = 6;
+/// Days back that are settled afterwards where no run did it in time.
+const MOST_SETTLED: i64 = 7;
 /// Days of minutes by which a day's policy is chosen.
 const CHOICE_DAYS: i64 = 28;
 /// Tags of events to come whose past before the usual weeks is looked at: the soonest.
@@ -101,11 +103,13 @@ impl App {
         let mut done = Refreshed::default();
         let began = Instant::now();
         let mut kappa = None;
+        // Pools that cannot be foreseen are passed by for the rest of the run, so that those behind them have their turn.
+        let mut failed = Vec::new();
         'batches: loop {
             let (now, due) = {
                 let mut conn = self.db.jobs.acquire().await?;
                 let now = headroom_store::now(&mut conn).await?;
-                (now, forecast::due(&mut conn, demand::running_hour(now), BATCH).await?)
+                (now, forecast::due(&mut conn, demand::running_hour(now), &failed, BATCH).await?)
             };
             if due.is_empty() {
                 break;
@@ -117,17 +121,18 @@ impl App {
                     *kappa.insert(fleet_kappa(all.iter()))
                 }
             };
-            let before = done.forecast;
+            let before = (done.forecast, failed.len());
             for pool in due {
                 // One pool that cannot be foreseen keeps no other one from it.
                 if let Err(error) = self.refresh_pool(pool, demand::running_hour(now), kappa, &mut done).await {
                     tracing::warn!(pool, %error, "no forecast of this pool");
+                    failed.push(pool);
                 }
                 if began.elapsed() > RUN_FOR {
                     break 'batches;
                 }
             }
-            if done.forecast == before {
+            if (done.forecast, failed.len()) == before {
                 // Another run is at the same pools.
                 break;
             }
@@ -211,8 +216,15 @@ impl App {
             events,
             offset_hours: offset_hours(&found, hour_ms),
             steps: pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default(),
-            promises: promise::during(conn, Some(&[key]), None, hour_ms, hour_ms + HORIZON_DAYS as i64 * DAY_MS)
-                .await?,
+            // From the days on that are yet to be settled.
+            promises: promise::during(
+                conn,
+                Some(&[key]),
+                None,
+                today_ms - MOST_SETTLED * DAY_MS,
+                hour_ms + HORIZON_DAYS as i64 * DAY_MS,
+            )
+            .await?,
             hours: forecast::hours(conn, key, minutes_from_ms, hour_ms + 2 * HOUR_MS).await?,
             chosen,
             minutes: demand::minutes(conn, key, minutes_from_ms, hour_ms).await?,
@@ -268,12 +280,13 @@ pub(super) fn capacity_least(steps: &[CapacityStep], from: Millis, to: Millis) -
     within.map(|step| capacity_at(steps, step.from_ms)).fold(capacity_at(steps, from), i64::min)
 }
 
-/// The most that is promised at once within stretches of time, one after the other.
+/// The most that is promised at once within stretches of time, one after the other. The time before a start in which its slots are kept
+/// free counts, as it does where promises are checked against each other.
 pub(super) fn promised(promises: &[Stored], from: Millis, stretch_ms: Millis, count: usize) -> Vec<i64> {
     let to = from + count as Millis * stretch_ms;
     // What begins and ends, in the order of time; at the same instant what ends goes first.
     let mut edges: Vec<(Millis, i64)> = Vec::new();
-    for one in promises.iter().filter(|one| one.kind == ReservationKind::Guaranteed && !one.is_lead) {
+    for one in promises.iter().filter(|one| one.kind == ReservationKind::Guaranteed) {
         let (start, end) = (one.reservation.from_ms.max(from), one.reservation.to_ms.unwrap_or(to).min(to));
         if start < end {
             edges.extend([(start, one.reservation.baseline), (end, -one.reservation.baseline)]);
@@ -351,9 +364,12 @@ fn tell(mut known: Known) -> Told {
         if chosen.as_ref().is_some_and(|(of, _)| *of >= day) {
             continue;
         }
-        // What the day before took is settled with what was chosen for it.
-        if let Some((of, choice)) = chosen.as_ref().filter(|(of, _)| *of == day - 1) {
-            ledgers.extend(settle(&known, &medians, *of, &choice.policy).map(|ledger| (*of, ledger)));
+        // What the day before took is settled with what was chosen for it; so are days since then in which no run chose anew.
+        if let Some((of, choice)) = &chosen {
+            let policy = known.settings.policy(Some(choice.policy));
+            for of in (*of).max(day - MOST_SETTLED)..day {
+                ledgers.extend(settle(&known, &medians, of, &policy).map(|ledger| (of, ledger)));
+            }
         }
         let choice = choose(known.minutes_between(day - CHOICE_DAYS, day), &medians.days(day - CHOICE_DAYS, day));
         choices.push((day, choice.clone()));
@@ -442,9 +458,13 @@ fn settle(known: &Known, medians: &Medians<'_>, day: i64, policy: &Policy) -> Op
     let actual: Vec<i64> =
         (0..whole as i64).map(|minute| capacity_at(&known.steps, day * DAY_MS + minute * MINUTE_MS)).collect();
     let provided = provided(minutes, medians, (day + 1) * 24 - (minutes.len() / 60) as i64, policy);
-    let bounded = |slots: &f64| (slots.ceil() as i64).clamp(known.settings.least(), known.settings.most());
-    let chosen: Vec<i64> = provided[start..].iter().map(bounded).collect();
-    Some(ledger(minutes, &actual, &chosen))
+    let chosen: Vec<i64> = provided[start..].iter().map(|slots| slots.ceil() as i64).collect();
+    // Whoever scales has to keep what is promised and what events ask for, within the pool's bounds.
+    let promised = promised(&known.promises, day * DAY_MS, MINUTE_MS, whole);
+    let floors: Vec<i64> = (0..24).map(|hour| events::floor_at(&known.events, day * 24 + hour).into()).collect();
+    let floor = |minute: usize| floors.get(minute / 60).copied().unwrap_or(0).max(known.settings.least());
+    let least: Vec<i64> = promised.iter().enumerate().map(|(minute, slots)| floor(minute).max(*slots)).collect();
+    Some(ledger(minutes, &actual, &chosen, &Bounds { least: &least, most: known.settings.most() }))
 }
 
 /// What a policy would have provided in the last day of some minutes, which are whole hours from `first_hour` on; before that day,
@@ -513,7 +533,7 @@ mod tests {
     use headroom_domain::reservation::Promise;
     use proptest::prelude::*;
 
-    fn stored((from_ms, length, baseline, is_burst): (Millis, Option<Millis>, i64, bool)) -> Stored {
+    fn stored((from_ms, length, baseline, is_burst, is_lead): (Millis, Option<Millis>, i64, bool, bool)) -> Stored {
         Stored {
             id: uuid::Uuid::nil(),
             reservation: Promise {
@@ -528,15 +548,96 @@ mod tests {
             },
             kind: if is_burst { ReservationKind::Burst } else { ReservationKind::Guaranteed },
             note: String::new(),
-            is_lead: false,
+            is_lead,
             priority: None,
         }
+    }
+
+    /// A day that is settled in the tests.
+    const DAY: i64 = 20_000;
+
+    /// A pool that wants 10 slots at all times, in the first hour of the day after [`DAY`], with nothing foreseen.
+    fn known(promises: Vec<Stored>, events: Vec<Event>, chosen: Option<(i64, Choice)>) -> Known {
+        let days = CHOICE_DAYS as usize;
+        Known {
+            hour_ms: (DAY + 1) * DAY_MS,
+            settings: Settings {
+                min: 5,
+                max: 45,
+                basis: super::super::Basis::Forecast,
+                level_permille: 950,
+                lead_minutes: 10,
+                hold_minutes: 0,
+                band_percent: 5,
+                least_change: 0,
+                cooldown_minutes: 10,
+            },
+            seen_from_ms: 0,
+            memory: Memory::default(),
+            is_new: false,
+            kappa: 1.3,
+            peaks: vec![10.0; days * 24],
+            days: vec![10.0; days],
+            events,
+            earlier: Vec::new(),
+            offset_hours: 0,
+            steps: vec![CapacityStep {
+                from_ms: 0,
+                configured: 60,
+                planned_down: 0,
+                reason: String::new(),
+                actor: String::new(),
+            }],
+            promises,
+            hours: Vec::new(),
+            chosen,
+            minutes: vec![10.0; days * 1_440],
+            minutes_from_ms: (DAY + 1 - CHOICE_DAYS) * DAY_MS,
+        }
+    }
+
+    #[test]
+    fn a_day_is_settled_with_what_every_rule_has_to_keep() {
+        // 30 slots are promised from noon on, in part as time before a start, and 50 are asked for in two hours of the morning.
+        let noon = DAY * DAY_MS + DAY_MS / 2;
+        let promises = vec![
+            stored((noon, Some(6 * HOUR_MS), 30, false, true)),
+            stored((noon + 6 * HOUR_MS, None, 30, false, false)),
+            stored((0, None, 99, true, false)),
+        ];
+        let at = |hour: i64| (DAY * 24 + hour) * HOUR_MS;
+        let event = Event { start_ms: at(8), end_ms: at(10), tag: "sale".into(), effect: Effect::Floor { slots: 50 } };
+        let found = known(promises, vec![event], None);
+        let medians = Medians { hours: &found.hours };
+        let settled = settle(&found, &medians, DAY, &Policy::Foresee { permille: 950 }).unwrap();
+        // Ten hours at what following takes, two at the most of 45, twelve at 30.
+        let hours = |followed: i64| 60 * (10 * followed + 2 * 45 + 12 * 30);
+        assert_eq!((settled.chosen.slot_minutes, settled.reactive.slot_minutes), (hours(10), hours(14)));
+        assert_eq!(settled.static_peak.map(|line| line.slot_minutes), Some(hours(10)));
+        assert_eq!((settled.actual.slot_minutes, settled.chosen.violation_minutes), (60 * 1_440, 0));
+    }
+
+    #[test]
+    fn days_without_a_run_are_settled_with_what_was_chosen_last_for_a_week_at_the_most() {
+        let choice = choose(&[], &[]);
+        let settled = |of: i64| {
+            let told = tell(known(Vec::new(), Vec::new(), Some((of, choice.clone()))));
+            assert_eq!(told.choices.iter().map(|(day, _)| *day).collect::<Vec<_>>(), [DAY + 1]);
+            told.ledgers
+        };
+        let days = |of: i64| settled(of).into_iter().map(|(day, _)| day).collect::<Vec<_>>();
+        assert_eq!(days(DAY), [DAY]);
+        assert_eq!(days(DAY - 2), [DAY - 2, DAY - 1, DAY]);
+        assert_eq!(days(DAY - 30), (DAY - 6..=DAY).collect::<Vec<_>>());
+        // The pool rests on the forecast whatever was chosen: 10 slots, where following at 75 % takes 14.
+        let (_, ledger) = settled(DAY).pop().unwrap();
+        assert_eq!((ledger.chosen.slot_minutes, ledger.reactive.slot_minutes), (10 * 1_440, 14 * 1_440));
     }
 
     proptest! {
         #[test]
         fn the_most_that_is_promised_at_once_is_that_of_some_instant(
-            promises in prop::collection::vec((-20_i64..60, prop::option::of(1_i64..40), 1_i64..9, any::<bool>()), 0..12),
+            promises in prop::collection::vec((-20_i64..60, prop::option::of(1_i64..40), 1_i64..9, any::<bool>(), any::<bool>()), 0..12),
             from in -10_i64..20,
             stretch in 1_i64..7,
         ) {

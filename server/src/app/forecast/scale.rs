@@ -3,14 +3,14 @@
 use super::super::{App, AppError, Problem, Result, pools};
 use super::change::{BURNT_MS, Guard, TRIALS_KEPT_MS};
 use super::refresh::{capacity_at, from_hour, full_at, promised};
-use super::{HORIZON_DAYS, HORIZON_HOURS, Said, demand, tell};
+use super::{HORIZON_HOURS, LIVE_FRESH_MS, Said, demand, tell};
 use crate::background;
 use headroom_domain::access::Action;
 use headroom_domain::scaling::{
     Choice, Expectation, Live, Mode, Need, Now, Plan, Policy, Rules, Step, expect, needs, plan,
 };
 use headroom_domain::series::floor;
-use headroom_domain::{DAY_MS, HOUR_MS, MAX_SLOTS, MINUTE_MS, Millis};
+use headroom_domain::{DAY_MS, HOUR_MS, MAX_SLOTS, MINUTE_MS, Millis, format};
 use headroom_store::audit::{self, Entry};
 use headroom_store::forecast::{self, Found};
 use headroom_store::pool::{self, CapacityStep, Pool};
@@ -21,12 +21,12 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A figure of what is used now that is older than this is none.
-const LIVE_FRESH_MS: Millis = 15 * MINUTE_MS;
 /// The same decision is not written again within this time.
 const REPEATED_MS: Millis = HOUR_MS;
 /// A decision that could not be applied for so long is given up: the world has moved on.
 const PENDING_MS: Millis = 30 * MINUTE_MS;
+/// Promises that begin later than this are nobody's: what shrinks keeps all that are before, as a change of capacity does.
+const FAR_MS: Millis = 36_500 * DAY_MS;
 /// Longest time for which recommendations are ignored.
 const LONGEST_IGNORE_MS: Millis = 90 * DAY_MS;
 
@@ -118,6 +118,14 @@ impl Settings {
         i64::from(self.max)
     }
 
+    /// The policy that plans rest on, where the day's choice is this.
+    pub(super) fn policy(&self, chosen: Option<Policy>) -> Policy {
+        match self.basis {
+            Basis::Forecast => Policy::Foresee { permille: self.level_permille },
+            Basis::Guard => chosen.unwrap_or_default(),
+        }
+    }
+
     fn rules(&self) -> Rules {
         Rules {
             min: self.min,
@@ -125,6 +133,7 @@ impl Settings {
             lead_minutes: self.lead_minutes,
             hold_minutes: self.hold_minutes,
             band_percent: self.band_percent,
+            cooldown_minutes: self.cooldown_minutes,
             // A change has to save what its least slots cost in an hour.
             step_price: f64::from(self.least_change),
         }
@@ -178,16 +187,13 @@ pub struct Planned {
 }
 
 impl State {
-    pub(super) fn policy_used(&self, settings: &Settings) -> Policy {
-        match (settings.basis, &self.choice) {
-            (Basis::Forecast, _) => Policy::Foresee { permille: settings.level_permille },
-            (Basis::Guard, Some((_, choice))) => choice.policy,
-            (Basis::Guard, None) => Policy::default(),
-        }
-    }
-
     pub(super) fn capacity(&self, at: Millis) -> i64 {
         capacity_at(&self.steps, at)
+    }
+
+    /// When the capacity last changed.
+    fn changed(&self, now: Millis) -> Option<Millis> {
+        self.steps.iter().filter(|step| step.from_ms <= now).map(|step| step.from_ms).max()
     }
 
     /// The plan at an instant, with demand grown by a part of it.
@@ -201,7 +207,7 @@ impl State {
             }
         }
         let live = self.live.unwrap_or(0.0) * grown;
-        let policy = self.policy_used(settings);
+        let policy = settings.policy(self.choice.as_ref().map(|(_, choice)| choice.policy));
         let committed = promised(&self.promises, hour * HOUR_MS, HOUR_MS, outlook.marks.len().max(1));
         let needs = needs(&outlook, &policy, Live { demand: live, headroom: self.found.said.headroom }, &committed);
         let capacity = self.capacity(now);
@@ -211,14 +217,36 @@ impl State {
             now_ms: now,
             capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
             last_grown_ms: grew.map(|pair| pair[1].from_ms).max(),
+            last_changed_ms: self.changed(now),
         };
         let plan = plan(&needs, &settings.rules(), &at);
         let expectation = expect(&plan, &outlook);
         Planned { plan, needs, expectation, policy, capacity, live, is_live: self.live.is_some() }
     }
 
+    /// Slots that the pool should have now, as everybody outside is told it: monitoring, autoscalers, and whoever reads decisions. It is
+    /// the capacity as it is unless a change is due and may be told.
+    pub(super) fn told(&self, planned: &Planned, now: Millis) -> u32 {
+        let told = self.due(planned, now).filter(|step| self.outcome(step, planned, now) != Outcome::Shadow);
+        told.map_or_else(|| u32::try_from(planned.capacity).unwrap_or(u32::MAX), |step| step.to)
+    }
+
+    /// What becomes of a change that is due: nobody is told in the shadow, while recommendations are ignored, or where slots had to come
+    /// back a short while ago and more would be taken away.
+    fn outcome(&self, step: &Step, planned: &Planned, now: Millis) -> Outcome {
+        let is_ignored = self.policy.ignore_until_ms.is_some_and(|until| until > now);
+        if is_ignored || self.is_burnt && i64::from(step.to) < planned.capacity {
+            return Outcome::Shadow;
+        }
+        match self.policy.mode {
+            Mode::Apply if self.is_tracked => Outcome::Pending,
+            Mode::Recommend | Mode::Apply => Outcome::Recommended,
+            Mode::Shadow => Outcome::Shadow,
+        }
+    }
+
     /// What to do now, if anything.
-    fn due(&self, planned: Planned, now: Millis) -> Option<(Planned, Step)> {
+    fn due(&self, planned: &Planned, now: Millis) -> Option<Step> {
         // Without any figure of what is used nothing is decided: following nothing would take everything away.
         self.live?;
         let step = planned.plan.steps.iter().rfind(|step| step.at_ms <= now)?.clone();
@@ -227,18 +255,18 @@ impl State {
         if i64::from(step.to) < before {
             // What is promised before the capacity is to change again stays.
             let until = self.steps.iter().map(|step| step.from_ms).filter(|at| *at > now).min();
-            let until = until.unwrap_or(Millis::MAX).min(now + HORIZON_DAYS as Millis * DAY_MS);
+            let until = until.unwrap_or(Millis::MAX).min(now + FAR_MS);
             let kept = promised(&self.promises, now, (until - now).max(1), 1).pop().unwrap_or(0).min(before);
             step.to = step.to.max(u32::try_from(kept).unwrap_or(u32::MAX));
         }
         let after = i64::from(step.to);
-        let changed = self.steps.iter().filter(|step| step.from_ms <= now).map(|step| step.from_ms).max();
-        let is_cooling = changed.is_some_and(|at| now - at < Millis::from(self.settings.cooldown_minutes) * MINUTE_MS);
+        let is_cooling =
+            self.changed(now).is_some_and(|at| now - at < Millis::from(self.settings.cooldown_minutes) * MINUTE_MS);
         let is_small = before - after < i64::from(self.settings.least_change);
         if after == before || (after < before && (is_cooling || is_small)) {
             return None;
         }
-        Some((planned, step))
+        Some(step)
     }
 }
 
@@ -263,11 +291,11 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
         scaling::choices(conn, Some(&keys)).await?.into_iter().map(|(key, day, choice)| (key, (day, choice))).collect();
     let mut policies: BTreeMap<i32, Kept<Settings>> = scaling::policies(conn, Some(&keys)).await?.into_iter().collect();
     let mut steps = pool::capacity(conn, Some(&keys)).await?;
-    let end = now + HORIZON_DAYS as Millis * DAY_MS;
     let mut promises: BTreeMap<i32, Vec<Stored>> = BTreeMap::new();
-    for one in promise::during(conn, Some(&keys), None, floor(now, HOUR_MS), end).await? {
+    for one in promise::during(conn, Some(&keys), None, floor(now, HOUR_MS), now + FAR_MS).await? {
         promises.entry(one.reservation.pool).or_default().push(one);
     }
+    let queued = demand::queued(conn, &keys, now).await?;
     let fresh: BTreeMap<i32, f64> = current::list(conn, Some(&keys), Some(&[0]))
         .await?
         .into_iter()
@@ -275,7 +303,8 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
         .map(|one| {
             // Who is refused tries again: of rejections count those of a minute, as in the history.
             let minutes = (f64::from(one.duration_ms) / MINUTE_MS as f64).max(1.0);
-            (one.pool, f64::from(one.occupied.max(0)) + one.rejections.max(0) as f64 / minutes)
+            let waiting = queued.get(&one.pool).copied().unwrap_or(0.0);
+            (one.pool, f64::from(one.occupied.max(0)) + waiting + one.rejections.max(0) as f64 / minutes)
         })
         .collect();
     let tracked: BTreeSet<i32> = owner::tracked(conn).await?.into_iter().collect();
@@ -366,7 +395,11 @@ impl App {
                         | AppError::Conflict(_)
                         | AppError::NotFound { .. }),
                     ) => Some(error.to_string()),
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        // One pool whose change fails keeps no other one from its own: it is tried again by the next run.
+                        tracing::warn!(pool = decision.pool, %error, "a change of capacity was not made");
+                        continue;
+                    }
                 }
             };
             match refused {
@@ -375,6 +408,7 @@ impl App {
                     let why: String = why.chars().take(500).collect();
                     let mut tx = self.db.jobs.begin().await?;
                     if scaling::settle(&mut tx, decision.pool, decision.at_ms, Outcome::Refused, &why).await? {
+                        let decision = Decision { note: why, ..decision };
                         if let Some(pool) = pool::by_keys(&mut tx, &[decision.pool]).await?.pop() {
                             tell::told(&mut tx, &pool, &decision, Outcome::Refused).await?;
                         }
@@ -416,8 +450,19 @@ impl App {
         }
         let reason = format!("scaling: {}", decision.reason);
         let wanted = (floor(now, MINUTE_MS), i64::from(decision.wanted));
-        self.set_by_plan(&mut tx, &pool, wanted, &reason, Some(Guard::USUAL)).await?;
-        tell::told(&mut tx, &pool, decision, Outcome::Applied).await?;
+        let after = self.set_by_plan(&mut tx, &pool, wanted, &reason, Some(Guard::USUAL)).await?;
+        let mut done = decision.clone();
+        if after != i64::from(decision.wanted) {
+            // What was done is what is kept and told, not what was wished.
+            done.note = format!(
+                "{} slots in place of {}: so many are promised until the capacity changes again",
+                format::count(after),
+                format::count(decision.wanted.into())
+            );
+            done.wanted = i32::try_from(after).unwrap_or(i32::MAX);
+            scaling::done(&mut tx, &done).await?;
+        }
+        tell::told(&mut tx, &pool, &done, Outcome::Applied).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -544,32 +589,27 @@ fn present(state: &State, now: Millis, hour_ms: Millis, last: Option<&Decision>)
     let full_at_ms = full_at(&state.found.said.outlook, &state.steps, &state.promises, now)
         .filter(|_| state.found.said.known_hours >= super::FEWEST_DAYS * 24);
     let planned = state.plan(now, &state.settings, 0);
-    let recommended = planned.plan.capacity.first().and_then(|slots| i32::try_from(*slots).ok());
+    let recommended = i32::try_from(state.told(&planned, now)).ok();
     // A forecast of an earlier hour is about to be made anew.
     let is_of_this_hour = state.found.hour_ms >= hour_ms;
     Present {
         pool: state.pool.clone(),
         hour_ms: state.found.hour_ms,
         full_at_ms,
-        recommended: recommended.filter(|_| state.live.is_some()),
-        decision: is_of_this_hour.then(|| decision(state, planned, now, last)).flatten(),
+        recommended,
+        decision: is_of_this_hour.then(|| decision(state, &planned, now, last)).flatten(),
     }
 }
 
 /// What is decided about a pool now, unless it was just before.
-fn decision(state: &State, planned: Planned, now: Millis, last: Option<&Decision>) -> Option<Decision> {
-    let (planned, step) = state.due(planned, now)?;
-    let is_ignored = state.policy.ignore_until_ms.is_some_and(|until| until > now);
-    // Where slots had to come back, nothing is taken away for a while, nor is anybody told to.
-    let is_ignored = is_ignored || state.is_burnt && i64::from(step.to) < planned.capacity;
-    let outcome = match state.policy.mode {
-        Mode::Apply if state.is_tracked && !is_ignored => Outcome::Pending,
-        Mode::Recommend | Mode::Apply if !is_ignored => Outcome::Recommended,
-        Mode::Shadow | Mode::Recommend | Mode::Apply => Outcome::Shadow,
-    };
+fn decision(state: &State, planned: &Planned, now: Millis, last: Option<&Decision>) -> Option<Decision> {
+    let step = state.due(planned, now)?;
+    let outcome = state.outcome(&step, planned, now);
     let (before, wanted) = (i32::try_from(planned.capacity).ok()?, i32::try_from(step.to).ok()?);
     let same = |last: &Decision| {
-        let is_alike = last.wanted == wanted && last.before == before && last.outcome != Outcome::Applied;
+        // What was only looked at is news once it is to be told or done; what failed is not tried every minute.
+        let is_told = last.outcome == outcome || matches!(last.outcome, Outcome::Pending | Outcome::Refused);
+        let is_alike = last.wanted == wanted && last.before == before && is_told;
         // What is only said follows the demand by some slots every minute: once an hour is enough unless it turns.
         let only_said =
             outcome != Outcome::Pending && last.outcome == outcome && (last.wanted > last.before) == (wanted > before);

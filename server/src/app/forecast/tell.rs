@@ -26,6 +26,7 @@ pub(super) async fn told(conn: &mut PgConnection, pool: &Pool, decision: &Decisi
         "decider": decision.decider,
         "reason": decision.reason,
         "inputs": decision.inputs,
+        "note": decision.note,
         "url": format!("/forecast/{slug}"),
     });
     let takes = |one: &receiver::Receiver| {

@@ -12,6 +12,7 @@ use headroom_domain::{DAY_MS, HOUR_MS, Millis};
 use headroom_store::forecast::{self, Found, FullIn, Gauges, HourSaid};
 use headroom_store::pool::{self, Pool};
 use headroom_store::scaling::{self, Decision, Policy as Kept};
+use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -23,6 +24,8 @@ const DECISIONS: i64 = 20;
 const LEDGER_DAYS: i64 = 30;
 /// Monitoring is told of forecasts that are not older.
 const GAUGES_MS: Millis = 3 * HOUR_MS;
+/// Most pools of one answer.
+pub const MOST_LISTED: usize = 500;
 /// Most growth that a what-if takes, in per cent.
 const MOST_GROWTH: i32 = 400;
 
@@ -64,6 +67,21 @@ pub struct Forecasts {
     pub now_ms: Millis,
 }
 
+/// Where a pool stands in the list: when it is full by the hour, by days, and its slug.
+type Place = (Millis, u32, String);
+
+/// The name of a place, as [`App::forecasts_after`] takes it.
+fn place_name((full_at, days, slug): &Place) -> String {
+    format!("{full_at}.{days}.{slug}")
+}
+
+/// From its name.
+fn place_of(name: &str) -> Option<Place> {
+    let mut parts = name.splitn(3, '.');
+    let (full_at, days, slug) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((full_at.parse().ok()?, days.parse().ok()?, slug.to_owned()))
+}
+
 /// What somebody tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WhatIf {
@@ -84,6 +102,8 @@ pub struct PoolForecast {
     pub found: Option<Found<Said>>,
     /// The plan by the pool's settings.
     pub planned: Option<Planned>,
+    /// Slots that the pool should have now, as everybody outside is told it.
+    pub told: Option<u32>,
     /// The plan by what somebody tries.
     pub tried: Option<Planned>,
     /// The day's choice with its day.
@@ -117,8 +137,7 @@ impl PoolForecast {
 
     /// Whether "as last week" is at least as good as the model.
     pub fn naive_wins(&self) -> bool {
-        let judged = self.found.as_ref().map(|found| &found.said.accuracy);
-        judged.and_then(|a| Some(a.wape? >= a.naive_wape?)).unwrap_or(false)
+        self.found.as_ref().is_some_and(|found| found.said.accuracy.naive_wins())
     }
 
     /// Whether ranges of 80 % held too seldom.
@@ -158,24 +177,45 @@ impl App {
         self.require(Action::See)?;
         let mut conn = self.db.pages.acquire().await?;
         let now = headroom_store::now(&mut conn).await?;
-        let seen = pool::list(&mut conn, false).await?.into_iter().filter(|pool| self.caller.sees_pool(pool.key));
-        let slugs: BTreeMap<i32, String> = seen.map(|pool| (pool.key, pool.fields.slug.to_string())).collect();
-        // The order comes from what is small, and forecasts are read only of those that are asked for.
-        let mut order = forecast::full_in(&mut conn, None).await?;
-        order.retain(|(key, _)| slugs.contains_key(key));
-        order.sort_by_key(|(key, full)| {
-            let days = full.p90_days.or(full.p50_days).filter(|_| full.is_known).unwrap_or(u32::MAX);
-            (full.full_at_ms.unwrap_or(Millis::MAX), days, slugs.get(key))
-        });
+        let order = self.in_order(&mut conn).await?;
         let total = order.len();
-        let keys: Vec<i32> = order.into_iter().map(|(key, _)| key).skip(skip).take(most).collect();
-        let mut rows = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(64) {
-            let mut states: BTreeMap<i32, State> =
-                states(&mut conn, keys, now).await?.into_iter().map(|state| (state.pool.key, state)).collect();
-            rows.extend(keys.iter().filter_map(|key| states.remove(key)).map(row));
+        let keys: Vec<i32> = order.into_iter().map(|(_, key)| key).skip(skip).take(most).collect();
+        Ok(Forecasts { rows: rows(&mut conn, &keys, now).await?, total, now_ms: now })
+    }
+
+    /// The same, a part of them: those behind a place, and the place of the last if there are more. What moved up meanwhile is left
+    /// out, what moved down comes twice; everything else comes once.
+    ///
+    /// # Errors
+    /// `Invalid` for a place that nobody named, or a limit outside 1 to 500.
+    pub async fn forecasts_after(&self, after: Option<&str>, limit: usize) -> Result<(Vec<Row>, Option<String>)> {
+        self.require(Action::See)?;
+        if !(1..=MOST_LISTED).contains(&limit) {
+            return Err(AppError::invalid("limit", limit.to_string(), format!("1 to {MOST_LISTED}")));
         }
-        Ok(Forecasts { rows, total, now_ms: now })
+        let unknown = |text: &str| AppError::invalid("after", text, "the next of an earlier answer");
+        let after = after.map(|text| place_of(text).ok_or_else(|| unknown(text))).transpose()?;
+        let mut conn = self.db.pages.acquire().await?;
+        let now = headroom_store::now(&mut conn).await?;
+        let mut order = self.in_order(&mut conn).await?;
+        order.retain(|(place, _)| after.as_ref().is_none_or(|after| place > after));
+        let next = order.get(limit - 1).filter(|_| order.len() > limit).map(|(place, _)| place_name(place));
+        let keys: Vec<i32> = order.into_iter().map(|(_, key)| key).take(limit).collect();
+        Ok((rows(&mut conn, &keys, now).await?, next))
+    }
+
+    /// Pools with a forecast that may be seen, those that are full soonest first: from what is small, so that forecasts are read only of
+    /// those that are asked for.
+    async fn in_order(&self, conn: &mut PgConnection) -> Result<Vec<(Place, i32)>> {
+        let seen = pool::list(conn, false).await?.into_iter().filter(|pool| self.caller.sees_pool(pool.key));
+        let mut slugs: BTreeMap<i32, String> = seen.map(|pool| (pool.key, pool.fields.slug.to_string())).collect();
+        let place = |(key, full): (i32, FullIn)| {
+            let days = full.p90_days.or(full.p50_days).filter(|_| full.is_known).unwrap_or(u32::MAX);
+            Some(((full.full_at_ms.unwrap_or(Millis::MAX), days, slugs.remove(&key)?), key))
+        };
+        let mut order: Vec<(Place, i32)> = forecast::full_in(conn, None).await?.into_iter().filter_map(place).collect();
+        order.sort_unstable();
+        Ok(order)
     }
 
     /// When pools that may be seen are full, by key.
@@ -212,9 +252,11 @@ impl App {
             let median = one.lead_median.map(|value| (",quantile=\"0.5\"", value));
             median.into_iter().chain(one.lead_p95.map(|value| (",quantile=\"0.95\"", value))).collect()
         });
-        tell("slot_recommended_capacity", "slots that the plan has for now", &|one| {
-            one.recommended.map(|slots| ("", f64::from(slots))).into_iter().collect()
-        });
+        tell(
+            "slot_recommended_capacity",
+            "slots that the pool should have now; as many as it has where no change is due or nobody is to be told",
+            &|one| one.recommended.map(|slots| ("", f64::from(slots))).into_iter().collect(),
+        );
         tell("slot_days_to_exhaustion", "days until the pool is full; absent = not foreseen", &|one| {
             let p50 = one.p50_days.map(|days| (",quantile=\"0.5\"", f64::from(days)));
             p50.into_iter().chain(one.p90_days.map(|days| (",quantile=\"0.9\"", f64::from(days)))).collect()
@@ -267,9 +309,11 @@ impl App {
             }
             None => Vec::new(),
         };
+        let planned = state.as_ref().map(|state| state.plan(now, &settings, 0));
         Ok(PoolForecast {
             now_ms: now,
-            planned: state.as_ref().map(|state| state.plan(now, &settings, 0)),
+            told: state.as_ref().zip(planned.as_ref()).map(|(state, planned)| state.told(planned, now)),
+            planned,
             tried: state
                 .as_ref()
                 .zip(what_if)
@@ -326,6 +370,17 @@ fn quantile(said: &HourSaid, level: f64) -> f64 {
     place.and_then(|place| said.levels.get(place)).copied().unwrap_or(0.0)
 }
 
+/// Rows of pools, in the order of their keys.
+async fn rows(conn: &mut PgConnection, keys: &[i32], now: Millis) -> Result<Vec<Row>> {
+    let mut rows = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(64) {
+        let mut states: BTreeMap<i32, State> =
+            states(conn, keys, now).await?.into_iter().map(|state| (state.pool.key, state)).collect();
+        rows.extend(keys.iter().filter_map(|key| states.remove(key)).map(row));
+    }
+    Ok(rows)
+}
+
 fn row(state: State) -> Row {
     let capacity = state.capacity(state.now_ms);
     let said = state.found.said;
@@ -343,5 +398,20 @@ fn row(state: State) -> Row {
         mode: state.policy.mode,
         choice: state.choice.map(|(_, choice)| choice),
         pool: state.pool,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_back_and_anything_else_is_none() {
+        for place in [(Millis::MAX, u32::MAX, "web".to_owned()), (1_795_599_000_000, 0, "a-b.c".to_owned())] {
+            assert_eq!(place_of(&place_name(&place)), Some(place));
+        }
+        for text in ["", "web", "1.2", "x.2.web", "1.-2.web"] {
+            assert_eq!(place_of(text), None, "{text}");
+        }
     }
 }

@@ -49,7 +49,15 @@ pub(super) fn measure(cases: &[Case], report: &mut Report) -> Result<()> {
 
 /// Forecasts and plans until there are as many as pools: seconds of processor, and microseconds of the middle one.
 fn hours(mut pools: Vec<Pool>, horizon: usize) -> Result<(f64, f64)> {
-    let rules = Rules { min: 1, max: 1_000_000, lead_minutes: 10, hold_minutes: 60, band_percent: 5, step_price: 0.0 };
+    let rules = Rules {
+        min: 1,
+        max: 1_000_000,
+        lead_minutes: 10,
+        hold_minutes: 60,
+        band_percent: 5,
+        cooldown_minutes: 10,
+        step_price: 0.0,
+    };
     let before = processor::of(std::process::id())?;
     let mut each = Vec::with_capacity(POOLS);
     for hour in 0..HOURS {
@@ -59,7 +67,8 @@ fn hours(mut pools: Vec<Pool>, horizon: usize) -> Result<(f64, f64)> {
             let outlook = refresh(&mut pool.memory, &input(&pool.peaks, at, horizon));
             let live = Live { demand: pool.peaks[at - 1], headroom: 0.0 };
             let needs = needs(&outlook, &Policy::Foresee { permille: 950 }, live, &[]);
-            let now = Now { now_ms: outlook.from_hour * HOUR_MS, capacity: 1, last_grown_ms: None };
+            let now =
+                Now { now_ms: outlook.from_hour * HOUR_MS, capacity: 1, last_grown_ms: None, last_changed_ms: None };
             black_box(plan(&needs, &rules, &now));
             each.push(1e6 * started.elapsed().as_secs_f64());
         }
