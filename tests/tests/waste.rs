@@ -20,6 +20,7 @@ use headroom_tests::database::Database;
 use headroom_tests::people;
 use headroom_tests::service::{self, Service};
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tower_sessions::session::Id;
@@ -65,28 +66,7 @@ impl World {
             client.post_once("/api/v1/pools/lanes/reservations", tenant, &body).await?.expect(201)?;
         }
         headroom_store::hold_test_clock(&mut conn, NOW).await?;
-        let pools: BTreeMap<String, i32> =
-            pool::keys(&mut conn).await?.into_iter().map(|(key, slug)| (slug, key)).collect();
-        let keys: BTreeMap<String, i32> =
-            tenant::keys(&mut conn).await?.into_iter().map(|(key, slug)| (slug, key)).collect();
-        let reading = |slug: &str, occupied, reserved| TenantReading {
-            tenant: keys[slug],
-            occupied,
-            reserved,
-            ..TenantReading::default()
-        };
-        let mut acc = Accumulator::default();
-        for at in (OCTOBER..NOW).step_by(HOUR_MS as usize) {
-            let burst = if (at / HOUR_MS) % 24 == 9 { 29 } else { 12 };
-            let tenants = vec![reading("quiet", 10, 40), reading("burst", burst, 30), reading("loan", 45, 0)];
-            let lanes = Reading { at, duration_ms: HOUR_MS, capacity: 100, tenants, ..Reading::default() };
-            acc.reading(pools["lanes"], &lanes);
-            let extra = Reading { capacity: 10, tenants: vec![reading("quiet", 4, 0)], ..lanes };
-            acc.reading(pools["extra"], &extra);
-        }
-        partition::ensure(&mut conn, Cut::Minutes, OCTOBER, NOW).await?;
-        partition::ensure(&mut conn, Cut::FiveMinutes, OCTOBER, NOW).await?;
-        history::merge(&mut conn, history::LIVE, acc.take()).await?;
+        lived(&mut conn, OCTOBER, NOW, 10).await?;
         Ok(Self { database, service, client })
     }
 
@@ -115,6 +95,49 @@ impl World {
         self.service.stop()?;
         self.database.remove().await
     }
+}
+
+/// Hours in which `quiet` holds so many slots, and the others what they always hold.
+async fn lived(conn: &mut PgConnection, from: Millis, to: Millis, quiet: i64) -> Result<()> {
+    let pools: BTreeMap<String, i32> = pool::keys(conn).await?.into_iter().map(|(key, slug)| (slug, key)).collect();
+    let keys: BTreeMap<String, i32> = tenant::keys(conn).await?.into_iter().map(|(key, slug)| (slug, key)).collect();
+    let reading = |slug: &str, occupied, reserved| TenantReading {
+        tenant: keys[slug],
+        occupied,
+        reserved,
+        ..TenantReading::default()
+    };
+    let mut acc = Accumulator::default();
+    for at in (from..to).step_by(HOUR_MS as usize) {
+        let burst = if (at / HOUR_MS) % 24 == 9 { 29 } else { 12 };
+        let tenants = vec![reading("quiet", quiet, 40), reading("burst", burst, 30), reading("loan", 45, 0)];
+        let lanes = Reading { at, duration_ms: HOUR_MS, capacity: 100, tenants, ..Reading::default() };
+        acc.reading(pools["lanes"], &lanes);
+        let extra = Reading { capacity: 10, tenants: vec![reading("quiet", 4, 0)], ..lanes };
+        acc.reading(pools["extra"], &extra);
+    }
+    partition::ensure(conn, Cut::Minutes, from, to).await?;
+    partition::ensure(conn, Cut::FiveMinutes, from, to).await?;
+    history::merge(conn, history::LIVE, acc.take()).await?;
+    Ok(())
+}
+
+/// A page about the pool of 100 slots that was over. Returns its number.
+async fn paged(conn: &mut PgConnection, fired: Millis, over: Millis) -> Result<i64> {
+    let mut alert = Alert::new(fired, None);
+    (alert.condition, alert.workflow, alert.severity) = (Condition::Resolved, Workflow::Closed, Lane::Page);
+    (alert.fired_ms, alert.resolved_ms) = (Some(fired), Some(over));
+    let at = chrono::DateTime::from_timestamp_millis;
+    Ok(sqlx::query_scalar(
+        "INSERT INTO alert (rule, pool_id, episode, condition, workflow, severity, critical, version, began_at, fired_at, resolved_at, state)
+         SELECT 'saturation-burn', pool_id, 1, 'resolved', 'closed', 'page', false, 1, $1, $1, $2, $3 FROM pool WHERE slug = 'lanes'
+         RETURNING alert_id",
+    )
+    .bind(at(fired))
+    .bind(at(over))
+    .bind(sqlx::types::Json(&alert))
+    .fetch_one(conn)
+    .await?)
 }
 
 /// Runs the job once. Returns what it closed.
@@ -310,20 +333,7 @@ async fn the_summary_of_a_page_closes_a_day_after_it_was_over_and_stays() -> Res
     let app = world.app()?;
     let mut conn = world.database.connect().await?;
     let (fired, over) = (NOW - 27 * HOUR_MS, NOW - 25 * HOUR_MS);
-    let mut alert = Alert::new(fired, None);
-    (alert.condition, alert.workflow, alert.severity) = (Condition::Resolved, Workflow::Closed, Lane::Page);
-    (alert.fired_ms, alert.resolved_ms) = (Some(fired), Some(over));
-    let at = chrono::DateTime::from_timestamp_millis;
-    let id: i64 = sqlx::query_scalar(
-        "INSERT INTO alert (rule, pool_id, episode, condition, workflow, severity, critical, version, began_at, fired_at, resolved_at, state)
-         SELECT 'saturation-burn', pool_id, 1, 'resolved', 'closed', 'page', false, 1, $1, $1, $2, $3 FROM pool WHERE slug = 'lanes'
-         RETURNING alert_id",
-    )
-    .bind(at(fired))
-    .bind(at(over))
-    .bind(sqlx::types::Json(&alert))
-    .fetch_one(&mut conn)
-    .await?;
+    let id = paged(&mut conn, fired, over).await?;
     let name = format!("incident {id}");
     headroom_store::hold_test_clock(&mut conn, over + DAY_MS).await?;
     ensure!(!close(&app).await?.contains(&name), "what comes after it is not known for a day");
@@ -443,6 +453,42 @@ async fn a_suggestion_becomes_a_draft_with_that_one_change() -> Result<()> {
     }
     let drafts = world.client.get("/api/v1/pools/lanes/drafts").await?.expect(200)?.json()?;
     assert_eq!(drafts.as_array().map(Vec::len), Some(1));
+    world.end().await
+}
+
+#[tokio::test]
+async fn what_an_old_month_suggested_is_no_draft_for_today() -> Result<()> {
+    let world = World::create().await?;
+    let mut conn = world.database.connect().await?;
+    lived(&mut conn, OCTOBER - 45 * DAY_MS, OCTOBER, 10).await?;
+    let closed = close(&world.app()?).await?;
+    ensure!(["waste 2026-09", "waste 2026-10"].iter().all(|month| closed.contains(&(*month).to_owned())), "{closed:?}");
+    let fields = [("tenant", "quiet"), ("pool", "lanes"), ("v", "1")];
+    let asked = async |month: &str| world.client.form(&format!("/waste/{month}/draft"), &fields).await;
+    let offers = async |month: &str| -> Result<bool> {
+        let page = world.client.page(&format!("/waste/{month}")).await?.expect(200)?.body;
+        Ok(page.contains(&format!("action=\"/waste/{month}/draft\"")))
+    };
+    // In November that of October is the newest that is closed; September suggested the same, and is history.
+    ensure!(offers("2026-10").await? && offers("2026-11").await?);
+    let september = world.document("2026-09").await?;
+    assert_eq!(cell(&september, "waste", "quiet", "lanes", "right_size_slots")?, Cell::Level(Some(11)));
+    ensure!(!offers("2026-09").await?);
+    let refused = asked("2026-09").await?.expect(409)?.body;
+    ensure!(refused.contains("the suggestions of 2026-09 are history"), "{refused}");
+    let drafts = async || -> Result<Option<usize>> {
+        let drafts = world.client.get("/api/v1/pools/lanes/drafts").await?.expect(200)?.json()?;
+        Ok(drafts.as_array().map(Vec::len))
+    };
+    assert_eq!(drafts().await?, Some(0));
+    asked("2026-10").await?.expect(303)?;
+
+    // Since then it holds 35: what October suggested is too little, and 39 are a tenth more.
+    lived(&mut conn, NOW, NOW + DAY_MS, 35).await?;
+    headroom_store::hold_test_clock(&mut conn, NOW + DAY_MS).await?;
+    let refused = asked("2026-10").await?.expect(409)?.body;
+    ensure!(refused.contains("it needs at least 39, and 11 were suggested"), "{refused}");
+    assert_eq!(drafts().await?, Some(1), "of what was refused there is no draft");
     world.end().await
 }
 

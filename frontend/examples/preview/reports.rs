@@ -66,6 +66,7 @@ pub(crate) fn waste() -> ReportModel {
         before: Some(Link { label: "◂ October 2026".into(), href: "/waste/2026-10".into() }),
         after: None,
         may_plan: true,
+        is_recent: true,
         note_error: None,
     }
 }

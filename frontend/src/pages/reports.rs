@@ -146,7 +146,7 @@ fn cards(model: &ReportModel) -> Option<AnyView> {
 fn table_card(shell: &ShellModel, model: &ReportModel, table: &Table) -> AnyView {
     let currency = model.document.money();
     let (id, title_id) = (table.key.clone(), format!("{}-title", table.key));
-    let acts = table.key == "waste" && model.may_plan;
+    let acts = table.key == "waste" && model.may_plan && model.is_recent;
     let has_why = table.rows.iter().any(|row| !row.why.is_empty());
     let heads = table.columns.iter().enumerate().map(|(at, column)| {
         let number = table.rows.first().and_then(|row| row.cells.get(at)).is_some_and(Cell::is_number);

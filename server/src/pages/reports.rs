@@ -118,6 +118,7 @@ fn model(app: &App, report: &Report) -> Result<ReportModel> {
         before: period.as_ref().and_then(Period::before).map(|other| link(other, "◂")),
         after: period.as_ref().and_then(Period::after).filter(begun).map(|other| link(other, "▸")),
         may_plan: app.caller().may(Action::Plan) && !app.caller().is_limited(),
+        is_recent: report.is_recent(),
         note_error: None,
     })
 }
@@ -133,6 +134,12 @@ pub(crate) async fn draft(app: App, Named(name): Named, visit: Visit, posted: Po
 async fn make_draft(app: &App, period: &str, posted: &Posted) -> Result<Response> {
     let (tenant, pool) = (posted.get("tenant"), posted.get("pool"));
     let report = app.report(Kind::Waste, period, version_of(Some(posted.get("v")))?).await?;
+    if !report.is_recent() {
+        return Err(AppError::Conflict(format!(
+            "the suggestions of {} are history: take those of the month that runs or of the one before it",
+            report.document.period
+        )));
+    }
     // The figure is the report's, not the form's.
     let suggested = report.document.table("waste").and_then(|table| {
         let row = table.rows.iter().find(|row| row.tenant_slug() == Some(tenant) && row.pool_slug() == Some(pool))?;

@@ -1,9 +1,10 @@
 //! A suggestion of a report as a draft with that one change.
 
-use super::super::reports::waste::is_contract;
+use super::super::reports::waste::{advice_now, is_contract};
 use super::super::{App, AppError, Result};
 use headroom_domain::access::Action;
 use headroom_domain::plan::terms::Terms;
+use headroom_domain::rightsize::{EVIDENCE_DAYS, Verdict};
 use headroom_store::draft::Draft;
 use headroom_store::reservation::{self, Stored};
 use headroom_store::{promise, tenant};
@@ -27,7 +28,7 @@ impl App {
     /// Begins a draft that lowers what is promised to a tenant in a pool now to so many slots, by one change of one reservation.
     ///
     /// # Errors
-    /// `Conflict` if no single reservation can be lowered that far; `NotFound` for a pool or tenant that there is not.
+    /// `Conflict` if more than that is needed by the last weeks, or if no single reservation can be lowered that far; `NotFound` for a pool or tenant that there is not.
     pub async fn draft_right_size(&self, pool: &str, tenant: &str, slots: i64) -> Result<Draft> {
         self.require(Action::Plan)?;
         self.require_all_tenants(Action::Plan)?;
@@ -52,6 +53,17 @@ impl App {
         let lowered = one.terms.slots - (promised - slots);
         if promised <= slots {
             return Err(cannot("that is no more than was suggested"));
+        }
+        // What was suggested rests on weeks that may be over: a level that is too low by now is not proposed.
+        let advice = advice_now(&mut tx, found.key, of.key, now).await?;
+        let instead = match advice.map(|advice| advice.verdict) {
+            Some(Verdict::Lower(least)) if slots >= least => None,
+            Some(Verdict::Lower(least)) => Some(format!("by the last {EVIDENCE_DAYS} days it needs at least {least}")),
+            None | Some(Verdict::KeepUnknown) => Some(format!("too little is known of the last {EVIDENCE_DAYS} days")),
+            Some(_) => Some(format!("by the last {EVIDENCE_DAYS} days it needs what it has")),
+        };
+        if let Some(instead) = instead {
+            return Err(cannot(&format!("{instead}, and {slots} were suggested")));
         }
         if lowered < 1 {
             return Err(cannot(

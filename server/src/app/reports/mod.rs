@@ -51,6 +51,18 @@ pub struct Report {
     pub now_ms: Millis,
 }
 
+impl Report {
+    /// Whether what it suggests is of today: that of the month that runs, or of the one before it, the newest that is or will next be
+    /// closed. What older months suggested rests on what was used then.
+    pub fn is_recent(&self) -> bool {
+        let document = &self.document;
+        let Ok(own) = Period::parse(document.kind, &document.period) else { return false };
+        let zone = zone_around(&document.zone, self.now_ms, self.now_ms);
+        let running = Period::of(document.kind, zone.local(self.now_ms).date());
+        [running, running.as_ref().and_then(Period::before)].contains(&Some(own))
+    }
+}
+
 /// The figures as text: the same figures are always the same text.
 fn canonical(document: &Document) -> Result<String> {
     serde_json::to_string(document).map_err(|error| AppError::Internal(format!("a report as text: {error}")))

@@ -293,6 +293,21 @@ fn pool_parts(
     }
 }
 
+/// What the last weeks say of one tenant in one pool at `now`; `None` where nothing was promised to it in them.
+pub async fn advice_now(conn: &mut PgConnection, pool: i32, tenant: i32, now: Millis) -> Result<Option<Advice>> {
+    let to = floor(now, HOUR_MS);
+    let from = to - EVIDENCE_DAYS * DAY_MS;
+    let span = Span { from, to, evidence_from: from };
+    let plans = Plans::read(conn, &[pool], &span).await?;
+    // Lent is shared out among all who are there.
+    let mut keys: Vec<i32> = tenant::list(conn, true).await?.into_iter().map(|tenant| tenant.key).collect();
+    keys.push(ALL_TENANTS);
+    let hours = history::series(conn, Step::Hour, &[pool], &keys, from, to).await?;
+    let mut parts = Vec::new();
+    pool_parts(pool, &hours, &plans, &span, &BTreeSet::from([tenant]), &mut parts, &mut BTreeMap::new());
+    Ok(parts.pop().map(|part| part.advice))
+}
+
 type Price<'a> = dyn Fn(i32) -> Option<i64> + 'a;
 
 fn money(part: &Part, slot_ms: i64, price: &Price<'_>) -> Cell {
