@@ -12,6 +12,7 @@ use headroom_server::mail::{MailSettings, Mailer};
 use headroom_server::outward::Outward;
 use headroom_store::current::{self, Current};
 use headroom_store::partition::{self, Cut};
+use headroom_store::scaling::{self, Decision, Outcome};
 use headroom_store::{alert, history, pool};
 use headroom_tests::client::Client;
 use headroom_tests::database::Database;
@@ -756,5 +757,79 @@ async fn forms_work_without_scripts_and_name_what_is_wrong() -> Result<()> {
     let at = (NOW + 5 * DAY_MS).to_string();
     let gone = [("at", at.as_str()), ("slots", "77")];
     world.client.form("/forecast/web/apply", &gone).await?.expect(409)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_decision_can_be_read_in_parts_and_as_a_file() -> Result<()> {
+    let mut world = World::new().await?;
+    let key = world.pool("web", 150, 20, usual).await?;
+    let other = world.pool("other", 150, 1, usual).await?;
+    let newest = NOW - MINUTE_MS;
+    for number in 0..45 {
+        let decision = Decision {
+            pool: if number == 44 { other } else { key },
+            at_ms: newest - number * HOUR_MS,
+            mode: "shadow".into(),
+            before: 150,
+            wanted: 100 + i32::try_from(number)?,
+            decider: "quantile".into(),
+            reason: "=cmd by the quantile".into(),
+            inputs: json!({ "quantile": 99.5 }),
+            outcome: Outcome::Shadow,
+            note: String::new(),
+        };
+        ensure!(scaling::decide(&mut world.conn, &decision).await?);
+    }
+    let path = "/api/v1/pools/web/scaling/decisions";
+    let wanted = |part: &Value| -> Vec<i64> {
+        part["decisions"].as_array().into_iter().flatten().filter_map(|one| one["wanted"].as_i64()).collect()
+    };
+    let (mut all, mut next) = (Vec::new(), format!("{path}?limit=20"));
+    loop {
+        let part = world.get(&next).await?;
+        all.extend(wanted(&part));
+        let Some(before) = part["next"].as_str() else { break };
+        ensure!(wanted(&part).len() == 20 && all.len() < 60, "a part has as many as were asked for: {part}");
+        next = format!("{path}?limit=20&before={before}");
+    }
+    assert_eq!(all, (100..144).collect::<Vec<_>>(), "each once, the newest first, and none of another pool");
+    assert_eq!(wanted(&world.get(path).await?).len(), 20);
+    let first = world.get(&format!("{path}?limit=1")).await?;
+    assert_eq!(first["decisions"][0]["inputs"]["quantile"], 99.5, "with all that it was made from");
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=x", "limit"),
+        ("before=now", "before"),
+        ("before=nonsense", "before"),
+        ("before=", "before"),
+        ("before=9999-12-31T00:00:00Z", "before"),
+        ("after=2026-11-25T09:00:00Z", "after"),
+    ] {
+        let problem = world.client.get(&format!("{path}?{query}")).await?;
+        ensure!((400..500).contains(&problem.status), "{query}: {}", problem.status);
+        ensure!(problem.body.contains(field), "{query}: {}", problem.body);
+    }
+    world.client.get("/api/v1/pools/nowhere/scaling/decisions").await?.problem(404)?;
+
+    // On the page 20, a link to older ones, and all of them in a file.
+    let mut page = world.client.page("/forecast/web").await?.expect(200)?.body;
+    for (older, text) in [(true, "→ 100<"), (true, "→ 120<"), (false, "→ 143<")] {
+        ensure!(page.contains(text), "{text}: {page}");
+        let link = page.split("href=\"").find(|part| part.contains("before=") && part.contains(">Older decisions<"));
+        assert_eq!(link.is_some(), older, "{text}");
+        if let Some(href) = link.and_then(|part| part.split('"').next()) {
+            let href = href.replace("&amp;", "&");
+            let (href, _) = href.split_once('#').context("it leads to the list")?;
+            page = world.client.page(href).await?.expect(200)?.body;
+        }
+    }
+    let csv = world.client.get("/forecast/web?format=csv&table=decisions").await?.csv()?;
+    assert_eq!(csv.len(), 45);
+    assert_eq!(csv[1][2..6], ["150", "100", "quantile", "'=cmd by the quantile"], "and nothing that a sheet would run");
+    ensure!(csv[1][8].contains("99.5"), "{:?}", csv[1]);
+    let refused = world.client.page("/forecast/web?before=yesterday").await?.expect(422)?.body;
+    ensure!(refused.contains("before"), "{refused}");
     Ok(())
 }

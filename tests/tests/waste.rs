@@ -6,13 +6,15 @@ use headroom_domain::access::Role;
 use headroom_domain::accumulate::{Accumulator, Reading, TenantReading};
 use headroom_domain::alert::episode::{Alert, Condition, Workflow};
 use headroom_domain::alert::window::Lane;
-use headroom_domain::report::{Cell, Document, Kind};
+use headroom_domain::report::{Cell, Document, Kind, Row};
 use headroom_domain::{DAY_MS, HOUR_MS, Millis, format, range};
 use headroom_server::app::App;
+use headroom_server::app::alerts::engine;
 use headroom_server::app::caller::Caller;
 use headroom_server::db::Db;
 use headroom_server::jobs;
 use headroom_store::partition::{self, Cut};
+use headroom_store::scaling::{self, Decision, Outcome};
 use headroom_store::{history, pool, tenant};
 use headroom_tests::browser::Browser;
 use headroom_tests::client::Client;
@@ -356,6 +358,75 @@ async fn the_summary_of_a_page_closes_a_day_after_it_was_over_and_stays() -> Res
     let cookie = format!("{}={session}", people::cookie().0);
     let limited = Client::nobody(world.service.url())?.with_cookie(&cookie, csrf);
     limited.page(&format!("/reports/incident-{id}")).await?.expect(403)?;
+    world.end().await
+}
+
+#[tokio::test]
+async fn the_summary_of_a_page_tells_what_scaling_decided_and_which_objective_was_broken() -> Result<()> {
+    let world = World::create().await?;
+    let app = world.app()?;
+    let mut conn = world.database.connect().await?;
+    engine::round(&Db::connect(&world.database.url().parse()?)).await?;
+    let (fired, over) = (NOW - 27 * HOUR_MS, NOW - 25 * HOUR_MS);
+    let id = paged(&mut conn, fired, over).await?;
+    let lanes = pool::by_slug(&mut conn, "lanes").await?.context("the pool")?.key;
+    let extra = pool::by_slug(&mut conn, "extra").await?.context("the pool")?.key;
+    // Before, during and after; one that is too old, and one of another pool.
+    for (pool, at, outcome, note) in [
+        (lanes, fired - 3 * HOUR_MS, Outcome::Shadow, "too old"),
+        (lanes, fired - HOUR_MS, Outcome::Shadow, ""),
+        (lanes, fired + HOUR_MS, Outcome::Refused, "the capacity changed after this was decided"),
+        (lanes, over + HOUR_MS, Outcome::Recommended, ""),
+        (extra, fired + HOUR_MS, Outcome::Applied, "elsewhere"),
+    ] {
+        let decision = Decision {
+            pool,
+            at_ms: at,
+            mode: "recommend".into(),
+            before: 100,
+            wanted: 120,
+            decider: "quantile".into(),
+            reason: "120 at P95".into(),
+            inputs: json!({ "quantile": 118.5 }),
+            outcome,
+            note: note.into(),
+        };
+        ensure!(scaling::decide(&mut conn, &decision).await?);
+    }
+    let document = app.report(Kind::Incident, &id.to_string(), None).await?.document;
+    let decisions = document.table("scaling").context("the decisions")?;
+    let said =
+        |row: &Row| ["outcome", "note"].map(|key| decisions.cell(&row.cells, key).map(Cell::raw).unwrap_or_default());
+    let outcomes: Vec<[String; 2]> = decisions.rows.iter().map(said).collect();
+    let expected = [["shadow", ""], ["refused", "the capacity changed after this was decided"], ["recommended", ""]];
+    assert_eq!(outcomes, expected);
+    let first = &decisions.rows[0].cells;
+    assert_eq!(
+        first[1..5],
+        [Cell::Level(Some(100)), Cell::Level(Some(120)), Cell::text("quantile"), Cell::text("120 at P95")]
+    );
+
+    // From six to eight 70 were promised and 22 of them used: 48 of 70 lay idle, and a tenth may.
+    let objectives = document.table("objectives").context("the objectives")?;
+    let waste = objectives.rows.iter().find(|row| row.cells[0] == Cell::text("Reservation waste")).context("waste")?;
+    let seconds = 2 * 3_600;
+    let expected = [
+        Cell::Count(Some(48 * seconds)),
+        Cell::Count(Some(70 * seconds)),
+        Cell::Ratio(48 * seconds, 70 * seconds),
+        Cell::text("10 %"),
+        Cell::text("no"),
+    ];
+    assert_eq!(waste.cells[2..], expected);
+    ensure!(
+        objectives.rows.iter().all(|row| row.cells[3] != Cell::Count(Some(0))),
+        "of what was not counted is no row"
+    );
+    // Page and file say it too.
+    let page = read(&world.client.page(&format!("/reports/incident-{id}")).await?.expect(200)?.body);
+    ensure!(page.contains("Scaling decisions") && page.contains("What is promised of the pool"), "{page}");
+    let csv = world.client.get(&format!("/api/v1/reports/incident-{id}?format=csv&table=scaling")).await?.csv()?;
+    assert_eq!(csv.len(), 4, "{csv:?}");
     world.end().await
 }
 

@@ -17,7 +17,7 @@ pub use change::{Guard, StepPreview};
 pub use outlook::{Day, OUTLOOK_DAYS, PoolOutlook, outlook};
 pub use refresh::Refreshed;
 pub use scale::{Basis, Decided, Planned, Settings, Wish};
-pub use view::{Forecasts, PastDay, PoolForecast, Row, WhatIf};
+pub use view::{Forecasts, MOST_DECISIONS, PastDay, PoolForecast, Row, WhatIf};
 
 use headroom_domain::calendar::Event;
 use headroom_domain::exhaustion::Exhaustion;
