@@ -518,15 +518,24 @@ async fn the_digest_of_a_week_says_what_is_ahead() -> Result<()> {
     let (tight, capacity) = (line("tight").with_context(|| body.clone())?, "least capacity 75, promised 0");
     ensure!(tight.contains(capacity) && tight.contains("first short day 2026-12-01"), "{body}");
     ensure!(body.contains("young: least capacity 50, promised 0, first short day too little history"), "{body}");
-    let in_all: Vec<&str> =
-        body.lines().filter(|line| line.trim_start().starts_with("all that are foreseen: ")).collect();
+    let mut by_day = body.lines().skip_while(|line| !line.starts_with("Capacity outlook by day: wanted / 1 in 20 /"));
+    by_day.next();
+    let in_all: Vec<&str> = by_day.take_while(|line| line.contains(" / ")).collect();
     assert_eq!(in_all.len(), 7, "{body}");
-    ensure!(
-        in_all[0].contains("day 2026-12-01, wanted ")
-            && in_all[0].ends_with("least capacity 75, promised 0, short yes")
-    );
+    ensure!(in_all[0].starts_with("    Tue 1 Dec: ") && in_all[0].ends_with(" / \u{2013} / 0 / 75, short"), "{body}");
     let kept = world.get("/api/v1/reports/weekly-2026-W48?v=1").await?;
-    ensure!(kept["closed"]["version"] == 1 && kept.to_string().contains("outlook_days"), "{kept}");
+    assert_eq!(kept["closed"]["version"], 1);
+    // A row for each pool and one for all, a column for each day, by whichever door.
+    let tables = kept["tables"].as_array().context("tables")?;
+    let days = tables.iter().find(|table| table["key"] == "outlook_days").context("the days ahead")?;
+    let keys: Vec<&str> = days["columns"].as_array().into_iter().flatten().filter_map(|c| c["key"].as_str()).collect();
+    assert_eq!((keys[0], keys[1], keys.len()), ("pool", "2026-12-01", 8));
+    let rows: Vec<Vec<String>> = serde_json::from_value(days["rows"].clone())?;
+    let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(names, ["tight", "young", "all that are foreseen"], "those that may be short first");
+    ensure!(rows[0][1].ends_with(" / 0 / 75, short") && rows[1][1] == "\u{2013} / \u{2013} / 0 / 50", "{rows:?}");
+    let csv = world.client.get("/api/v1/reports/weekly-2026-W48?format=csv&table=outlook_days").await?.csv()?;
+    assert_eq!(csv[1..], rows);
     world.at(monday + 2 * DAY_MS).await?;
     let later = world.get("/api/v1/reports/weekly-2026-W48").await?;
     assert_eq!(later["tables"], kept["tables"], "it is frozen with the report");
@@ -590,34 +599,41 @@ async fn the_week_ahead_is_told_and_stays_as_it_was_told() -> Result<()> {
     assert_eq!((&young[1], &young[5]), (&Value::Null, &json!("too little history")), "{young}");
     // By day: the most of the days is what the pool's row says, and in all is the sum of those that are foreseen.
     let by_day = tables.iter().find(|table| table["key"] == "outlook_days").context("days")?;
-    let days = |slug: &str| -> Vec<Value> {
+    let heads: Vec<&str> =
+        by_day["columns"].as_array().into_iter().flatten().filter_map(|c| c["key"].as_str()).collect();
+    assert_eq!((heads.len(), heads[1], heads[7]), (8, "2026-11-26", "2026-12-02"), "from tomorrow on");
+    // Of each day what is wanted, in one of twenty cases, what is promised and what there is.
+    let days = |slug: &str| -> Vec<[Option<i64>; 4]> {
         let rows = by_day["rows"].as_array().into_iter().flatten();
-        rows.filter(|row| row[0] == slug).cloned().collect()
+        let row: Vec<&Value> =
+            rows.filter(|row| row[0] == slug).filter_map(Value::as_array).flatten().skip(1).collect();
+        let read = |cell: &&Value| {
+            let text = cell.as_str().unwrap_or_default();
+            let mut numbers = text.split(" / ").map(|part| part.split(", ").next().and_then(|part| part.parse().ok()));
+            [(); 4].map(|()| numbers.next().flatten())
+        };
+        row.iter().map(read).collect()
     };
     for (slug, said) in [("tight", &tight), ("wide", &wide)] {
         let days = days(slug);
         assert_eq!(days.len(), 7, "{days:?}");
-        assert_eq!((&days[0][1], &days[6][1]), (&json!("2026-11-26"), &json!("2026-12-02")), "from tomorrow on");
-        for column in [2, 3] {
-            assert_eq!(days.iter().filter_map(|day| day[column].as_i64()).max(), said[column - 1].as_i64(), "{days:?}");
+        for column in [0, 1] {
+            assert_eq!(days.iter().filter_map(|day| day[column]).max(), said[column + 1].as_i64(), "{days:?}");
         }
-        ensure!(days.iter().all(|day| day[2].as_i64() <= day[3].as_i64()), "{days:?}");
+        ensure!(days.iter().all(|day| day[0] <= day[1]), "{days:?}");
     }
-    ensure!(days("young").iter().all(|day| day[2].is_null() && day[6] == "too little history"), "{by_day}");
+    assert_eq!(days("young"), vec![[None, None, Some(0), Some(50)]; 7], "too little is known of it");
     for (place, day) in days("all that are foreseen").iter().enumerate() {
-        let (tight, wide) = (&days("tight")[place], &days("wide")[place]);
-        for column in [2, 4, 5] {
-            assert_eq!(
-                day[column].as_i64(),
-                Some(tight[column].as_i64().unwrap_or(-1) + wide[column].as_i64().unwrap_or(-1))
-            );
+        let (tight, wide) = (days("tight")[place], days("wide")[place]);
+        for column in [0, 2, 3] {
+            assert_eq!(day[column], tight[column].zip(wide[column]).map(|(one, other)| one + other), "{by_day}");
         }
-        ensure!(day[3].is_null(), "what is rare does not add up: {day}");
+        ensure!(day[1].is_none(), "what is rare does not add up: {day:?}");
     }
     let page = text(&world.client.page("/reports/weekly-2026-W48").await?.expect(200)?.body);
-    ensure!(page.contains("Capacity outlook, the next seven days"), "{page}");
+    ensure!(page.contains("Capacity outlook, the next seven days") && page.contains("Thu 26 Nov"), "{page}");
     let csv = world.client.get("/reports/weekly-2026-W48.csv?table=outlook_days").await?.csv()?;
-    assert_eq!(csv.len(), 1 + 4 * 7, "three pools and all, seven days: {csv:?}");
+    assert_eq!(csv.len(), 1 + 4, "three pools and all: {csv:?}");
     // What is over for longer tells no future, and what nobody closed is missing under its version.
     let old = world.get("/api/v1/reports/weekly-2026-W45").await?;
     ensure!(!old.to_string().contains("outlook"), "{old}");
