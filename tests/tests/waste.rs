@@ -11,8 +11,11 @@ use headroom_domain::{DAY_MS, HOUR_MS, Millis, format, range};
 use headroom_server::app::App;
 use headroom_server::app::alerts::engine;
 use headroom_server::app::caller::Caller;
+use headroom_server::app::reports::files::Form;
 use headroom_server::db::Db;
 use headroom_server::jobs;
+use headroom_server::outward::Outward;
+use headroom_server::paper::Paper;
 use headroom_store::partition::{self, Cut};
 use headroom_store::scaling::{self, Decision, Outcome};
 use headroom_store::{history, pool, tenant};
@@ -499,6 +502,28 @@ async fn a_month_closes_once_and_stays_as_it_was() -> Result<()> {
     let printed = service::run(&[&arguments[..], &[world.database.url()]].concat())?;
     ensure!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     assert_eq!(serde_json::from_slice::<Document>(&printed.stdout)?, kept);
+    // And the same paper, which leads to this version on the server.
+    let own = "https://headroom.test";
+    let of = async |version: &str| -> Result<Vec<u8>> {
+        let arguments = ["report", "waste", "--period", "2026-10", "--version", version, "--format", "pdf"];
+        let place = ["--public-url", own, "--database-url", world.database.url()];
+        let printed = service::run(&[&arguments[..], &place].concat())?;
+        ensure!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        Ok(printed.stdout)
+    };
+    for version in ["1", "2"] {
+        let paper = text_of(&of(version).await?)?;
+        ensure!(paper.contains(&format!("{own}/waste/2026-10?v={version}")), "{paper}");
+        ensure!(paper.contains(&format!("closed, version {version}")), "{paper}");
+    }
+    let outward = Outward { public_url: Some(own.parse()?), ..Outward::default() };
+    let report = app.report(Kind::Waste, "2026-10", Some(1)).await?;
+    let file = app.clone().reaching(outward).report_file(&report, Form::Pdf, None, Paper::A4).await?;
+    ensure!(file.bytes == of("1").await?, "page and command print one paper");
+    let wrong =
+        ["report", "waste", "--format", "csv", "--public-url", "ftp://x/y", "--database-url", world.database.url()];
+    let wrong = service::run(&wrong)?;
+    ensure!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains("--public-url is ftp://x/y"));
     world.end().await
 }
 
