@@ -83,6 +83,13 @@ impl World {
         Ok(self.app()?.report(Kind::Waste, month, None).await?.document)
     }
 
+    /// A slot that is not promised costs twice as much as one that is.
+    async fn has_elastic_price(&self) -> Result<()> {
+        let price = json!({ "elastic_price_micros": 100_000 });
+        self.client.put("/api/v1/pools/lanes/elastic-price", &price).await?.expect(204)?;
+        Ok(())
+    }
+
     /// A file as it comes, by the administrator.
     async fn bytes(&self, path: &str) -> Result<Vec<u8>> {
         let (name, value) = people::cookie();
@@ -227,8 +234,7 @@ async fn figures_are_those_that_are_worked_out_by_hand() -> Result<()> {
     assert_eq!(waste("quiet", "saves_minor")?, Cell::Money(Some(59_711)));
     // burst peaks at 29 in one hour of 24, more than one in a hundred: it keeps its 30.
     assert_eq!(waste("burst", "right_size_slots")?, Cell::Level(None));
-    assert_eq!(plain(&waste("burst", "advice")?.raw()), "keep (peaks 96.7 %)");
-    assert_eq!(waste("burst", "confidence")?.raw(), "bursty, 45 d");
+    assert_eq!(plain(&waste("burst", "advice")?.raw()), "keep (peaks 96.7 %), bursty, 45 d");
 
     // While 30 of its slots lay idle quiet held 4 in another pool without a promise, in each hour.
     let beside = november.table("beside").context("the finding")?;
@@ -289,11 +295,12 @@ fn shown(csv: &[Vec<String>], document: &Document, table: &str) -> Result<Vec<Ve
 #[tokio::test]
 async fn page_csv_and_paper_say_the_same() -> Result<()> {
     let world = World::create().await?;
+    world.has_elastic_price().await?;
     let document = world.document("2026-11").await?;
     let page = read(&world.client.page("/waste").await?.expect(200)?.body);
     let pdf = world.bytes("/waste/2026-11.pdf").await?;
     let paper = text_of(&pdf)?;
-    for name in ["waste", "split", "beside", "frontier", "trend"] {
+    for name in ["waste", "split", "beside", "frontier", "elastic", "elastic_hours", "trend"] {
         let csv = world.client.get(&format!("/waste/2026-11.csv?table={name}")).await?.expect(200)?.csv()?;
         let table = document.table(name).context("the table")?;
         assert_eq!(csv.len(), 1 + table.rows.len() + usize::from(table.has_total), "{name}");
@@ -344,6 +351,8 @@ async fn the_summary_of_a_page_closes_a_day_after_it_was_over_and_stays() -> Res
     ensure!(!close(&app).await?.contains(&name), "what comes after it is not known for a day");
     let api = format!("/api/v1/reports/incident-{id}");
     ensure!(world.client.get(&api).await?.expect(200)?.json()?["closed"].is_null(), "it is provisional");
+    let page = world.client.page(&format!("/reports/incident-{id}")).await?.expect(200)?.body;
+    ensure!(page.contains("its summary is closed and kept") && !page.contains("save the PDF"), "{page}");
     headroom_store::hold_test_clock(&mut conn, NOW).await?;
     ensure!(close(&app).await?.contains(&name), "a day later it is closed");
     ensure!(!close(&app).await?.contains(&name), "once");
@@ -549,6 +558,57 @@ async fn a_suggestion_becomes_a_draft_with_that_one_change() -> Result<()> {
     }
     let drafts = world.client.get("/api/v1/pools/lanes/drafts").await?.expect(200)?.json()?;
     assert_eq!(drafts.as_array().map(Vec::len), Some(1));
+    world.end().await
+}
+
+#[tokio::test]
+async fn where_a_slot_without_a_promise_costs_more_the_cheapest_levels_are_told_and_drafted() -> Result<()> {
+    let world = World::create().await?;
+    let none = world.document("2026-11").await?;
+    ensure!(none.table("elastic").is_none() && none.table("elastic_hours").is_none(), "there is one price");
+    world.has_elastic_price().await?;
+    let document = world.document("2026-11").await?;
+    let of = |tenant, key| cell(&document, "elastic", tenant, "lanes", key);
+    // 45 days have 1,080 hours, 45 of them from nine to ten. At half the price half of the hours decide: 12 for burst. Its 30 cost
+    // 1,620.00, 12 cost 648.00 and the 17 beyond them 76.50; 29 from nine to ten and else 12 cost 686.25.
+    for (key, expected) in [
+        ("promised_slots", Cell::Level(Some(30))),
+        ("now_minor", Cell::Money(Some(162_000))),
+        ("constant_slots", Cell::Level(Some(12))),
+        ("constant_minor", Cell::Money(Some(72_450))),
+        ("lowest_slots", Cell::Level(Some(12))),
+        ("highest_slots", Cell::Level(Some(29))),
+        ("cheapest_minor", Cell::Money(Some(68_625))),
+    ] {
+        assert_eq!(of("burst", key)?, expected, "{key}");
+    }
+    assert_eq!(
+        (of("quiet", "constant_slots")?, of("quiet", "constant_minor")?),
+        (Cell::Level(Some(10)), Cell::Money(Some(54_000)))
+    );
+    let hours = document.table("elastic_hours").context("by the hour")?;
+    ensure!(hours.basis.contains("Of 45 days of evidence each hour of the week has 7 at the most"), "{}", hours.basis);
+    let said = |tenant: &str| -> Vec<Vec<String>> {
+        let rows = hours.rows.iter().filter(|row| row.tenant_slug() == Some(tenant));
+        rows.map(|row| row.cells[2..].iter().map(Cell::raw).collect()).collect()
+    };
+    let days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    assert_eq!(said("quiet"), days.map(|day| vec![day.to_owned(), "00\u{2013}24: 10".to_owned()]));
+    let nine = "00\u{2013}09: 12, 09\u{2013}10: 29, 10\u{2013}24: 12";
+    assert_eq!(said("burst"), days.map(|day| vec![day.to_owned(), nine.to_owned()]));
+
+    // The one level is a draft, though the peaks would keep what there is.
+    let fields = [("table", "elastic"), ("tenant", "burst"), ("pool", "lanes")];
+    let done = world.client.form("/waste/2026-11/draft", &fields).await?.expect(303)?;
+    let id = done.header("location").strip_prefix("/planner/drafts/").context("a review")?.to_owned();
+    let draft = world.client.get(&format!("/api/v1/drafts/{id}")).await?.expect(200)?.json()?;
+    assert_eq!(
+        (&draft["changes"][0]["before"]["slots"], &draft["changes"][0]["after"]["slots"]),
+        (&json!(30), &json!(12))
+    );
+    world.client.form("/waste/2026-11/draft", &fields[1..]).await?.expect(422)?;
+    let page = world.client.page("/waste").await?.expect(200)?.body;
+    assert_eq!(page.matches("action=\"/waste/2026-11/draft\"").count(), 3, "quiet twice, burst once");
     world.end().await
 }
 

@@ -6,6 +6,7 @@ use crate::app::alerts::view::Whole;
 use crate::app::reports::Report;
 use crate::app::{App, AppError, Result};
 use headroom_domain::access::Action;
+use headroom_domain::alert::window::Lane;
 use headroom_domain::localtime::ZoneSlice;
 use headroom_domain::report::{Cell, Document, Kind, Row, Table};
 use headroom_domain::series::{ceil, floor};
@@ -70,7 +71,12 @@ impl App {
             None => Vec::new(),
         };
         let document = document(&mut tx, &whole, &objectives, fired_ms, &zone).await?;
-        Ok(Report { document, kept: None, is_whole: true, now_ms: whole.now })
+        let alert = &whole.shown.row.alert;
+        // As the store's `incidents_due` chooses them.
+        let closes_by_itself = alert.severity == Lane::Page
+            && !whole.shown.row.dry_run
+            && alert.resolved_ms.is_none_or(|over| over >= whole.now - super::INCIDENTS_BACK_MS);
+        Ok(Report { document, kept: None, is_whole: true, closes_by_itself, now_ms: whole.now })
     }
 }
 

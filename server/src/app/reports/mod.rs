@@ -51,6 +51,8 @@ pub struct Report {
     pub kept: Option<Listed>,
     /// Whether it is of all tenants and pools.
     pub is_whole: bool,
+    /// Whether it is the summary of an alert that will be kept by itself.
+    pub closes_by_itself: bool,
     /// When it was asked for.
     pub now_ms: Millis,
 }
@@ -211,7 +213,7 @@ impl App {
             document = document.without_money();
         }
         let is_whole = !self.caller.is_limited();
-        Ok(Report { document, kept, is_whole, now_ms })
+        Ok(Report { document, kept, is_whole, closes_by_itself: false, now_ms })
     }
 
     /// The newest kept reports. Their totals and checksums are of all tenants, so who sees some only is told neither.
