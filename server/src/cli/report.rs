@@ -37,7 +37,7 @@ pub(super) enum Report {
         #[arg(value_name = "MICROS|none")]
         price: String,
     },
-    /// Close what is due, as the server does by itself
+    /// Close what is due, as the server does by itself; only the server writes letters about it
     Close,
 }
 
