@@ -229,6 +229,30 @@ pub fn cost_of_level(samples: &[i64], level: i64, reserved: i64, elastic: i64) -
         .sum()
 }
 
+/// Average slots of an hour, rounded up; `None` where nothing is known of it.
+fn average(hour: &Hour) -> Option<i64> {
+    let observed = Some(hour.observed_ms).filter(|observed| *observed > 0)?;
+    Some((hour.used_slot_ms + observed - 1).div_euclid(observed.min(HOUR_MS)))
+}
+
+/// The one level that costs least if it is promised in all hours.
+pub fn cheapest_constant(hours: &[Hour], reserved: i64, elastic: i64) -> Option<i64> {
+    let samples: Vec<i64> = hours.iter().filter_map(average).collect();
+    cheapest_level(&samples, reserved, elastic)
+}
+
+/// Hours of a day with their levels: runs of equal ones, each from its first hour to the one after its last.
+pub fn runs(day: &[Option<i64>]) -> Vec<(usize, usize, Option<i64>)> {
+    let mut runs: Vec<(usize, usize, Option<i64>)> = Vec::new();
+    for (hour, level) in day.iter().enumerate() {
+        match runs.last_mut().filter(|(_, _, last)| last == level) {
+            Some(run) => run.1 = hour + 1,
+            None => runs.push((hour, hour + 1, *level)),
+        }
+    }
+    runs
+}
+
 /// The cheapest level for each hour of the week, from the use of these hours; `hour_of_week` says which one an instant is in.
 pub fn cheapest_week(
     hours: &[Hour],
@@ -237,10 +261,9 @@ pub fn cheapest_week(
     elastic: i64,
 ) -> Vec<Option<i64>> {
     let mut samples: Vec<Vec<i64>> = vec![Vec::new(); WEEK_HOURS];
-    for hour in hours.iter().filter(|hour| hour.observed_ms > 0) {
-        if let Some(of_hour) = samples.get_mut(hour_of_week(hour.at_ms)) {
-            // Average slots of the hour, rounded up.
-            of_hour.push((hour.used_slot_ms + hour.observed_ms - 1).div_euclid(hour.observed_ms.clamp(1, HOUR_MS)));
+    for (at, used) in hours.iter().filter_map(|hour| Some((hour.at_ms, average(hour)?))) {
+        if let Some(of_hour) = samples.get_mut(hour_of_week(at)) {
+            of_hour.push(used);
         }
     }
     samples.iter().map(|samples| cheapest_level(samples, reserved, elastic)).collect()
@@ -306,6 +329,13 @@ mod tests {
         let hours: Vec<Hour> = (0..336).map(|at| hour(at, 0, if at % 24 < 8 { 2 } else { 9 }, 9)).collect();
         let week = cheapest_week(&hours, |at| (at / HOUR_MS) as usize % WEEK_HOURS, 50, 100);
         assert_eq!((week.len(), week[0], week[12]), (WEEK_HOURS, Some(2), Some(9)));
+        assert_eq!(runs(&week[..24]), [(0, 8, Some(2)), (8, 24, Some(9))]);
+        assert_eq!(runs(&[None, None, Some(0)]), [(0, 2, None), (2, 3, Some(0))]);
+        assert_eq!(runs(&[]), []);
+        // Two of three hours use 9: at half the price they are worth a promise, at five sixths no more.
+        assert_eq!(cheapest_constant(&hours, 50, 100), Some(9));
+        assert_eq!(cheapest_constant(&hours, 84, 100), Some(2));
+        assert_eq!(cheapest_constant(&[Hour::default()], 1, 2), None, "nothing is known");
     }
 
     proptest! {

@@ -12,6 +12,7 @@ use headroom_server::mail::{MailSettings, Mailer};
 use headroom_server::outward::Outward;
 use headroom_store::current::{self, Current};
 use headroom_store::partition::{self, Cut};
+use headroom_store::scaling::{self, Decision, Outcome};
 use headroom_store::{alert, history, pool};
 use headroom_tests::client::Client;
 use headroom_tests::database::Database;
@@ -712,15 +713,24 @@ async fn the_digest_of_a_week_says_what_is_ahead() -> Result<()> {
     let (tight, capacity) = (line("tight").with_context(|| body.clone())?, "least capacity 75, promised 0");
     ensure!(tight.contains(capacity) && tight.contains("first short day 2026-12-01"), "{body}");
     ensure!(body.contains("young: least capacity 50, promised 0, first short day too little history"), "{body}");
-    let in_all: Vec<&str> =
-        body.lines().filter(|line| line.trim_start().starts_with("all that are foreseen: ")).collect();
+    let mut by_day = body.lines().skip_while(|line| !line.starts_with("Capacity outlook by day: wanted / 1 in 20 /"));
+    by_day.next();
+    let in_all: Vec<&str> = by_day.take_while(|line| line.contains(" / ")).collect();
     assert_eq!(in_all.len(), 7, "{body}");
-    ensure!(
-        in_all[0].contains("day 2026-12-01, wanted ")
-            && in_all[0].ends_with("least capacity 75, promised 0, short yes")
-    );
+    ensure!(in_all[0].starts_with("    Tue 1 Dec: ") && in_all[0].ends_with(" / \u{2013} / 0 / 75, short"), "{body}");
     let kept = world.get("/api/v1/reports/weekly-2026-W48?v=1").await?;
-    ensure!(kept["closed"]["version"] == 1 && kept.to_string().contains("outlook_days"), "{kept}");
+    assert_eq!(kept["closed"]["version"], 1);
+    // A row for each pool and one for all, a column for each day, by whichever door.
+    let tables = kept["tables"].as_array().context("tables")?;
+    let days = tables.iter().find(|table| table["key"] == "outlook_days").context("the days ahead")?;
+    let keys: Vec<&str> = days["columns"].as_array().into_iter().flatten().filter_map(|c| c["key"].as_str()).collect();
+    assert_eq!((keys[0], keys[1], keys.len()), ("pool", "2026-12-01", 8));
+    let rows: Vec<Vec<String>> = serde_json::from_value(days["rows"].clone())?;
+    let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(names, ["tight", "young", "all that are foreseen"], "those that may be short first");
+    ensure!(rows[0][1].ends_with(" / 0 / 75, short") && rows[1][1] == "\u{2013} / \u{2013} / 0 / 50", "{rows:?}");
+    let csv = world.client.get("/api/v1/reports/weekly-2026-W48?format=csv&table=outlook_days").await?.csv()?;
+    assert_eq!(csv[1..], rows);
     world.at(monday + 2 * DAY_MS).await?;
     let later = world.get("/api/v1/reports/weekly-2026-W48").await?;
     assert_eq!(later["tables"], kept["tables"], "it is frozen with the report");
@@ -784,34 +794,41 @@ async fn the_week_ahead_is_told_and_stays_as_it_was_told() -> Result<()> {
     assert_eq!((&young[1], &young[5]), (&Value::Null, &json!("too little history")), "{young}");
     // By day: the most of the days is what the pool's row says, and in all is the sum of those that are foreseen.
     let by_day = tables.iter().find(|table| table["key"] == "outlook_days").context("days")?;
-    let days = |slug: &str| -> Vec<Value> {
+    let heads: Vec<&str> =
+        by_day["columns"].as_array().into_iter().flatten().filter_map(|c| c["key"].as_str()).collect();
+    assert_eq!((heads.len(), heads[1], heads[7]), (8, "2026-11-26", "2026-12-02"), "from tomorrow on");
+    // Of each day what is wanted, in one of twenty cases, what is promised and what there is.
+    let days = |slug: &str| -> Vec<[Option<i64>; 4]> {
         let rows = by_day["rows"].as_array().into_iter().flatten();
-        rows.filter(|row| row[0] == slug).cloned().collect()
+        let row: Vec<&Value> =
+            rows.filter(|row| row[0] == slug).filter_map(Value::as_array).flatten().skip(1).collect();
+        let read = |cell: &&Value| {
+            let text = cell.as_str().unwrap_or_default();
+            let mut numbers = text.split(" / ").map(|part| part.split(", ").next().and_then(|part| part.parse().ok()));
+            [(); 4].map(|()| numbers.next().flatten())
+        };
+        row.iter().map(read).collect()
     };
     for (slug, said) in [("tight", &tight), ("wide", &wide)] {
         let days = days(slug);
         assert_eq!(days.len(), 7, "{days:?}");
-        assert_eq!((&days[0][1], &days[6][1]), (&json!("2026-11-26"), &json!("2026-12-02")), "from tomorrow on");
-        for column in [2, 3] {
-            assert_eq!(days.iter().filter_map(|day| day[column].as_i64()).max(), said[column - 1].as_i64(), "{days:?}");
+        for column in [0, 1] {
+            assert_eq!(days.iter().filter_map(|day| day[column]).max(), said[column + 1].as_i64(), "{days:?}");
         }
-        ensure!(days.iter().all(|day| day[2].as_i64() <= day[3].as_i64()), "{days:?}");
+        ensure!(days.iter().all(|day| day[0] <= day[1]), "{days:?}");
     }
-    ensure!(days("young").iter().all(|day| day[2].is_null() && day[6] == "too little history"), "{by_day}");
+    assert_eq!(days("young"), vec![[None, None, Some(0), Some(50)]; 7], "too little is known of it");
     for (place, day) in days("all that are foreseen").iter().enumerate() {
-        let (tight, wide) = (&days("tight")[place], &days("wide")[place]);
-        for column in [2, 4, 5] {
-            assert_eq!(
-                day[column].as_i64(),
-                Some(tight[column].as_i64().unwrap_or(-1) + wide[column].as_i64().unwrap_or(-1))
-            );
+        let (tight, wide) = (days("tight")[place], days("wide")[place]);
+        for column in [0, 2, 3] {
+            assert_eq!(day[column], tight[column].zip(wide[column]).map(|(one, other)| one + other), "{by_day}");
         }
-        ensure!(day[3].is_null(), "what is rare does not add up: {day}");
+        ensure!(day[1].is_none(), "what is rare does not add up: {day:?}");
     }
     let page = text(&world.client.page("/reports/weekly-2026-W48").await?.expect(200)?.body);
-    ensure!(page.contains("Capacity outlook, the next seven days"), "{page}");
+    ensure!(page.contains("Capacity outlook, the next seven days") && page.contains("Thu 26 Nov"), "{page}");
     let csv = world.client.get("/reports/weekly-2026-W48.csv?table=outlook_days").await?.csv()?;
-    assert_eq!(csv.len(), 1 + 4 * 7, "three pools and all, seven days: {csv:?}");
+    assert_eq!(csv.len(), 1 + 4, "three pools and all: {csv:?}");
     // What is over for longer tells no future, and what nobody closed is missing under its version.
     let old = world.get("/api/v1/reports/weekly-2026-W45").await?;
     ensure!(!old.to_string().contains("outlook"), "{old}");
@@ -963,5 +980,79 @@ async fn forms_work_without_scripts_and_name_what_is_wrong() -> Result<()> {
     let at = (NOW + 5 * DAY_MS).to_string();
     let gone = [("at", at.as_str()), ("slots", "77")];
     world.client.form("/forecast/web/apply", &gone).await?.expect(409)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_decision_can_be_read_in_parts_and_as_a_file() -> Result<()> {
+    let mut world = World::new().await?;
+    let key = world.pool("web", 150, 20, usual).await?;
+    let other = world.pool("other", 150, 1, usual).await?;
+    let newest = NOW - MINUTE_MS;
+    for number in 0..45 {
+        let decision = Decision {
+            pool: if number == 44 { other } else { key },
+            at_ms: newest - number * HOUR_MS,
+            mode: "shadow".into(),
+            before: 150,
+            wanted: 100 + i32::try_from(number)?,
+            decider: "quantile".into(),
+            reason: "=cmd by the quantile".into(),
+            inputs: json!({ "quantile": 99.5 }),
+            outcome: Outcome::Shadow,
+            note: String::new(),
+        };
+        ensure!(scaling::decide(&mut world.conn, &decision).await?);
+    }
+    let path = "/api/v1/pools/web/scaling/decisions";
+    let wanted = |part: &Value| -> Vec<i64> {
+        part["decisions"].as_array().into_iter().flatten().filter_map(|one| one["wanted"].as_i64()).collect()
+    };
+    let (mut all, mut next) = (Vec::new(), format!("{path}?limit=20"));
+    loop {
+        let part = world.get(&next).await?;
+        all.extend(wanted(&part));
+        let Some(before) = part["next"].as_str() else { break };
+        ensure!(wanted(&part).len() == 20 && all.len() < 60, "a part has as many as were asked for: {part}");
+        next = format!("{path}?limit=20&before={before}");
+    }
+    assert_eq!(all, (100..144).collect::<Vec<_>>(), "each once, the newest first, and none of another pool");
+    assert_eq!(wanted(&world.get(path).await?).len(), 20);
+    let first = world.get(&format!("{path}?limit=1")).await?;
+    assert_eq!(first["decisions"][0]["inputs"]["quantile"], 99.5, "with all that it was made from");
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=x", "limit"),
+        ("before=now", "before"),
+        ("before=nonsense", "before"),
+        ("before=", "before"),
+        ("before=9999-12-31T00:00:00Z", "before"),
+        ("after=2026-11-25T09:00:00Z", "after"),
+    ] {
+        let problem = world.client.get(&format!("{path}?{query}")).await?;
+        ensure!((400..500).contains(&problem.status), "{query}: {}", problem.status);
+        ensure!(problem.body.contains(field), "{query}: {}", problem.body);
+    }
+    world.client.get("/api/v1/pools/nowhere/scaling/decisions").await?.problem(404)?;
+
+    // On the page 20, a link to older ones, and all of them in a file.
+    let mut page = world.client.page("/forecast/web").await?.expect(200)?.body;
+    for (older, text) in [(true, "→ 100<"), (true, "→ 120<"), (false, "→ 143<")] {
+        ensure!(page.contains(text), "{text}: {page}");
+        let link = page.split("href=\"").find(|part| part.contains("before=") && part.contains(">Older decisions<"));
+        assert_eq!(link.is_some(), older, "{text}");
+        if let Some(href) = link.and_then(|part| part.split('"').next()) {
+            let href = href.replace("&amp;", "&");
+            let (href, _) = href.split_once('#').context("it leads to the list")?;
+            page = world.client.page(href).await?.expect(200)?.body;
+        }
+    }
+    let csv = world.client.get("/forecast/web?format=csv&table=decisions").await?.csv()?;
+    assert_eq!(csv.len(), 45);
+    assert_eq!(csv[1][2..6], ["150", "100", "quantile", "'=cmd by the quantile"], "and nothing that a sheet would run");
+    ensure!(csv[1][8].contains("99.5"), "{:?}", csv[1]);
+    let refused = world.client.page("/forecast/web?before=yesterday").await?.expect(422)?.body;
+    ensure!(refused.contains("before"), "{refused}");
     Ok(())
 }

@@ -344,3 +344,63 @@ async fn a_closed_review_stays_as_it_was_and_a_correction_knows_more() -> Result
     world.client.send(Method::DELETE, "/api/v1/game-days/1", &[], None).await?.expect(405)?;
     Ok(())
 }
+
+#[tokio::test]
+async fn however_many_there_are_each_is_listed_and_in_its_review() -> Result<()> {
+    let mut world = World::create().await?;
+    // Two a day, so that the day alone is no place in the list.
+    sqlx::query(
+        "INSERT INTO game_day (held_on, title, run_by, tried, happened, follow_ups, breakages, author)
+         SELECT date '2026-11-24' - number % 125, 'day ' || number, 'Dana', 'a', 'b', '', '[]', 'test' FROM generate_series(0, 249) number",
+    )
+    .execute(&mut world.conn)
+    .await?;
+    let titles = |part: &Value| -> Vec<String> {
+        let days = part["game_days"].as_array().into_iter().flatten();
+        days.filter_map(|day| day["title"].as_str().map(str::to_owned)).collect()
+    };
+    let first = world.client.get("/api/v1/game-days").await?.expect(200)?.json()?;
+    ensure!(titles(&first).len() == 200 && first["next"].is_string(), "{first}");
+    let (mut all, mut path) = (Vec::new(), "/api/v1/game-days?limit=33".to_owned());
+    loop {
+        let part = world.client.get(&path).await?.expect(200)?.json()?;
+        all.extend(titles(&part));
+        let Some(next) = part["next"].as_str() else { break };
+        ensure!(titles(&part).len() == 33 && all.len() < 300, "a part has as many as were asked for");
+        path = format!("/api/v1/game-days?limit=33&after={next}");
+    }
+    let expected: Vec<String> =
+        (0..125).flat_map(|number| [number + 125, number]).map(|number| format!("day {number}")).collect();
+    assert_eq!(all, expected, "each once, the newest first");
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("after=0", "after"),
+        ("after=999999", "after"),
+        ("after=nonsense", "after"),
+        ("after=%00", "after"),
+    ] {
+        let problem = world.client.get(&format!("/api/v1/game-days?{query}")).await?.problem(422)?;
+        assert_eq!(problem["errors"][0]["field"], field, "{query}: {problem}");
+    }
+
+    // The page leads through them without scripts.
+    let (mut seen, mut path) = (0, "/game-days".to_owned());
+    loop {
+        let page = world.client.page(&path).await?.expect(200)?.body;
+        seen += page.matches("id=\"day-").count();
+        ensure!(page.contains(">Newest<") == (path != "/game-days"), "{path}");
+        let Some(older) = page.split("href=\"").find(|part| part.contains(">Older game days<")) else { break };
+        path = older.split('"').next().context("an address")?.to_owned();
+    }
+    assert_eq!(seen, 250);
+    world.client.page("/game-days?after=nonsense").await?.expect(422)?;
+
+    // October begins 54 days before the newest: 55 days with two each.
+    let review = world.quarter().await?;
+    assert_eq!(table(&review, "game_days")?["rows"].as_array().map(Vec::len), Some(110));
+    sqlx::query("UPDATE game_day SET held_on = '2026-11-01'").execute(&mut world.conn).await?;
+    let review = world.quarter().await?;
+    assert_eq!(table(&review, "game_days")?["rows"].as_array().map(Vec::len), Some(250), "however many there are");
+    Ok(())
+}

@@ -9,6 +9,8 @@ use headroom_server::app::App;
 use headroom_server::app::caller::Caller;
 use headroom_server::db::Db;
 use headroom_server::jobs;
+use headroom_server::mail::{MailSettings, Mailer};
+use headroom_server::outward::Outward;
 use headroom_store::partition::{self, Cut};
 use headroom_store::{history, pool};
 use headroom_tests::client::Client;
@@ -278,5 +280,47 @@ async fn files_of_the_archive_come_over_the_api_and_the_list_in_parts() -> Resul
         assert_eq!(problem["errors"][0]["field"], field, "{query}: {problem}");
     }
     client.get("/api/v1/reports/waste-2026-10?v=9&format=pdf").await?.problem(404)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_brought_in_afterwards_is_closed_when_it_is_whole_and_tells_nobody_of_what_is_old() -> Result<()> {
+    let mut world = World::create().await?;
+    world.history().await?;
+    sqlx::query("UPDATE account SET report_letters = true").execute(&mut world.conn).await?;
+    let mail = Mailer::new(&MailSettings { smtp_url: "smtp://127.0.0.1:9".parse()?, from: "h@test.example".parse()? })?;
+    let app = world.app()?.reaching(Outward { mail: Some(mail), ..Outward::default() });
+    let close = async || -> Result<Vec<String>> {
+        let outcome = jobs::reports::run(&app).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let closed = outcome.detail["closed"].as_array().into_iter().flatten();
+        Ok(closed.filter_map(|one| one.as_str().map(str::to_owned)).collect())
+    };
+    // An import says how far it is. Week 47 was over two days ago, the others and October longer.
+    let import =
+        "INSERT INTO import (kind, content_key, source_name, progress_at) VALUES ('occupancy', 'a', 'a.csv', hr_now())";
+    sqlx::query(import).execute(&mut world.conn).await?;
+    assert_eq!(close().await?, ["weekly 2026-W47"], "what is old waits for what is brought in");
+    // It is done, and brought a time long before.
+    let done =
+        "UPDATE import SET state = 'done', done_at = hr_now(), summary = jsonb_build_object('from_ms', $1::bigint)";
+    sqlx::query(done).bind(MONDAY - 60 * DAY_MS).execute(&mut world.conn).await?;
+    headroom_store::hold_test_clock(&mut world.conn, NOW + HOUR_MS - 1).await?;
+    ensure!(close().await?.is_empty(), "another import may follow");
+    // One that brought only what is newer than a period does not keep it open.
+    sqlx::query("UPDATE import SET summary = jsonb_build_object('from_ms', $1::bigint)")
+        .bind(MONDAY - 14 * DAY_MS)
+        .execute(&mut world.conn)
+        .await?;
+    let older = close().await?;
+    ensure!(older.contains(&"waste 2026-10".to_owned()) && older.contains(&"weekly 2026-W45".to_owned()), "{older:?}");
+    ensure!(!older.contains(&"weekly 2026-W46".to_owned()), "{older:?}");
+    headroom_store::hold_test_clock(&mut world.conn, NOW + HOUR_MS).await?;
+    assert_eq!(close().await?, ["weekly 2026-W46"]);
+    // Of all these one letter was written, of the week that was over two days ago.
+    let told: Vec<String> =
+        sqlx::query_scalar("SELECT DISTINCT split_part(key, ' ', 3) FROM letter WHERE key LIKE 'report %'")
+            .fetch_all(&mut world.conn)
+            .await?;
+    assert_eq!(told, ["2026-W47"]);
     Ok(())
 }

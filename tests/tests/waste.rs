@@ -6,13 +6,18 @@ use headroom_domain::access::Role;
 use headroom_domain::accumulate::{Accumulator, Reading, TenantReading};
 use headroom_domain::alert::episode::{Alert, Condition, Workflow};
 use headroom_domain::alert::window::Lane;
-use headroom_domain::report::{Cell, Document, Kind};
+use headroom_domain::report::{Cell, Document, Kind, Row};
 use headroom_domain::{DAY_MS, HOUR_MS, Millis, format, range};
 use headroom_server::app::App;
+use headroom_server::app::alerts::engine;
 use headroom_server::app::caller::Caller;
+use headroom_server::app::reports::files::Form;
 use headroom_server::db::Db;
 use headroom_server::jobs;
+use headroom_server::outward::Outward;
+use headroom_server::paper::Paper;
 use headroom_store::partition::{self, Cut};
+use headroom_store::scaling::{self, Decision, Outcome};
 use headroom_store::{history, pool, tenant};
 use headroom_tests::browser::Browser;
 use headroom_tests::client::Client;
@@ -20,6 +25,7 @@ use headroom_tests::database::Database;
 use headroom_tests::people;
 use headroom_tests::service::{self, Service};
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tower_sessions::session::Id;
@@ -65,28 +71,7 @@ impl World {
             client.post_once("/api/v1/pools/lanes/reservations", tenant, &body).await?.expect(201)?;
         }
         headroom_store::hold_test_clock(&mut conn, NOW).await?;
-        let pools: BTreeMap<String, i32> =
-            pool::keys(&mut conn).await?.into_iter().map(|(key, slug)| (slug, key)).collect();
-        let keys: BTreeMap<String, i32> =
-            tenant::keys(&mut conn).await?.into_iter().map(|(key, slug)| (slug, key)).collect();
-        let reading = |slug: &str, occupied, reserved| TenantReading {
-            tenant: keys[slug],
-            occupied,
-            reserved,
-            ..TenantReading::default()
-        };
-        let mut acc = Accumulator::default();
-        for at in (OCTOBER..NOW).step_by(HOUR_MS as usize) {
-            let burst = if (at / HOUR_MS) % 24 == 9 { 29 } else { 12 };
-            let tenants = vec![reading("quiet", 10, 40), reading("burst", burst, 30), reading("loan", 45, 0)];
-            let lanes = Reading { at, duration_ms: HOUR_MS, capacity: 100, tenants, ..Reading::default() };
-            acc.reading(pools["lanes"], &lanes);
-            let extra = Reading { capacity: 10, tenants: vec![reading("quiet", 4, 0)], ..lanes };
-            acc.reading(pools["extra"], &extra);
-        }
-        partition::ensure(&mut conn, Cut::Minutes, OCTOBER, NOW).await?;
-        partition::ensure(&mut conn, Cut::FiveMinutes, OCTOBER, NOW).await?;
-        history::merge(&mut conn, history::LIVE, acc.take()).await?;
+        lived(&mut conn, OCTOBER, NOW, 10).await?;
         Ok(Self { database, service, client })
     }
 
@@ -96,6 +81,13 @@ impl World {
 
     async fn document(&self, month: &str) -> Result<Document> {
         Ok(self.app()?.report(Kind::Waste, month, None).await?.document)
+    }
+
+    /// A slot that is not promised costs twice as much as one that is.
+    async fn has_elastic_price(&self) -> Result<()> {
+        let price = json!({ "elastic_price_micros": 100_000 });
+        self.client.put("/api/v1/pools/lanes/elastic-price", &price).await?.expect(204)?;
+        Ok(())
     }
 
     /// A file as it comes, by the administrator.
@@ -115,6 +107,49 @@ impl World {
         self.service.stop()?;
         self.database.remove().await
     }
+}
+
+/// Hours in which `quiet` holds so many slots, and the others what they always hold.
+async fn lived(conn: &mut PgConnection, from: Millis, to: Millis, quiet: i64) -> Result<()> {
+    let pools: BTreeMap<String, i32> = pool::keys(conn).await?.into_iter().map(|(key, slug)| (slug, key)).collect();
+    let keys: BTreeMap<String, i32> = tenant::keys(conn).await?.into_iter().map(|(key, slug)| (slug, key)).collect();
+    let reading = |slug: &str, occupied, reserved| TenantReading {
+        tenant: keys[slug],
+        occupied,
+        reserved,
+        ..TenantReading::default()
+    };
+    let mut acc = Accumulator::default();
+    for at in (from..to).step_by(HOUR_MS as usize) {
+        let burst = if (at / HOUR_MS) % 24 == 9 { 29 } else { 12 };
+        let tenants = vec![reading("quiet", quiet, 40), reading("burst", burst, 30), reading("loan", 45, 0)];
+        let lanes = Reading { at, duration_ms: HOUR_MS, capacity: 100, tenants, ..Reading::default() };
+        acc.reading(pools["lanes"], &lanes);
+        let extra = Reading { capacity: 10, tenants: vec![reading("quiet", 4, 0)], ..lanes };
+        acc.reading(pools["extra"], &extra);
+    }
+    partition::ensure(conn, Cut::Minutes, from, to).await?;
+    partition::ensure(conn, Cut::FiveMinutes, from, to).await?;
+    history::merge(conn, history::LIVE, acc.take()).await?;
+    Ok(())
+}
+
+/// A page about the pool of 100 slots that was over. Returns its number.
+async fn paged(conn: &mut PgConnection, fired: Millis, over: Millis) -> Result<i64> {
+    let mut alert = Alert::new(fired, None);
+    (alert.condition, alert.workflow, alert.severity) = (Condition::Resolved, Workflow::Closed, Lane::Page);
+    (alert.fired_ms, alert.resolved_ms) = (Some(fired), Some(over));
+    let at = chrono::DateTime::from_timestamp_millis;
+    Ok(sqlx::query_scalar(
+        "INSERT INTO alert (rule, pool_id, episode, condition, workflow, severity, critical, version, began_at, fired_at, resolved_at, state)
+         SELECT 'saturation-burn', pool_id, 1, 'resolved', 'closed', 'page', false, 1, $1, $1, $2, $3 FROM pool WHERE slug = 'lanes'
+         RETURNING alert_id",
+    )
+    .bind(at(fired))
+    .bind(at(over))
+    .bind(sqlx::types::Json(&alert))
+    .fetch_one(conn)
+    .await?)
 }
 
 /// Runs the job once. Returns what it closed.
@@ -199,8 +234,7 @@ async fn figures_are_those_that_are_worked_out_by_hand() -> Result<()> {
     assert_eq!(waste("quiet", "saves_minor")?, Cell::Money(Some(59_711)));
     // burst peaks at 29 in one hour of 24, more than one in a hundred: it keeps its 30.
     assert_eq!(waste("burst", "right_size_slots")?, Cell::Level(None));
-    assert_eq!(plain(&waste("burst", "advice")?.raw()), "keep (peaks 96.7 %)");
-    assert_eq!(waste("burst", "confidence")?.raw(), "bursty, 45 d");
+    assert_eq!(plain(&waste("burst", "advice")?.raw()), "keep (peaks 96.7 %), bursty, 45 d");
 
     // While 30 of its slots lay idle quiet held 4 in another pool without a promise, in each hour.
     let beside = november.table("beside").context("the finding")?;
@@ -261,11 +295,12 @@ fn shown(csv: &[Vec<String>], document: &Document, table: &str) -> Result<Vec<Ve
 #[tokio::test]
 async fn page_csv_and_paper_say_the_same() -> Result<()> {
     let world = World::create().await?;
+    world.has_elastic_price().await?;
     let document = world.document("2026-11").await?;
     let page = read(&world.client.page("/waste").await?.expect(200)?.body);
     let pdf = world.bytes("/waste/2026-11.pdf").await?;
     let paper = text_of(&pdf)?;
-    for name in ["waste", "split", "beside", "frontier", "trend"] {
+    for name in ["waste", "split", "beside", "frontier", "elastic", "elastic_hours", "trend"] {
         let csv = world.client.get(&format!("/waste/2026-11.csv?table={name}")).await?.expect(200)?.csv()?;
         let table = document.table(name).context("the table")?;
         assert_eq!(csv.len(), 1 + table.rows.len() + usize::from(table.has_total), "{name}");
@@ -310,25 +345,14 @@ async fn the_summary_of_a_page_closes_a_day_after_it_was_over_and_stays() -> Res
     let app = world.app()?;
     let mut conn = world.database.connect().await?;
     let (fired, over) = (NOW - 27 * HOUR_MS, NOW - 25 * HOUR_MS);
-    let mut alert = Alert::new(fired, None);
-    (alert.condition, alert.workflow, alert.severity) = (Condition::Resolved, Workflow::Closed, Lane::Page);
-    (alert.fired_ms, alert.resolved_ms) = (Some(fired), Some(over));
-    let at = chrono::DateTime::from_timestamp_millis;
-    let id: i64 = sqlx::query_scalar(
-        "INSERT INTO alert (rule, pool_id, episode, condition, workflow, severity, critical, version, began_at, fired_at, resolved_at, state)
-         SELECT 'saturation-burn', pool_id, 1, 'resolved', 'closed', 'page', false, 1, $1, $1, $2, $3 FROM pool WHERE slug = 'lanes'
-         RETURNING alert_id",
-    )
-    .bind(at(fired))
-    .bind(at(over))
-    .bind(sqlx::types::Json(&alert))
-    .fetch_one(&mut conn)
-    .await?;
+    let id = paged(&mut conn, fired, over).await?;
     let name = format!("incident {id}");
     headroom_store::hold_test_clock(&mut conn, over + DAY_MS).await?;
     ensure!(!close(&app).await?.contains(&name), "what comes after it is not known for a day");
     let api = format!("/api/v1/reports/incident-{id}");
     ensure!(world.client.get(&api).await?.expect(200)?.json()?["closed"].is_null(), "it is provisional");
+    let page = world.client.page(&format!("/reports/incident-{id}")).await?.expect(200)?.body;
+    ensure!(page.contains("its summary is closed and kept") && !page.contains("save the PDF"), "{page}");
     headroom_store::hold_test_clock(&mut conn, NOW).await?;
     ensure!(close(&app).await?.contains(&name), "a day later it is closed");
     ensure!(!close(&app).await?.contains(&name), "once");
@@ -346,6 +370,75 @@ async fn the_summary_of_a_page_closes_a_day_after_it_was_over_and_stays() -> Res
     let cookie = format!("{}={session}", people::cookie().0);
     let limited = Client::nobody(world.service.url())?.with_cookie(&cookie, csrf);
     limited.page(&format!("/reports/incident-{id}")).await?.expect(403)?;
+    world.end().await
+}
+
+#[tokio::test]
+async fn the_summary_of_a_page_tells_what_scaling_decided_and_which_objective_was_broken() -> Result<()> {
+    let world = World::create().await?;
+    let app = world.app()?;
+    let mut conn = world.database.connect().await?;
+    engine::round(&Db::connect(&world.database.url().parse()?)).await?;
+    let (fired, over) = (NOW - 27 * HOUR_MS, NOW - 25 * HOUR_MS);
+    let id = paged(&mut conn, fired, over).await?;
+    let lanes = pool::by_slug(&mut conn, "lanes").await?.context("the pool")?.key;
+    let extra = pool::by_slug(&mut conn, "extra").await?.context("the pool")?.key;
+    // Before, during and after; one that is too old, and one of another pool.
+    for (pool, at, outcome, note) in [
+        (lanes, fired - 3 * HOUR_MS, Outcome::Shadow, "too old"),
+        (lanes, fired - HOUR_MS, Outcome::Shadow, ""),
+        (lanes, fired + HOUR_MS, Outcome::Refused, "the capacity changed after this was decided"),
+        (lanes, over + HOUR_MS, Outcome::Recommended, ""),
+        (extra, fired + HOUR_MS, Outcome::Applied, "elsewhere"),
+    ] {
+        let decision = Decision {
+            pool,
+            at_ms: at,
+            mode: "recommend".into(),
+            before: 100,
+            wanted: 120,
+            decider: "quantile".into(),
+            reason: "120 at P95".into(),
+            inputs: json!({ "quantile": 118.5 }),
+            outcome,
+            note: note.into(),
+        };
+        ensure!(scaling::decide(&mut conn, &decision).await?);
+    }
+    let document = app.report(Kind::Incident, &id.to_string(), None).await?.document;
+    let decisions = document.table("scaling").context("the decisions")?;
+    let said =
+        |row: &Row| ["outcome", "note"].map(|key| decisions.cell(&row.cells, key).map(Cell::raw).unwrap_or_default());
+    let outcomes: Vec<[String; 2]> = decisions.rows.iter().map(said).collect();
+    let expected = [["shadow", ""], ["refused", "the capacity changed after this was decided"], ["recommended", ""]];
+    assert_eq!(outcomes, expected);
+    let first = &decisions.rows[0].cells;
+    assert_eq!(
+        first[1..5],
+        [Cell::Level(Some(100)), Cell::Level(Some(120)), Cell::text("quantile"), Cell::text("120 at P95")]
+    );
+
+    // From six to eight 70 were promised and 22 of them used: 48 of 70 lay idle, and a tenth may.
+    let objectives = document.table("objectives").context("the objectives")?;
+    let waste = objectives.rows.iter().find(|row| row.cells[0] == Cell::text("Reservation waste")).context("waste")?;
+    let seconds = 2 * 3_600;
+    let expected = [
+        Cell::Count(Some(48 * seconds)),
+        Cell::Count(Some(70 * seconds)),
+        Cell::Ratio(48 * seconds, 70 * seconds),
+        Cell::text("10 %"),
+        Cell::text("no"),
+    ];
+    assert_eq!(waste.cells[2..], expected);
+    ensure!(
+        objectives.rows.iter().all(|row| row.cells[3] != Cell::Count(Some(0))),
+        "of what was not counted is no row"
+    );
+    // Page and file say it too.
+    let page = read(&world.client.page(&format!("/reports/incident-{id}")).await?.expect(200)?.body);
+    ensure!(page.contains("Scaling decisions") && page.contains("What is promised of the pool"), "{page}");
+    let csv = world.client.get(&format!("/api/v1/reports/incident-{id}?format=csv&table=scaling")).await?.csv()?;
+    assert_eq!(csv.len(), 4, "{csv:?}");
     world.end().await
 }
 
@@ -418,6 +511,28 @@ async fn a_month_closes_once_and_stays_as_it_was() -> Result<()> {
     let printed = service::run(&[&arguments[..], &[world.database.url()]].concat())?;
     ensure!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     assert_eq!(serde_json::from_slice::<Document>(&printed.stdout)?, kept);
+    // And the same paper, which leads to this version on the server.
+    let own = "https://headroom.test";
+    let of = async |version: &str| -> Result<Vec<u8>> {
+        let arguments = ["report", "waste", "--period", "2026-10", "--version", version, "--format", "pdf"];
+        let place = ["--public-url", own, "--database-url", world.database.url()];
+        let printed = service::run(&[&arguments[..], &place].concat())?;
+        ensure!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        Ok(printed.stdout)
+    };
+    for version in ["1", "2"] {
+        let paper = text_of(&of(version).await?)?;
+        ensure!(paper.contains(&format!("{own}/waste/2026-10?v={version}")), "{paper}");
+        ensure!(paper.contains(&format!("closed, version {version}")), "{paper}");
+    }
+    let outward = Outward { public_url: Some(own.parse()?), ..Outward::default() };
+    let report = app.report(Kind::Waste, "2026-10", Some(1)).await?;
+    let file = app.clone().reaching(outward).report_file(&report, Form::Pdf, None, Paper::A4).await?;
+    ensure!(file.bytes == of("1").await?, "page and command print one paper");
+    let wrong =
+        ["report", "waste", "--format", "csv", "--public-url", "ftp://x/y", "--database-url", world.database.url()];
+    let wrong = service::run(&wrong)?;
+    ensure!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains("--public-url is ftp://x/y"));
     world.end().await
 }
 
@@ -443,6 +558,93 @@ async fn a_suggestion_becomes_a_draft_with_that_one_change() -> Result<()> {
     }
     let drafts = world.client.get("/api/v1/pools/lanes/drafts").await?.expect(200)?.json()?;
     assert_eq!(drafts.as_array().map(Vec::len), Some(1));
+    world.end().await
+}
+
+#[tokio::test]
+async fn where_a_slot_without_a_promise_costs_more_the_cheapest_levels_are_told_and_drafted() -> Result<()> {
+    let world = World::create().await?;
+    let none = world.document("2026-11").await?;
+    ensure!(none.table("elastic").is_none() && none.table("elastic_hours").is_none(), "there is one price");
+    world.has_elastic_price().await?;
+    let document = world.document("2026-11").await?;
+    let of = |tenant, key| cell(&document, "elastic", tenant, "lanes", key);
+    // 45 days have 1,080 hours, 45 of them from nine to ten. At half the price half of the hours decide: 12 for burst. Its 30 cost
+    // 1,620.00, 12 cost 648.00 and the 17 beyond them 76.50; 29 from nine to ten and else 12 cost 686.25.
+    for (key, expected) in [
+        ("promised_slots", Cell::Level(Some(30))),
+        ("now_minor", Cell::Money(Some(162_000))),
+        ("constant_slots", Cell::Level(Some(12))),
+        ("constant_minor", Cell::Money(Some(72_450))),
+        ("lowest_slots", Cell::Level(Some(12))),
+        ("highest_slots", Cell::Level(Some(29))),
+        ("cheapest_minor", Cell::Money(Some(68_625))),
+    ] {
+        assert_eq!(of("burst", key)?, expected, "{key}");
+    }
+    assert_eq!(
+        (of("quiet", "constant_slots")?, of("quiet", "constant_minor")?),
+        (Cell::Level(Some(10)), Cell::Money(Some(54_000)))
+    );
+    let hours = document.table("elastic_hours").context("by the hour")?;
+    ensure!(hours.basis.contains("Of 45 days of evidence each hour of the week has 7 at the most"), "{}", hours.basis);
+    let said = |tenant: &str| -> Vec<Vec<String>> {
+        let rows = hours.rows.iter().filter(|row| row.tenant_slug() == Some(tenant));
+        rows.map(|row| row.cells[2..].iter().map(Cell::raw).collect()).collect()
+    };
+    let days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    assert_eq!(said("quiet"), days.map(|day| vec![day.to_owned(), "00\u{2013}24: 10".to_owned()]));
+    let nine = "00\u{2013}09: 12, 09\u{2013}10: 29, 10\u{2013}24: 12";
+    assert_eq!(said("burst"), days.map(|day| vec![day.to_owned(), nine.to_owned()]));
+
+    // The one level is a draft, though the peaks would keep what there is.
+    let fields = [("table", "elastic"), ("tenant", "burst"), ("pool", "lanes")];
+    let done = world.client.form("/waste/2026-11/draft", &fields).await?.expect(303)?;
+    let id = done.header("location").strip_prefix("/planner/drafts/").context("a review")?.to_owned();
+    let draft = world.client.get(&format!("/api/v1/drafts/{id}")).await?.expect(200)?.json()?;
+    assert_eq!(
+        (&draft["changes"][0]["before"]["slots"], &draft["changes"][0]["after"]["slots"]),
+        (&json!(30), &json!(12))
+    );
+    world.client.form("/waste/2026-11/draft", &fields[1..]).await?.expect(422)?;
+    let page = world.client.page("/waste").await?.expect(200)?.body;
+    assert_eq!(page.matches("action=\"/waste/2026-11/draft\"").count(), 3, "quiet twice, burst once");
+    world.end().await
+}
+
+#[tokio::test]
+async fn what_an_old_month_suggested_is_no_draft_for_today() -> Result<()> {
+    let world = World::create().await?;
+    let mut conn = world.database.connect().await?;
+    lived(&mut conn, OCTOBER - 45 * DAY_MS, OCTOBER, 10).await?;
+    let closed = close(&world.app()?).await?;
+    ensure!(["waste 2026-09", "waste 2026-10"].iter().all(|month| closed.contains(&(*month).to_owned())), "{closed:?}");
+    let fields = [("tenant", "quiet"), ("pool", "lanes"), ("v", "1")];
+    let asked = async |month: &str| world.client.form(&format!("/waste/{month}/draft"), &fields).await;
+    let offers = async |month: &str| -> Result<bool> {
+        let page = world.client.page(&format!("/waste/{month}")).await?.expect(200)?.body;
+        Ok(page.contains(&format!("action=\"/waste/{month}/draft\"")))
+    };
+    // In November that of October is the newest that is closed; September suggested the same, and is history.
+    ensure!(offers("2026-10").await? && offers("2026-11").await?);
+    let september = world.document("2026-09").await?;
+    assert_eq!(cell(&september, "waste", "quiet", "lanes", "right_size_slots")?, Cell::Level(Some(11)));
+    ensure!(!offers("2026-09").await?);
+    let refused = asked("2026-09").await?.expect(409)?.body;
+    ensure!(refused.contains("the suggestions of 2026-09 are history"), "{refused}");
+    let drafts = async || -> Result<Option<usize>> {
+        let drafts = world.client.get("/api/v1/pools/lanes/drafts").await?.expect(200)?.json()?;
+        Ok(drafts.as_array().map(Vec::len))
+    };
+    assert_eq!(drafts().await?, Some(0));
+    asked("2026-10").await?.expect(303)?;
+
+    // Since then it holds 35: what October suggested is too little, and 39 are a tenth more.
+    lived(&mut conn, NOW, NOW + DAY_MS, 35).await?;
+    headroom_store::hold_test_clock(&mut conn, NOW + DAY_MS).await?;
+    let refused = asked("2026-10").await?.expect(409)?.body;
+    ensure!(refused.contains("it needs at least 39, and 11 were suggested"), "{refused}");
+    assert_eq!(drafts().await?, Some(1), "of what was refused there is no draft");
     world.end().await
 }
 

@@ -17,8 +17,9 @@ pub(crate) fn waste() -> ReportModel {
             ("reserved_slot_ms", "Reserved"),
             ("waste", "Waste"),
             ("idle_minor", "Money"),
-            ("spend_minor", "Of spend"),
-            ("right_size_slots", "Right-size to"),
+            ("spend_minor", "Spend"),
+            ("promised_slots", "Slots"),
+            ("right_size_slots", "Lower to"),
             ("saves_minor", "Saves"),
             ("advice", "Advice"),
         ],
@@ -35,6 +36,7 @@ pub(crate) fn waste() -> ReportModel {
             Cell::Ratio(idle, slots),
             Cell::Money(Some(idle * 480 * 5)),
             Cell::Money(Some(slots * 480 * 5)),
+            Cell::Level(Some(slots)),
             Cell::Level(to),
             Cell::Money(Some(saves)),
             Cell::text(advice),
@@ -66,6 +68,8 @@ pub(crate) fn waste() -> ReportModel {
         before: Some(Link { label: "◂ October 2026".into(), href: "/waste/2026-10".into() }),
         after: None,
         may_plan: true,
+        is_recent: true,
+        closes_by_itself: false,
         note_error: None,
     }
 }

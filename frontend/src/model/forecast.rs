@@ -85,8 +85,8 @@ pub struct ForecastModel {
     pub what_if: WhatIfBox,
     /// What days took.
     pub ledger: LedgerBox,
-    /// Decisions, newest first.
-    pub decisions: Vec<DecisionRow>,
+    /// Decisions.
+    pub decisions: DecisionsBox,
     /// A past day, forecast beside what came.
     pub past: PastBox,
     /// Whether the viewer may change how it is scaled.
@@ -215,6 +215,19 @@ pub struct LedgerRow {
     pub violations: String,
     /// Part of what was wanted that was not there.
     pub unmet: String,
+}
+
+/// A part of the decisions.
+#[derive(Debug, Clone, Default)]
+pub struct DecisionsBox {
+    /// They, newest first.
+    pub rows: Vec<DecisionRow>,
+    /// Where the newest are, if these are older ones.
+    pub newest: Option<String>,
+    /// Where older ones are, if there are any.
+    pub older: Option<String>,
+    /// These and older ones as a file.
+    pub csv_href: String,
 }
 
 /// A decision.

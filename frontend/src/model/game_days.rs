@@ -8,6 +8,10 @@ use headroom_domain::game_day::Breakage;
 pub struct GameDaysModel {
     /// The newest first.
     pub rows: Vec<GameDayRow>,
+    /// Where older ones are, if there are any.
+    pub next: Option<String>,
+    /// Whether the newest of all is among them.
+    pub is_first: bool,
     /// Whether the viewer may write game days down.
     pub may_record: bool,
     /// Whether the viewer sees all tenants and pools; who does not is shown none.

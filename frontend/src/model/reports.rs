@@ -22,6 +22,10 @@ pub struct ReportModel {
     pub after: Option<Link>,
     /// Whether the viewer may make drafts of suggestions and correct what is closed.
     pub may_plan: bool,
+    /// Whether its suggestions are of today: those of an older month are history.
+    pub is_recent: bool,
+    /// Whether a summary that is not kept yet will be: that of a page, not of a ticket.
+    pub closes_by_itself: bool,
     /// What was wrong with the note of a correction.
     pub note_error: Option<String>,
 }

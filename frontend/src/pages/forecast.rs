@@ -11,7 +11,7 @@ use crate::components::state::{Tone, button_link, empty, strip};
 use crate::components::table::csv;
 use crate::components::value::{count, day_time_text, percent, times_in};
 use crate::model::{
-    AccuracyBox, DecisionRow, ForecastModel, ForecastRow, ForecastsModel, FullIn, LedgerBox, Link, PastBox, PlanBox,
+    AccuracyBox, DecisionsBox, ForecastModel, ForecastRow, ForecastsModel, FullIn, LedgerBox, Link, PastBox, PlanBox,
     ShellModel, StepRow, Urgency, WhatIfBox,
 };
 
@@ -421,11 +421,13 @@ fn past(shell: &ShellModel, own: &str, model: &PastBox) -> AnyView {
     .into_any()
 }
 
-fn decisions(shell: &ShellModel, rows: &[DecisionRow]) -> AnyView {
-    let body = if rows.is_empty() {
-        empty(shell, "Nothing was decided yet.", None)
+fn decisions(shell: &ShellModel, model: &DecisionsBox) -> AnyView {
+    let body = if model.rows.is_empty() {
+        let text = if model.newest.is_some() { "Nothing was decided before." } else { "Nothing was decided yet." };
+        empty(shell, text, None)
     } else {
-        let rows = rows
+        let rows = model
+            .rows
             .iter()
             .map(|row| {
                 view! {
@@ -454,10 +456,16 @@ fn decisions(shell: &ShellModel, rows: &[DecisionRow]) -> AnyView {
         }
         .into_any()
     };
+    let newest = model.newest.as_ref().map(|href| view! { <a class="hr-btn" href=href.clone()>"Newest"</a> });
+    let older = model.older.as_ref().map(|href| view! { <a class="hr-btn" href=href.clone()>"Older decisions"</a> });
     view! {
-        <section class="hr-card" aria-labelledby="decisions-title">
-            <div class="hr-card__head"><h2 id="decisions-title">"Decisions"</h2></div>
+        <section class="hr-card" id="decisions" aria-labelledby="decisions-title">
+            <div class="hr-card__head">
+                <h2 id="decisions-title">"Decisions"</h2>
+                <span class="hr-card__sub">"in shadow, recommended, applied and refused; kept for 400 days"</span>
+            </div>
             {body}
+            <div class="hr-form__foot">{newest}{older}{csv(shell, &model.csv_href)}</div>
         </section>
     }
     .into_any()

@@ -54,7 +54,9 @@ pub fn game_days(shell: &ShellModel, model: &GameDaysModel) -> AnyView {
         ..Frame::plain("Game days")
     };
     let content = if model.rows.is_empty() {
-        let text = if model.is_whole {
+        let text = if !model.is_first {
+            "There are no older ones."
+        } else if model.is_whole {
             "No game day was written down yet. headroom simulate breaks something on purpose, says what of it was found and how soon, \
              and with --keep writes it down here; the quarterly review lists those of its quarter."
         } else {
@@ -63,7 +65,12 @@ pub fn game_days(shell: &ShellModel, model: &GameDaysModel) -> AnyView {
         let action = model.may_record.then(|| Link { label: "New game day".into(), href: format!("{PATH}/new") });
         view! { <div class="hr-card">{empty(shell, text, action.as_ref())}</div> }.into_any()
     } else {
-        model.rows.iter().map(|row| card(shell, row, model.may_record)).collect_view().into_any()
+        let cards = model.rows.iter().map(|row| card(shell, row, model.may_record)).collect_view();
+        let newest = (!model.is_first).then(|| view! { <a class="hr-btn" href=PATH>"Newest"</a> });
+        let older = model.next.as_ref().map(|href| view! { <a class="hr-btn" href=href.clone()>"Older game days"</a> });
+        let foot =
+            (newest.is_some() || older.is_some()).then(|| view! { <div class="hr-form__foot">{newest}{older}</div> });
+        view! { {cards}{foot} }.into_any()
     };
     document(shell, frame, content)
 }

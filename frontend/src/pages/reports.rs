@@ -18,6 +18,9 @@ use crate::routes::RailEntry;
 /// Characters of a checksum that are shown where there is little room.
 const SHORT_CHECKSUM: usize = 12;
 
+/// Words of more characters have a line of their own on a phone.
+const LONG: usize = 14;
+
 /// A report.
 pub fn report(shell: &ShellModel, model: &ReportModel) -> AnyView {
     let doc = &model.document;
@@ -146,16 +149,17 @@ fn cards(model: &ReportModel) -> Option<AnyView> {
 fn table_card(shell: &ShellModel, model: &ReportModel, table: &Table) -> AnyView {
     let currency = model.document.money();
     let (id, title_id) = (table.key.clone(), format!("{}-title", table.key));
-    let acts = table.key == "waste" && model.may_plan;
+    let acts = suggestion(table).is_some() && model.may_plan && model.is_recent;
     let has_why = table.rows.iter().any(|row| !row.why.is_empty());
-    let heads = table.columns.iter().enumerate().map(|(at, column)| {
+    let stacks = stacks(table);
+    let heads = table.columns.iter().enumerate().filter(|(at, _)| !(stacks && *at == 1)).map(|(at, column)| {
         let number = table.rows.first().and_then(|row| row.cells.get(at)).is_some_and(Cell::is_number);
-        view! { <th scope="col" class=number.then_some("hr-num")>{column.label.clone()}</th> }
+        view! { <th scope="col" class=number.then_some("hr-num")>{column.label.clone()}{(stacks && at == 0).then_some(", pool")}</th> }
     });
     let act_head = (acts || has_why).then(|| view! { <th scope="col"><span class="hr-vh">"What to do"</span></th> });
     let rows = table.rows.iter().map(|row| row_view(shell, model, table, row, acts, has_why)).collect_view();
     let foot = table.total().map(|total| {
-        let cells = total.iter().enumerate().skip(1).map(|(at, cell)| {
+        let cells = total.iter().enumerate().skip(if stacks { 2 } else { 1 }).map(|(at, cell)| {
             let label = table.columns.get(at).map(|column| column.label.clone()).unwrap_or_default();
             let text = match cell {
                 Cell::Level(_) | Cell::Price(_) | Cell::Time(_) => String::new(),
@@ -194,14 +198,26 @@ fn table_card(shell: &ShellModel, model: &ReportModel, table: &Table) -> AnyView
 fn row_view(shell: &ShellModel, model: &ReportModel, table: &Table, row: &Row, acts: bool, has_why: bool) -> AnyView {
     let currency = model.document.money();
     let first = row.cells.first().map(|cell| cell.shown(currency)).unwrap_or_default();
-    let cells = row.cells.iter().enumerate().skip(1).map(|(at, cell)| {
+    let stacks = stacks(table);
+    let under = row.cells.get(1).filter(|_| stacks).map(|cell| view! { <br/><small>{cell.shown(currency)}</small> });
+    let cells = row.cells.iter().enumerate().skip(if stacks { 2 } else { 1 }).map(|(at, cell)| {
         let label = table.columns.get(at).map(|column| column.label.clone()).unwrap_or_default();
         let text = cell.shown(currency);
         let text = if text == format::UNKNOWN { unknown("there is none, or it is not known") } else { text.into_any() };
-        view! { <td class=cell.is_number().then_some("hr-num") data-label=label>{text}</td> }
+        let class = match cell {
+            Cell::Text(words) if words.chars().count() > LONG => Some("hr-report__long"),
+            cell => cell.is_number().then_some("hr-num"),
+        };
+        view! { <td class=class data-label=label>{text}</td> }
     });
-    let lowers = matches!(table.cell(&row.cells, "right_size_slots"), Some(Cell::Level(Some(_))));
-    let draft = (acts && lowers).then(|| draft_form(shell, model, row)).flatten();
+    let level = |column| match table.cell(&row.cells, column) {
+        Some(Cell::Level(slots)) => *slots,
+        _ => None,
+    };
+    let lowers = suggestion(table)
+        .and_then(|column| level(column).zip(level("promised_slots")))
+        .is_some_and(|(to, promised)| (1..promised).contains(&to));
+    let draft = (acts && lowers).then(|| draft_form(shell, model, table, row)).flatten();
     let why = (!row.why.is_empty()).then(|| {
         let about = format!("Why: {first} in {}", row.pool_slug().unwrap_or("all pools"));
         view! { <details class="hr-report__why"><summary aria-label=about>"Why"</summary><p>{row.why.clone()}</p></details> }
@@ -209,7 +225,7 @@ fn row_view(shell: &ShellModel, model: &ReportModel, table: &Table, row: &Row, a
     let last = (acts || has_why).then(|| view! { <td class="hr-wide-cell hr-report__acts">{draft}{why}</td> });
     view! {
         <tr>
-            <th scope="row" class="hr-table__name">{first.clone()}</th>
+            <th scope="row" class="hr-table__name">{first.clone()}{under}</th>
             {cells.collect_view()}
             {last}
         </tr>
@@ -217,15 +233,32 @@ fn row_view(shell: &ShellModel, model: &ReportModel, table: &Table, row: &Row, a
     .into_any()
 }
 
+/// Whether a table's rows are named by a tenant and a pool: then the pool stands below the tenant, so that the figures have room.
+fn stacks(table: &Table) -> bool {
+    let mut keys = table.columns.iter().map(|column| column.key.as_str());
+    (keys.next(), keys.next()) == (Some("tenant"), Some("pool"))
+}
+
+/// The column of a table that suggests to how many slots a promise may be lowered.
+fn suggestion(table: &Table) -> Option<&'static str> {
+    match table.key.as_str() {
+        "waste" => Some("right_size_slots"),
+        "elastic" => Some("constant_slots"),
+        _ => None,
+    }
+}
+
 /// The button that makes a draft of one suggestion.
-fn draft_form(shell: &ShellModel, model: &ReportModel, row: &Row) -> Option<AnyView> {
+fn draft_form(shell: &ShellModel, model: &ReportModel, table: &Table, row: &Row) -> Option<AnyView> {
     let (tenant, pool) = (row.tenant_slug()?.to_owned(), row.pool_slug()?.to_owned());
     let version = model.kept.as_ref().map(|kept| kept.version.to_string()).unwrap_or_default();
-    let name = format!("Draft: right-size {tenant} in {pool}");
+    let what = if table.key == "elastic" { "the cheapest level of" } else { "right-size" };
+    let name = format!("Draft: {what} {tenant} in {pool}");
     Some(
         view! {
             <form method="post" action=format!("{}/draft", model.path)>
                 {csrf(shell)}
+                <input type="hidden" name="table" value=table.key.clone()/>
                 <input type="hidden" name="tenant" value=tenant/>
                 <input type="hidden" name="pool" value=pool/>
                 <input type="hidden" name="v" value=version/>
@@ -250,7 +283,12 @@ fn facts(model: &ReportModel) -> Option<AnyView> {
 fn kept(shell: &ShellModel, model: &ReportModel) -> AnyView {
     let Some(kept) = &model.kept else {
         if model.document.kind == Kind::Incident {
-            return view! { <p class="hr-muted">"As far as it is known now; save the PDF to keep it."</p> }.into_any();
+            let text = if model.closes_by_itself {
+                "As far as it is known now. A day after the alert is over its summary is closed and kept with a checksum."
+            } else {
+                "As far as it is known now. Summaries of pages are kept by themselves, this one is not: save the PDF to keep it."
+            };
+            return view! { <p class="hr-muted">{text}</p> }.into_any();
         }
         return view! { <p class="hr-muted">"Provisional: figures change until the period closes, then they are kept with a checksum."</p> }
             .into_any();

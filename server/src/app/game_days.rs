@@ -23,8 +23,8 @@ const MOST_POOLS: usize = 50;
 const MOST_FALSE: i32 = 1_000_000;
 /// Most game days that are kept.
 const MOST_KEPT: i64 = 10_000;
-/// Those that a list shows.
-const MOST_LISTED: i64 = 200;
+/// Most of a list.
+pub const MOST_LISTED: i64 = 200;
 
 /// A game day as somebody wants it written down.
 #[derive(Debug, Clone, Default)]
@@ -110,13 +110,29 @@ impl App {
         today(&mut *self.db.pages.acquire().await?).await
     }
 
-    /// Game days, the newest first; none for who sees some tenants or pools only.
-    pub async fn game_days(&self) -> Result<Vec<GameDay>> {
+    /// Game days, the newest first, those after one by its number, and whether there are more; none for who sees some tenants or pools
+    /// only.
+    ///
+    /// # Errors
+    /// `Invalid` if there is no such one to begin after, or for a limit outside 1 to 200.
+    pub async fn game_days(&self, after: Option<&str>, limit: i64) -> Result<(Vec<GameDay>, bool)> {
         self.require(Action::See)?;
-        if self.caller.is_limited() {
-            return Ok(Vec::new());
+        if !(1..=MOST_LISTED).contains(&limit) {
+            return Err(AppError::invalid("limit", limit.to_string(), format!("1 to {MOST_LISTED}")));
         }
-        Ok(game_day::list(&mut *self.db.pages.acquire().await?, None, None, MOST_LISTED).await?)
+        let unknown = || {
+            let found: String = after.unwrap_or_default().chars().take(40).collect();
+            AppError::invalid("after", found, "the next of an earlier answer")
+        };
+        let place = after.map(|text| number(text).map_err(|_| unknown())).transpose()?;
+        if self.caller.is_limited() {
+            return Ok((Vec::new(), false));
+        }
+        let found = game_day::list(&mut *self.db.pages.acquire().await?, place, limit + 1).await?;
+        let mut days = found.ok_or_else(unknown)?;
+        let has_more = days.len() as i64 > limit;
+        days.truncate(usize::try_from(limit).unwrap_or_default());
+        Ok((days, has_more))
     }
 
     /// One game day by its number.

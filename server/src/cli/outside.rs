@@ -63,15 +63,21 @@ pub(super) struct Outside {
     allow_private_receivers: bool,
 }
 
+/// Whether an address is that of a server.
+pub(super) fn is_own_address(own: &Url) -> Result<()> {
+    if !matches!(own.scheme(), "http" | "https") || own.path() != "/" || own.query().is_some() {
+        bail!(
+            "--public-url is {own}, expected an http or https address without a path, such as https://headroom.example.org"
+        );
+    }
+    Ok(())
+}
+
 impl Outside {
     /// What the settings say, checked as far as it can be without asking anybody.
     pub(super) fn read(&self) -> Result<Outward> {
-        if let Some(own) = &self.public_url
-            && (!matches!(own.scheme(), "http" | "https") || own.path() != "/" || own.query().is_some())
-        {
-            bail!(
-                "--public-url is {own}, expected an http or https address without a path, such as https://headroom.example.org"
-            );
+        if let Some(own) = &self.public_url {
+            is_own_address(own)?;
         }
         let mail = match self.smtp_url.as_ref().zip(self.mail_from.as_ref()) {
             Some((url, from)) => {

@@ -1,12 +1,13 @@
 //! `headroom report`: what pages say, for a clock or a script.
 
-use super::{Place, plain, with_database};
+use super::{Place, outside, plain, with_database};
 use crate::app::App;
-use crate::app::reports::period::zone_around;
+use crate::app::reports::files::Form;
 use crate::ingest::lines::Lines;
 use crate::ingest::swf::MAX_INTERVALS;
-use crate::paper::{self, Frame, Paper};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::outward::Outward;
+use crate::paper::Paper;
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use headroom_domain::report::Kind;
 use headroom_domain::requests::{Request, Rule, asked, replay};
@@ -14,6 +15,7 @@ use headroom_domain::swf;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
+use url::Url;
 
 /// Print a report as CSV, JSON, PDF or PNG, on standard output or into a file.
 #[derive(Debug, Subcommand)]
@@ -35,7 +37,7 @@ pub(super) enum Report {
         #[arg(value_name = "MICROS|none")]
         price: String,
     },
-    /// Close what is due, as the server does by itself
+    /// Close what is due, as the server does by itself; only the server writes letters about it
     Close,
 }
 
@@ -43,7 +45,7 @@ pub(super) enum Report {
 #[command(after_help = "\
 A closed period is printed as it was closed; one that runs is provisional.
 CSV has raw figures: slot-milliseconds, cents, ratios as decimals. Each table has a name:
-waste, split, beside, frontier, elastic, trend; occupancy, alerts, outlook, outlook_days,
+waste, split, beside, frontier, elastic, elastic_hours, trend; occupancy, alerts, outlook, outlook_days,
 tuning, tuning_measured, tuning_effects; capacity, quotas, game_days, game_day_breakages, game_day_notes.")]
 pub(super) struct Asked {
     /// Over what: 2026-11, 2026-W47 or 2026-Q4 [default: the one that runs]
@@ -64,6 +66,9 @@ pub(super) struct Asked {
     /// Sheet, with pdf
     #[arg(long, value_name = "a4|letter", default_value = "a4")]
     paper: String,
+    /// The server's own address as browsers see it, for the link on paper
+    #[arg(long, env = "HEADROOM_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<Url>,
     /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -193,6 +198,11 @@ fn of_log(path: &Path) -> Result<String> {
 
 impl Asked {
     async fn run(self, app: &App, kind: Kind) -> Result<()> {
+        if let Some(own) = &self.public_url {
+            outside::is_own_address(own)?;
+        }
+        // What is printed leads back to the server.
+        let app = &app.clone().reaching(Outward { public_url: self.public_url.clone(), ..Outward::default() });
         let period = match &self.period {
             Some(period) => period.clone(),
             None => {
@@ -201,46 +211,18 @@ impl Asked {
             }
         };
         let report = app.report(kind, &period, self.version).await.map_err(plain)?;
-        let document = &report.document;
+        let paper = Paper::named(&self.paper);
         let bytes = match self.format {
-            Format::Csv => {
-                let table = match &self.table {
-                    Some(name) => Some(document.table(name).with_context(|| {
-                        let known: Vec<&str> = document.tables.iter().map(|table| table.key.as_str()).collect();
-                        format!("--table: found {name:?}, expected one of {}", known.join(", "))
-                    })?),
-                    None => document.tables.first(),
-                };
-                table.map(|table| paper::csv(table, document.currency.as_deref())).unwrap_or_default().into_bytes()
-            }
             Format::Json => {
-                let mut text = serde_json::to_string_pretty(document).context("a report as JSON")?;
+                let mut text = serde_json::to_string_pretty(&report.document).context("a report as JSON")?;
                 text.push('\n');
                 text.into_bytes()
             }
-            Format::Pdf | Format::Png => {
-                let made_ms = report.kept.as_ref().map_or(report.now_ms, |kept| kept.closed_ms);
-                let frame = Frame {
-                    organisation: app.organisation().await.map_err(plain)?.name,
-                    zone: zone_around(&document.zone, made_ms, made_ms),
-                    made_ms,
-                    state: match &report.kept {
-                        Some(kept) => format!("closed, version {}", kept.version),
-                        None => "provisional".to_owned(),
-                    },
-                    link: match kind {
-                        Kind::Waste => format!("/waste/{period}"),
-                        other => format!("/reports/{other}-{period}"),
-                    },
-                    checksum: report.kept.as_ref().map(|kept| kept.checksum.clone()).unwrap_or_default(),
-                };
-                let drawn = if self.format == Format::Pdf {
-                    paper::pdf(document, &frame, Paper::named(&self.paper))
-                } else {
-                    paper::png(document, &frame)
-                };
-                drawn.ok_or_else(|| anyhow!("the report could not be drawn"))?
+            Format::Csv => {
+                app.report_file(&report, Form::Csv, self.table.as_deref(), paper).await.map_err(plain)?.bytes
             }
+            Format::Pdf => app.report_file(&report, Form::Pdf, None, paper).await.map_err(plain)?.bytes,
+            Format::Png => app.report_file(&report, Form::Png, None, paper).await.map_err(plain)?.bytes,
         };
         self.put(&bytes)
     }

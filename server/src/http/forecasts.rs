@@ -6,11 +6,11 @@ use crate::app::forecast::{Basis, MOST_LISTED, PoolForecast, Row, Settings, Wish
 use crate::app::{App, AppError};
 use axum::http::HeaderMap;
 use axum::http::header::IF_MATCH;
-use headroom_domain::HOUR_MS;
 use headroom_domain::exhaustion::Exhaustion;
 use headroom_domain::forecast::online::LEVELS;
-use headroom_domain::range::rfc3339;
+use headroom_domain::range::{instant, rfc3339};
 use headroom_domain::scaling::Mode;
+use headroom_domain::{HOUR_MS, Millis};
 use headroom_store::scaling::Policy as Kept;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -416,17 +416,38 @@ pub struct DecisionOut {
 /// Decisions about a pool's capacity, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DecisionsOut {
-    /// At most the newest 20.
+    /// They are kept for 400 days.
     pub decisions: Vec<DecisionOut>,
+    /// Older ones are asked for with `before=` this, RFC 3339; null if there are none.
+    pub next: Option<String>,
 }
 
-/// Decisions about a pool's capacity, newest first.
+/// Which of the decisions.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionsQuery {
+    /// At most so many, 1 to 1,000; 20 if it is left out.
+    #[serde(default, deserialize_with = "given")]
+    limit: Option<i64>,
+    /// Only those that were made before, RFC 3339, such as the `next` of an earlier answer.
+    #[serde(default, deserialize_with = "given")]
+    before: Option<String>,
+}
+
+/// Decisions about a pool's capacity with all their inputs, newest first: in shadow, recommended, applied and refused.
 #[utoipa::path(get, path = "/api/v1/pools/{pool}/scaling/decisions", tag = "forecasts",
-    params(("pool" = String, Path, description = "slug of the pool")),
-    responses((status = 200, body = DecisionsOut), (status = 404, body = ProblemBody)))]
-pub async fn decisions(app: App, Path(pool): Path<String>) -> Result<Json<DecisionsOut>, ApiError> {
-    let found = app.pool_forecast(&pool, None).await?;
-    let decisions = found.decisions.into_iter().map(|one| DecisionOut {
+    params(("pool" = String, Path, description = "slug of the pool"), DecisionsQuery),
+    responses((status = 200, body = DecisionsOut), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub async fn decisions(
+    app: App,
+    Path(pool): Path<String>,
+    Query(query): Query<DecisionsQuery>,
+) -> Result<Json<DecisionsOut>, ApiError> {
+    let before = query.before.as_deref().map(before).transpose()?;
+    let (found, has_older) = app.scaling_decisions(&pool, before, query.limit.unwrap_or(20)).await?;
+    let next = found.last().filter(|_| has_older).map(|one| rfc3339(one.at_ms));
+    let decisions = found.into_iter().map(|one| DecisionOut {
         at: rfc3339(one.at_ms),
         mode: one.mode,
         before: one.before,
@@ -437,5 +458,12 @@ pub async fn decisions(app: App, Path(pool): Path<String>) -> Result<Json<Decisi
         outcome: one.outcome.as_str(),
         note: one.note,
     });
-    Ok(Json(DecisionsOut { decisions: decisions.collect() }))
+    Ok(Json(DecisionsOut { decisions: decisions.collect(), next }))
+}
+
+/// An instant, written out: one that moves with the clock would not lead through a list.
+fn before(text: &str) -> Result<Millis, AppError> {
+    let at = Some(text).filter(|text| !text.starts_with("now")).and_then(|text| instant(text, 0).ok());
+    let found: String = text.chars().take(60).collect();
+    at.ok_or_else(|| AppError::invalid("before", found, "an instant such as 2026-11-25T09:00:00Z"))
 }

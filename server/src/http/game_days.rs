@@ -1,8 +1,8 @@
 //! Game days over the API: what was broken on purpose, whether it was found and how soon, and what is to follow.
 
 use super::error::{ApiError, ProblemBody};
-use super::extract::{Json, Path};
-use crate::app::game_days::Wish;
+use super::extract::{Json, Path, Query, given};
+use crate::app::game_days::{MOST_LISTED, Wish};
 use crate::app::{App, AppError, Problem};
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
@@ -11,7 +11,7 @@ use headroom_domain::game_day::Breakage;
 use headroom_domain::range::rfc3339;
 use headroom_store::game_day::GameDay;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Something that was broken on purpose.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -121,11 +121,26 @@ impl From<GameDay> for GameDayOut {
     }
 }
 
-/// Game days, the newest first, at most 200.
+/// Game days, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GameDaysOut {
     /// None for who sees some tenants or pools only.
     pub game_days: Vec<GameDayOut>,
+    /// The rest is asked for with `after=` this; null if there is none.
+    pub next: Option<String>,
+}
+
+/// Which of the game days.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct GameDaysQuery {
+    /// At most so many, 1 to 200; 200 if it is left out.
+    #[serde(default, deserialize_with = "given")]
+    limit: Option<i64>,
+    /// The `next` of an earlier answer.
+    #[serde(default, deserialize_with = "given")]
+    after: Option<String>,
 }
 
 /// Seconds in milliseconds; what is no such time is told by the field.
@@ -163,9 +178,12 @@ async fn wish(app: &App, body: GameDayIn) -> Result<Wish, ApiError> {
 }
 
 /// Game days that were written down.
-#[utoipa::path(get, path = "/api/v1/game-days", tag = "reports", responses((status = 200, body = GameDaysOut)))]
-pub async fn list(app: App) -> Result<Json<GameDaysOut>, ApiError> {
-    Ok(Json(GameDaysOut { game_days: app.game_days().await?.into_iter().map(GameDayOut::from).collect() }))
+#[utoipa::path(get, path = "/api/v1/game-days", tag = "reports", params(GameDaysQuery),
+    responses((status = 200, body = GameDaysOut), (status = 422, body = ProblemBody)))]
+pub async fn list(app: App, Query(query): Query<GameDaysQuery>) -> Result<Json<GameDaysOut>, ApiError> {
+    let (days, has_more) = app.game_days(query.after.as_deref(), query.limit.unwrap_or(MOST_LISTED)).await?;
+    let next = days.last().filter(|_| has_more).map(|day| day.id.to_string());
+    Ok(Json(GameDaysOut { game_days: days.into_iter().map(GameDayOut::from).collect(), next }))
 }
 
 /// One game day.

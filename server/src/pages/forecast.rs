@@ -6,7 +6,7 @@ use super::form::error_of;
 use super::shell::{Spec, shell};
 use super::table::PAGE;
 use super::visit::{Named as InPath, Visit};
-use crate::app::forecast::{Basis, MOST_LISTED, PastDay, Planned, PoolForecast, Row, Settings, WhatIf};
+use crate::app::forecast::{Basis, MOST_DECISIONS, MOST_LISTED, PastDay, Planned, PoolForecast, Row, Settings, WhatIf};
 use crate::app::{App, AppError, Problem, Result};
 use crate::charts::{Annotation, Axis, ChartSpec, Colour, Line, Mark, Point, Unit, Variant};
 use axum::http::StatusCode;
@@ -16,12 +16,12 @@ use headroom_domain::access::Action;
 use headroom_domain::exhaustion::Exhaustion;
 use headroom_domain::forecast::online::{LEVELS, Weak};
 use headroom_domain::localtime::ZoneSlice;
-use headroom_domain::range::rfc3339;
+use headroom_domain::range::{instant, rfc3339};
 use headroom_domain::scaling::{self, Ledger};
 use headroom_domain::{DAY_MS, HOUR_MS, Millis, format};
 use headroom_frontend::model::{
-    AccuracyBox, ChartModel, DecisionRow, Field, FilterSet, ForecastModel, ForecastRow, ForecastsModel, FullIn,
-    LedgerBox, LedgerRow, Named, PastBox, PlanBox, ShellModel, StepRow, Urgency, WhatIfBox,
+    AccuracyBox, ChartModel, DecisionRow, DecisionsBox, Field, FilterSet, ForecastModel, ForecastRow, ForecastsModel,
+    FullIn, LedgerBox, LedgerRow, Named, PastBox, PlanBox, ShellModel, StepRow, Urgency, WhatIfBox,
 };
 use headroom_frontend::{pages, routes::RailEntry};
 use std::fmt::Write as _;
@@ -30,6 +30,10 @@ use std::fmt::Write as _;
 const FAN_HOURS: usize = 48;
 /// Nobody has more pools than that.
 const MOST_SKIPPED: usize = 1_000_000;
+/// Decisions that the page lists,
+const DECISIONS: i64 = 20;
+/// and those of a file.
+const MOST_IN_FILE: usize = 10_000;
 /// Steps that the page lists; the export of the chart has the whole schedule.
 const MOST_STEPS: usize = 24;
 
@@ -39,7 +43,7 @@ pub(super) const fn spec(title: &str) -> Spec<'_> {
         rail: Some(RailEntry::Forecast),
         honoured: FilterSet::NONE,
         default_from: "now-30d",
-        view: &["level", "growth", "change", "cooldown", "day", "cur"],
+        view: &["level", "growth", "change", "cooldown", "day", "cur", "before"],
     }
 }
 
@@ -277,13 +281,17 @@ pub(super) async fn show(
     let chart = fan(&found, visit, &shell, events);
     match visit.csv() {
         Some("ledger") => return Ok(ledger_csv(&shell, slug, &found.ledger)),
-        Some("past") | None => {}
+        Some("past" | "decisions") | None => {}
         Some(_) => {
             if let Some(chart) = &chart {
                 return Ok(chart_csv(&shell, &format!("forecast_{slug}"), chart));
             }
         }
     }
+    if visit.csv() == Some("decisions") {
+        return decisions_csv(app, &shell, slug, before(visit)?).await;
+    }
+    let decisions = decisions(app, visit, &shell, slug).await?;
     let past = past(app, visit, &shell, slug, found.now_ms).await?;
     if let (Some("past"), Some(chart)) = (visit.csv(), &past.chart) {
         return Ok(chart_csv(&shell, &format!("forecast_past_{slug}"), chart));
@@ -304,7 +312,7 @@ pub(super) async fn show(
         plan: plan(&found, &shell, &money, &refused),
         what_if: form,
         ledger: ledger(visit, &shell, &found.ledger),
-        decisions: found.decisions.iter().map(decision).collect(),
+        decisions,
         past,
         may_change,
         error: refused.error,
@@ -708,6 +716,54 @@ fn ledger_csv(shell: &ShellModel, slug: &str, days: &[(i64, Ledger)]) -> Respons
         })
     });
     csv(shell, &format!("savings_{slug}"), &header, rows)
+}
+
+/// Before which instant decisions are asked for.
+fn before(visit: &Visit) -> Result<Option<Millis>> {
+    let Some(text) = visit.get("before").map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    // What moves with the clock would not lead through a list.
+    let at = Some(text).filter(|text| !text.starts_with("now")).and_then(|text| instant(text, 0).ok());
+    let found: String = text.chars().take(60).collect();
+    at.map(Some).ok_or_else(|| AppError::invalid("before", found, "an instant such as 2026-11-25T09:00:00Z"))
+}
+
+async fn decisions(app: &App, visit: &Visit, shell: &ShellModel, slug: &str) -> Result<DecisionsBox> {
+    let before = before(visit)?;
+    let (found, has_older) = app.scaling_decisions(slug, before, DECISIONS).await?;
+    let at = |before: &str| format!("{}#decisions", shell.url.replace(&visit.path, &[("before", before)]));
+    Ok(DecisionsBox {
+        newest: before.map(|_| at("")),
+        older: found.last().filter(|_| has_older).map(|one| at(&rfc3339(one.at_ms))),
+        rows: found.iter().map(decision).collect(),
+        csv_href: csv_href(visit, shell, "decisions"),
+    })
+}
+
+/// Decisions before an instant as a file, the newest 10,000 of them; older ones are those before its last row.
+async fn decisions_csv(app: &App, shell: &ShellModel, slug: &str, mut before: Option<Millis>) -> Result<Response> {
+    let header = ["at", "mode", "before", "wanted", "decider", "reason", "outcome", "note", "inputs"];
+    let mut rows = Vec::new();
+    while rows.len() < MOST_IN_FILE {
+        let (found, has_older) = app.scaling_decisions(slug, before, MOST_DECISIONS).await?;
+        before = found.last().map(|one| one.at_ms);
+        rows.extend(found.into_iter().map(|one| {
+            vec![
+                Cell::Own(rfc3339(one.at_ms)),
+                Cell::Own(one.mode),
+                Cell::Int(Some(one.before.into())),
+                Cell::Int(Some(one.wanted.into())),
+                Cell::Own(one.decider),
+                Cell::Text(one.reason),
+                Cell::Own(one.outcome.as_str().to_owned()),
+                Cell::Text(one.note),
+                Cell::Text(one.inputs.to_string()),
+            ]
+        }));
+        if !has_older {
+            break;
+        }
+    }
+    Ok(csv(shell, &format!("decisions_{slug}"), &header, rows))
 }
 
 fn decision(one: &headroom_store::scaling::Decision) -> DecisionRow {

@@ -15,9 +15,11 @@ use headroom_frontend::{pages, routes::RailEntry};
 use headroom_store::game_day::GameDay;
 
 const PATH: &str = "/game-days";
+/// Game days of a page.
+const PAGE: i64 = 100;
 
 fn spec(title: &str) -> Spec<'_> {
-    Spec { title, rail: Some(RailEntry::Waste), honoured: FilterSet::NONE, default_from: "now-45d", view: &[] }
+    Spec { title, rail: Some(RailEntry::Waste), honoured: FilterSet::NONE, default_from: "now-45d", view: &["after"] }
 }
 
 fn row(day: GameDay) -> GameDayRow {
@@ -41,10 +43,18 @@ fn row(day: GameDay) -> GameDayRow {
 /// GET `/game-days`.
 pub(crate) async fn list(app: App, visit: Visit) -> Response {
     let outcome = async {
-        let rows = app.game_days().await?.into_iter().map(row).collect();
+        let after = visit.get("after").filter(|after| !after.is_empty());
+        let (days, has_more) = app.game_days(after, PAGE).await?;
+        let next = days.last().filter(|_| has_more).map(|day| format!("{PATH}?after={}", day.id));
+        let rows = days.into_iter().map(row).collect();
         let (shell, _) = shell(&app, &visit, spec("Game days")).await?;
-        let model =
-            GameDaysModel { rows, may_record: app.may_record_game_days(), is_whole: !app.caller().is_limited() };
+        let model = GameDaysModel {
+            rows,
+            next,
+            is_first: after.is_none(),
+            may_record: app.may_record_game_days(),
+            is_whole: !app.caller().is_limited(),
+        };
         Ok::<_, AppError>(page(&shell, StatusCode::OK, || pages::game_days(&shell, &model)))
     };
     match outcome.await {

@@ -4,6 +4,7 @@ use super::answer::{attachment, done, failure, page};
 use super::form::{Posted, error_of};
 use super::shell::{Spec, shell};
 use super::visit::{Named, Visit};
+use crate::app::plan::right_size::Suggested;
 use crate::app::reports::files::{Form, path_of};
 use crate::app::reports::period::{Period, zone_around};
 use crate::app::reports::{OVER_PERIODS, Report};
@@ -118,6 +119,8 @@ fn model(app: &App, report: &Report) -> Result<ReportModel> {
         before: period.as_ref().and_then(Period::before).map(|other| link(other, "◂")),
         after: period.as_ref().and_then(Period::after).filter(begun).map(|other| link(other, "▸")),
         may_plan: app.caller().may(Action::Plan) && !app.caller().is_limited(),
+        is_recent: report.is_recent(),
+        closes_by_itself: report.closes_by_itself,
         note_error: None,
     })
 }
@@ -133,10 +136,20 @@ pub(crate) async fn draft(app: App, Named(name): Named, visit: Visit, posted: Po
 async fn make_draft(app: &App, period: &str, posted: &Posted) -> Result<Response> {
     let (tenant, pool) = (posted.get("tenant"), posted.get("pool"));
     let report = app.report(Kind::Waste, period, version_of(Some(posted.get("v")))?).await?;
+    if !report.is_recent() {
+        return Err(AppError::Conflict(format!(
+            "the suggestions of {} are history: take those of the month that runs or of the one before it",
+            report.document.period
+        )));
+    }
     // The figure is the report's, not the form's.
-    let suggested = report.document.table("waste").and_then(|table| {
+    let (table, column, level) = match posted.get("table") {
+        "elastic" => ("elastic", "constant_slots", Suggested::Cheapest),
+        _ => ("waste", "right_size_slots", Suggested::Peaks),
+    };
+    let suggested = report.document.table(table).and_then(|table| {
         let row = table.rows.iter().find(|row| row.tenant_slug() == Some(tenant) && row.pool_slug() == Some(pool))?;
-        match table.cell(&row.cells, "right_size_slots")? {
+        match table.cell(&row.cells, column)? {
             Cell::Level(slots) => *slots,
             _ => None,
         }
@@ -149,7 +162,7 @@ async fn make_draft(app: &App, period: &str, posted: &Posted) -> Result<Response
             "a tenant in a pool for which this report suggests fewer slots",
         ));
     };
-    let draft = app.draft_right_size(pool, tenant, slots).await?;
+    let draft = app.draft_right_size(pool, tenant, slots, level).await?;
     let sentence = format!("The draft {:?} has this one change. Nothing is published yet.", draft.name);
     Ok(done(&format!("/planner/drafts/{}", draft.id), &sentence))
 }

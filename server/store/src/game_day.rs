@@ -101,23 +101,40 @@ macro_rules! select_game_day {
     };
 }
 
-/// Game days held on `[from, end)`, the newest first, at most `limit`.
-pub async fn list(
-    conn: &mut PgConnection,
-    from: Option<NaiveDate>,
-    end: Option<NaiveDate>,
-    limit: i64,
-) -> Result<Vec<GameDay>> {
+/// Game days held on `[from, end)`, the newest first.
+pub async fn held(conn: &mut PgConnection, from: NaiveDate, end: NaiveDate) -> Result<Vec<GameDay>> {
     let rows: Vec<Row> = sqlx::query_as(select_game_day!(
-        "WHERE ($1::date IS NULL OR g.held_on >= $1) AND ($2::date IS NULL OR g.held_on < $2)
-         GROUP BY g.game_day_id ORDER BY g.held_on DESC, g.game_day_id DESC LIMIT $3"
+        "WHERE g.held_on >= $1 AND g.held_on < $2 GROUP BY g.game_day_id ORDER BY g.held_on DESC, g.game_day_id DESC"
     ))
     .bind(from)
     .bind(end)
-    .bind(limit)
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(GameDay::from).collect())
+}
+
+/// Game days, the newest first, at most so many: from the first on, or those after one by its number. `None` if there is no such one.
+pub async fn list(conn: &mut PgConnection, after: Option<i64>, limit: i64) -> Result<Option<Vec<GameDay>>> {
+    let mut held_on: Option<NaiveDate> = None;
+    if let Some(id) = after {
+        held_on = sqlx::query_scalar("SELECT held_on FROM game_day WHERE game_day_id = $1")
+            .bind(id)
+            .fetch_optional(&mut *conn)
+            .await?;
+        if held_on.is_none() {
+            return Ok(None);
+        }
+    }
+    let rows: Vec<Row> = sqlx::query_as(select_game_day!(
+        "WHERE $1::date IS NULL OR (g.held_on, g.game_day_id) < ($1, $2)
+         GROUP BY g.game_day_id ORDER BY g.held_on DESC, g.game_day_id DESC LIMIT $3"
+    ))
+    .bind(held_on)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(Some(rows.into_iter().map(GameDay::from).collect()))
 }
 
 /// One game day.

@@ -207,6 +207,18 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Import>> {
         .collect()
 }
 
+/// From when on history may not be whole yet: the first instant of what imports brought that were done since an instant, or the
+/// beginning of time while one says how far it is; `None` if there is none. A made-up world waits for nobody.
+pub async fn fresh_from(conn: &mut PgConnection, since: Millis) -> Result<Option<Millis>> {
+    Ok(sqlx::query_scalar(
+        "SELECT min(CASE WHEN state = 'done' THEN coalesce((summary->>'from_ms')::bigint, 0) ELSE 0 END) FROM import
+         WHERE kind <> 'demo' AND (state = 'done' AND done_at > $1 OR state = 'running' AND coalesce(progress_at, started_at) > $1)",
+    )
+    .bind(timestamp(since))
+    .fetch_one(conn)
+    .await?)
+}
+
 /// Takes the lock under which imports finish, one at a time, until the caller's transaction ends:
 /// of two that cover the same time, the second sees the first.
 pub async fn lock_finish(conn: &mut PgConnection) -> Result<()> {

@@ -299,13 +299,40 @@ impl From<DecisionRow> for Decision {
     }
 }
 
-/// Decisions of a pool, newest first.
-pub async fn decisions(conn: &mut PgConnection, pool: i32, limit: i64) -> Result<Vec<Decision>> {
+/// Decisions of a pool before an instant or all, newest first, at most so many.
+pub async fn decisions(
+    conn: &mut PgConnection,
+    pool: i32,
+    before: Option<Millis>,
+    limit: i64,
+) -> Result<Vec<Decision>> {
     let rows: Vec<DecisionRow> = sqlx::query_as(
         "SELECT pool_id, at, mode, before, wanted, decider, reason, inputs, outcome, note FROM scaling_decision
-         WHERE pool_id = $1 ORDER BY at DESC LIMIT $2",
+         WHERE pool_id = $1 AND ($2::timestamptz IS NULL OR at < $2) ORDER BY at DESC LIMIT $3",
     )
     .bind(pool)
+    .bind(before.map(timestamp))
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Decision::from).collect())
+}
+
+/// Decisions of a pool in `[from, to)`, oldest first, at most so many.
+pub async fn decisions_between(
+    conn: &mut PgConnection,
+    pool: i32,
+    from: Millis,
+    to: Millis,
+    limit: i64,
+) -> Result<Vec<Decision>> {
+    let rows: Vec<DecisionRow> = sqlx::query_as(
+        "SELECT pool_id, at, mode, before, wanted, decider, reason, inputs, outcome, note FROM scaling_decision
+         WHERE pool_id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT $4",
+    )
+    .bind(pool)
+    .bind(timestamp(from))
+    .bind(timestamp(to))
     .bind(limit)
     .fetch_all(conn)
     .await?;

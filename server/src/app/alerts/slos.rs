@@ -134,6 +134,26 @@ pub struct LeftAt {
     pub bad: u64,
 }
 
+/// What came of an objective in a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// The indicator.
+    pub sli: Sli,
+    /// The part that may be bad, as it is promised now; of leaks, leaks per slot and hour.
+    pub budget: Fraction,
+    /// Bad things.
+    pub bad: u64,
+    /// All things.
+    pub total: u64,
+}
+
+impl Kept {
+    /// Whether more was bad than the part that is promised.
+    pub fn is_broken(&self) -> bool {
+        self.sli.counted(self.budget).is_some_and(|counted| counted.is_exceeded_by(self.bad, self.total))
+    }
+}
+
 /// Something that a pool needs to be watched well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
@@ -405,6 +425,38 @@ impl App {
             books.extend(Book::read(conn, context, some, steps).await?);
         }
         Ok(books)
+    }
+
+    /// What came of a pool's objectives in `[from, to)`, to the minute where minutes are kept and else in whole hours; those of which
+    /// nothing was counted are left out.
+    pub(in crate::app) async fn objectives_over(
+        &self,
+        conn: &mut PgConnection,
+        pool: i32,
+        from: Millis,
+        to: Millis,
+    ) -> Result<Vec<Kept>> {
+        let Some(mark) = sli::marks(conn, &[pool]).await?.remove(&pool) else { return Ok(Vec::new()) };
+        let start = kept(&mark, from.max(mark.born), false);
+        let end = kept(&mark, to.min(mark.watermark), true);
+        if start >= end {
+            return Ok(Vec::new());
+        }
+        let mut dated = sli::hours(conn, &[pool], start, start).await?;
+        dated.extend(sli::hours(conn, &[pool], end, end).await?);
+        dated.extend(sli::minutes(conn, &[pool], &[start, end]).await?);
+        let found: HashMap<Millis, Tally> = dated.into_iter().map(|(_, at, tally)| (at, tally)).collect();
+        let budgets = self.alert_context(conn).await?.budgets;
+        let at = |sli, at: Millis| {
+            let key = SeriesKey { tenant: WHOLE, sli };
+            if at <= mark.born { Some(Counts::default()) } else { found.get(&at).map(|tally| tally.counts(key)) }
+        };
+        let of = |sli: &Sli| {
+            let counts = at(*sli, end)? - at(*sli, start)?;
+            let budget = budgets.of(pool, *sli);
+            (counts.total > 0).then_some(Kept { sli: *sli, budget, bad: counts.bad, total: counts.total })
+        };
+        Ok(Sli::ALL.iter().filter_map(of).collect())
     }
 
     fn seen_pools(&self, context: &Context, wanted: Option<&[i32]>) -> Vec<i32> {

@@ -18,7 +18,7 @@ pub use demand::queued;
 pub use outlook::{Day, OUTLOOK_DAYS, PoolOutlook, outlook};
 pub use refresh::Refreshed;
 pub use scale::{Basis, Decided, Planned, Settings, Wish};
-pub use view::{Forecasts, MOST_LISTED, PastDay, PoolForecast, Row, WhatIf};
+pub use view::{Forecasts, MOST_DECISIONS, MOST_LISTED, PastDay, PoolForecast, Row, WhatIf};
 
 use headroom_domain::calendar::Event;
 use headroom_domain::exhaustion::Exhaustion;

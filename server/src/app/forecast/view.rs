@@ -8,7 +8,7 @@ use headroom_domain::exhaustion::Exhaustion;
 use headroom_domain::forecast::online::LEVELS;
 use headroom_domain::scaling::{Choice, Ledger, Mode};
 use headroom_domain::series::floor;
-use headroom_domain::{DAY_MS, HOUR_MS, Millis};
+use headroom_domain::{DAY_MS, HOUR_MS, Millis, format};
 use headroom_store::forecast::{self, Found, FullIn, Gauges, HourSaid};
 use headroom_store::pool::{self, Pool};
 use headroom_store::scaling::{self, Decision, Policy as Kept};
@@ -18,8 +18,8 @@ use std::fmt::Write as _;
 
 /// Hours of the past that are drawn before a fan.
 const PAST_HOURS: i64 = 48;
-/// Decisions that are shown.
-const DECISIONS: i64 = 20;
+/// Most decisions of an answer.
+pub const MOST_DECISIONS: i64 = 1_000;
 /// Days of the ledger that are shown and added up.
 const LEDGER_DAYS: i64 = 30;
 /// Monitoring is told of forecasts that are not older.
@@ -120,8 +120,6 @@ pub struct PoolForecast {
     pub capacity: Vec<(Millis, i64)>,
     /// What days took, newest first.
     pub ledger: Vec<(i64, Ledger)>,
-    /// Decisions, newest first.
-    pub decisions: Vec<Decision>,
 }
 
 impl PoolForecast {
@@ -321,7 +319,6 @@ impl App {
             choice: state.as_ref().and_then(|state| state.choice.clone()),
             is_tracked: headroom_store::owner::tracked(&mut conn).await?.contains(&key),
             ledger: scaling::ledgers(&mut conn, key, LEDGER_DAYS).await?,
-            decisions: scaling::decisions(&mut conn, key, DECISIONS).await?,
             found: state.map(|state| state.found),
             policy: kept,
             settings,
@@ -329,6 +326,29 @@ impl App {
             capacity,
             pool,
         })
+    }
+
+    /// Decisions about a pool's capacity, newest first: those before an instant, or the newest; and whether there are older ones.
+    ///
+    /// # Errors
+    /// `NotFound` without such a pool, `Invalid` for a limit outside 1 to 1,000.
+    pub async fn scaling_decisions(
+        &self,
+        slug: &str,
+        before: Option<Millis>,
+        limit: i64,
+    ) -> Result<(Vec<Decision>, bool)> {
+        self.require(Action::See)?;
+        if !(1..=MOST_DECISIONS).contains(&limit) {
+            let expected = format!("1 to {}", format::count(MOST_DECISIONS));
+            return Err(AppError::invalid("limit", limit.to_string(), expected));
+        }
+        let mut conn = self.db.pages.acquire().await?;
+        let pool = pools::find(&mut conn, &self.caller, slug).await?;
+        let mut found = scaling::decisions(&mut conn, pool.key, before, limit + 1).await?;
+        let has_older = found.len() as i64 > limit;
+        found.truncate(usize::try_from(limit).unwrap_or_default());
+        Ok((found, has_older))
     }
 
     /// What was foreseen for a past stretch, a day of the pool's zone, and what came.

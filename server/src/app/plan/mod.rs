@@ -13,7 +13,7 @@ pub mod imports;
 pub mod letters;
 pub mod policy;
 pub mod publish;
-mod right_size;
+pub mod right_size;
 pub mod sheet;
 pub mod work_out;
 

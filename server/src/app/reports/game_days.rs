@@ -7,15 +7,13 @@ use headroom_domain::report::{Cell, Row, Table};
 use headroom_store::game_day::{self, GameDay};
 use sqlx::PgConnection;
 
-/// Game days of a report; a quarter has a handful.
-const MOST: i64 = 200;
 /// Pools that a row names.
 const POOLS_NAMED: usize = 4;
 /// What a quarter without one is told.
 const NONE: &str =
     "No game day was written down for this quarter: whether failures would be found, and how soon, was not tried.";
 /// What one with some is told.
-const SOME: &str = "What was broken on purpose in the quarter, how much of it was found, the longest time until something was found, and what was found though nothing was broken, as it was written down; what nobody measured is unknown. The newest 200 of the quarter at most.";
+const SOME: &str = "What was broken on purpose in the quarter, how much of it was found, the longest time until something was found, and what was found though nothing was broken, as it was written down; what nobody measured is unknown.";
 
 /// What a report says of game days. The first table is there without rows too: that there was none is said by it.
 pub(super) struct Told {
@@ -40,7 +38,7 @@ fn pools_of(slugs: &[String]) -> String {
 /// Those that were held on days of a period.
 pub(super) async fn told(conn: &mut PgConnection, quarter: Period) -> Result<Told> {
     let (first, end) = quarter.days();
-    let mut days = game_day::list(conn, Some(first), Some(end), MOST).await?;
+    let mut days = game_day::held(conn, first, end).await?;
     days.reverse();
     Ok(of(&days))
 }

@@ -1,17 +1,19 @@
 //! After an alert: how the pool did before, during and after it, who was hit, how long claims took, what the reconciler, the store
 //! and the scaling did meanwhile, and what people did, with which runbook.
 
+use crate::app::alerts::slos::{Kept, percent};
 use crate::app::alerts::view::Whole;
 use crate::app::reports::Report;
 use crate::app::{App, AppError, Result};
 use headroom_domain::access::Action;
+use headroom_domain::alert::window::Lane;
 use headroom_domain::localtime::ZoneSlice;
 use headroom_domain::report::{Cell, Document, Kind, Row, Table};
 use headroom_domain::series::{ceil, floor};
 use headroom_domain::{HOUR_MS, MINUTE_MS, Millis, format};
 use headroom_store::history::{self, ALL_TENANTS};
 use headroom_store::usage::{self, Wanted, WideSums};
-use headroom_store::{change, finding, pool, tenant};
+use headroom_store::{change, finding, pool, scaling, tenant};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
@@ -63,16 +65,39 @@ impl App {
         let mut tx = self.db.pages.begin().await?;
         let organisation = headroom_store::organisation::get(&mut tx).await?;
         let zone = super::period::zone_around(&organisation.zone, fired_ms, whole.now);
-        let document = document(&mut tx, &whole, fired_ms, &zone).await?;
-        Ok(Report { document, kept: None, is_whole: true, now_ms: whole.now })
+        let (from, to) = span(&whole, fired_ms);
+        let objectives = match whole.shown.row.pool {
+            Some(pool) => self.objectives_over(&mut tx, pool, from, to).await?,
+            None => Vec::new(),
+        };
+        let document = document(&mut tx, &whole, &objectives, fired_ms, &zone).await?;
+        let alert = &whole.shown.row.alert;
+        // As the store's `incidents_due` chooses them.
+        let closes_by_itself = alert.severity == Lane::Page
+            && !whole.shown.row.dry_run
+            && alert.resolved_ms.is_none_or(|over| over >= whole.now - super::INCIDENTS_BACK_MS);
+        Ok(Report { document, kept: None, is_whole: true, closes_by_itself, now_ms: whole.now })
     }
 }
 
-async fn document(conn: &mut PgConnection, whole: &Whole, fired_ms: Millis, zone: &ZoneSlice) -> Result<Document> {
-    let row = &whole.shown.row;
-    let over_ms = row.alert.resolved_ms.unwrap_or(whole.now).max(fired_ms);
-    let from = floor(row.alert.began_ms.min(fired_ms), MINUTE_MS);
+/// The minutes of an alert, from when it began.
+fn span(whole: &Whole, fired_ms: Millis) -> (Millis, Millis) {
+    let alert = &whole.shown.row.alert;
+    let over_ms = alert.resolved_ms.unwrap_or(whole.now).max(fired_ms);
+    let from = floor(alert.began_ms.min(fired_ms), MINUTE_MS);
     let to = ceil(over_ms, MINUTE_MS).max(from + MINUTE_MS).min(floor(whole.now, MINUTE_MS)).max(from);
+    (from, to)
+}
+
+async fn document(
+    conn: &mut PgConnection,
+    whole: &Whole,
+    objectives: &[Kept],
+    fired_ms: Millis,
+    zone: &ZoneSlice,
+) -> Result<Document> {
+    let row = &whole.shown.row;
+    let (from, to) = span(whole, fired_ms);
     let around = (to - from).clamp(LEAST_MS, MOST_MS);
     let stretches = [
         Stretch { name: "before", from: from - around, to: from },
@@ -82,10 +107,14 @@ async fn document(conn: &mut PgConnection, whole: &Whole, fired_ms: Millis, zone
     let mut tables = Vec::new();
     if let Some(pool) = row.pool {
         tables.extend(pool_tables(conn, pool, &stretches).await?);
+        tables.push(objectives_table(objectives));
         tables.push(latency_table(conn, pool, from - around, to + around, zone).await?);
     }
     tables.push(service_table(conn, row.pool, from - around, to + around, zone).await?);
-    tables.push(scaling_table(conn, row.pool, from - around, to + around, zone).await?);
+    tables.push(changes_table(conn, row.pool, from - around, to + around, zone).await?);
+    if let Some(pool) = row.pool {
+        tables.push(decisions_table(conn, pool, from - around, to + around, zone).await?);
+    }
     tables.push(steps_table(whole, zone));
     tables.push(told_table(whole, zone));
     tables.push(timeline(whole, zone));
@@ -117,7 +146,7 @@ async fn document(conn: &mut PgConnection, whole: &Whole, fired_ms: Millis, zone
         tables,
         notes: vec![
             "Before and after are as long as the alert, at least an hour and at most a day. What is not known, or whose minutes are not kept any more, is left out.".into(),
-            "An objective is broken by claims that are rejected: of each kind of claim see Rejected of claims.".into(),
+            "An objective is broken if a larger part was bad during the alert than is promised to be over 30 days; counts are those of the whole pool, maintenance included.".into(),
         ],
     })
 }
@@ -248,7 +277,7 @@ async fn service_table(
     Ok(table)
 }
 
-async fn scaling_table(
+async fn changes_table(
     conn: &mut PgConnection,
     pool: Option<i32>,
     from: Millis,
@@ -280,6 +309,78 @@ async fn scaling_table(
     lines.sort_by_key(|(at, _)| *at);
     table.rows = lines.into_iter().map(|(_, line)| line).collect();
     Ok(table)
+}
+
+/// What scaling decided, whatever came of it.
+async fn decisions_table(
+    conn: &mut PgConnection,
+    pool: i32,
+    from: Millis,
+    to: Millis,
+    zone: &ZoneSlice,
+) -> Result<Table> {
+    let mut table = Table::new(
+        "scaling",
+        "Scaling decisions",
+        "What the plan wanted and why, the oldest first: in shadow nobody was told, what was recommended waited for somebody, what was refused could not be applied.",
+        &[
+            ("at", "When"),
+            ("before_slots", "Slots"),
+            ("wanted_slots", "Wanted"),
+            ("decider", "Decided by"),
+            ("reason", "Why"),
+            ("outcome", "Outcome"),
+            ("note", "Note"),
+        ],
+    );
+    for one in scaling::decisions_between(conn, pool, from, to, MOST_LINES).await? {
+        table.rows.push(Row::of(vec![
+            Cell::text(format::date_time(zone.local(one.at_ms))),
+            Cell::Level(Some(one.before.into())),
+            Cell::Level(Some(one.wanted.into())),
+            Cell::text(one.decider.replace('_', " ")),
+            Cell::text(one.reason),
+            Cell::text(one.outcome.as_str()),
+            Cell::text(one.note),
+        ]));
+    }
+    Ok(table)
+}
+
+/// What is promised of the pool beside what came during the alert.
+fn objectives_table(objectives: &[Kept]) -> Table {
+    let mut table = Table::new(
+        "objectives",
+        "What is promised of the pool",
+        "Of each objective: the part that was bad during the alert beside the part that may be.",
+        &[
+            ("objective", "Objective"),
+            ("counted", "What is bad"),
+            ("bad", "Bad"),
+            ("total", "Of"),
+            ("bad_share", "Bad of all"),
+            ("allowed", "Allowed"),
+            ("kept", "Kept"),
+        ],
+    );
+    for one in objectives {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let allowed = match one.sli.is_ratio().then(|| percent(one.budget)).flatten() {
+            Some(percent) => percent,
+            None if one.sli.is_ratio() => one.budget.to_string(),
+            None => format!("{} per slot and hour", one.budget),
+        };
+        table.rows.push(Row::of(vec![
+            Cell::text(one.sli.label()),
+            Cell::text(format!("{}; of {}", one.sli.bad_words(), one.sli.total_words())),
+            Cell::Count(Some(number(one.bad))),
+            Cell::Count(Some(number(one.total))),
+            Cell::Ratio(number(one.bad), number(one.total)),
+            Cell::text(allowed),
+            Cell::text(if one.is_broken() { "no" } else { "yes" }),
+        ]));
+    }
+    table
 }
 
 fn steps_table(whole: &Whole, zone: &ZoneSlice) -> Table {

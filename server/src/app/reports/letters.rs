@@ -3,7 +3,7 @@
 use super::super::caller::{Caller, Who};
 use super::super::{App, Result};
 use headroom_domain::format::UNKNOWN;
-use headroom_domain::report::{Cell, Document, Kind, Row, Table};
+use headroom_domain::report::{Cell, Document, Kind, Table};
 use headroom_store::account::{self, Account};
 use headroom_store::audit::{Actor, Receipt};
 use headroom_store::letter::{self, New};
@@ -25,7 +25,6 @@ fn columns(table: &Table) -> &'static [&'static str] {
         "occupancy" => &["occupancy", "occupancy_before", "full", "rejections"],
         "alerts" => &["fires", "pages", "never_share"],
         "outlook" => &["median_slots", "p95_slots", "capacity_slots", "promised_slots", "short_on", "full_p90_days"],
-        super::weekly::OUTLOOK_BY_DAY => &["day", "median_slots", "capacity_slots", "promised_slots", "short"],
         super::tuning::TUNING => &["advice"],
         "capacity" => &["slots_at_end", "occupancy", "promised_share"],
         "quotas" => &["quota_slots", "highest_share"],
@@ -36,6 +35,9 @@ fn columns(table: &Table) -> &'static [&'static str] {
 
 /// A table in lines: its first rows and its total.
 fn lines(document: &Document, table: &Table) -> String {
+    if table.key == super::weekly::OUTLOOK_BY_DAY {
+        return days(table);
+    }
     let keys = columns(table);
     let said = |cells: &[Cell]| {
         let parts = keys.iter().filter_map(|key| {
@@ -45,22 +47,19 @@ fn lines(document: &Document, table: &Table) -> String {
         });
         parts.collect::<Vec<_>>().join(", ")
     };
-    // Of the days ahead a letter has those of all pools together; each pool has its line in the outlook.
-    let is_told = |row: &&Row| table.key != super::weekly::OUTLOOK_BY_DAY || row.pool.is_none();
-    let told: Vec<&Row> = table.rows.iter().filter(is_told).collect();
-    if told.is_empty() {
+    if table.rows.is_empty() {
         return String::new();
     }
     let mut out = format!("{}\n", table.title);
-    for row in told.iter().take(MOST_ROWS) {
+    for row in table.rows.iter().take(MOST_ROWS) {
         let about = row.about();
         let about =
             if about.is_empty() { row.cells.first().map(|cell| cell.shown("")).unwrap_or_default() } else { about };
         // Writing into memory does not fail.
         let _ = writeln!(out, "    {about}: {}", said(&row.cells));
     }
-    if told.len() > MOST_ROWS {
-        let _ = writeln!(out, "    and {} more", told.len() - MOST_ROWS);
+    if table.rows.len() > MOST_ROWS {
+        let _ = writeln!(out, "    and {} more", table.rows.len() - MOST_ROWS);
     }
     if let Some(total) = table.total() {
         let _ = writeln!(out, "    in all: {}", said(&total));
@@ -68,9 +67,21 @@ fn lines(document: &Document, table: &Table) -> String {
     out
 }
 
+/// The days ahead of all pools together, a line each; each pool has its line in the outlook.
+fn days(table: &Table) -> String {
+    let Some(row) = table.rows.iter().find(|row| row.pool.is_none()) else { return String::new() };
+    let mut out = format!("{}\n", table.title);
+    for (column, cell) in table.columns.iter().zip(&row.cells).skip(1) {
+        // Writing into memory does not fail.
+        let _ = writeln!(out, "    {}: {}", column.label, cell.shown(""));
+    }
+    out
+}
+
 /// What a report says in a letter; `None` if it says nothing to its reader.
 fn body(document: &Document) -> Option<String> {
-    let told = document.tables.iter().filter(|table| !columns(table).is_empty());
+    let is_told = |table: &&Table| table.key == super::weekly::OUTLOOK_BY_DAY || !columns(table).is_empty();
+    let told = document.tables.iter().filter(is_told);
     let text =
         told.map(|table| lines(document, table)).filter(|lines| !lines.is_empty()).collect::<Vec<_>>().join("\n");
     (!text.is_empty()).then(|| text.chars().take(LONGEST_LIST).collect())

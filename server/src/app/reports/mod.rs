@@ -17,7 +17,7 @@ use headroom_domain::access::Action;
 use headroom_domain::report::{Cell, Document, Kind};
 use headroom_store::audit::{self, Entry};
 use headroom_store::report::{self, Listed, New};
-use headroom_store::{letter, organisation};
+use headroom_store::{import, letter, organisation};
 use period::{Period, zone_around};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -37,6 +37,10 @@ const INCIDENTS_BACK_MS: Millis = 14 * headroom_domain::DAY_MS;
 const MOST_INCIDENTS: i64 = 20;
 /// A server that was away closes what fell due meanwhile, at most so many periods back.
 const MOST_BACK: usize = 13;
+/// What fell due longer ago is old: no letter tells of it any more,
+const OLD_MS: Millis = 7 * headroom_domain::DAY_MS;
+/// and it waits until so long after the last import, which may bring more of that time.
+const SETTLES_MS: Millis = headroom_domain::HOUR_MS;
 
 /// A report as somebody sees it.
 #[derive(Debug, Clone)]
@@ -47,8 +51,22 @@ pub struct Report {
     pub kept: Option<Listed>,
     /// Whether it is of all tenants and pools.
     pub is_whole: bool,
+    /// Whether it is the summary of an alert that will be kept by itself.
+    pub closes_by_itself: bool,
     /// When it was asked for.
     pub now_ms: Millis,
+}
+
+impl Report {
+    /// Whether what it suggests is of today: that of the month that runs, or of the one before it, the newest that is or will next be
+    /// closed. What older months suggested rests on what was used then.
+    pub fn is_recent(&self) -> bool {
+        let document = &self.document;
+        let Ok(own) = Period::parse(document.kind, &document.period) else { return false };
+        let zone = zone_around(&document.zone, self.now_ms, self.now_ms);
+        let running = Period::of(document.kind, zone.local(self.now_ms).date());
+        [running, running.as_ref().and_then(Period::before)].contains(&Some(own))
+    }
 }
 
 /// The figures as text: the same figures are always the same text.
@@ -195,7 +213,7 @@ impl App {
             document = document.without_money();
         }
         let is_whole = !self.caller.is_limited();
-        Ok(Report { document, kept, is_whole, now_ms })
+        Ok(Report { document, kept, is_whole, closes_by_itself: false, now_ms })
     }
 
     /// The newest kept reports. Their totals and checksums are of all tenants, so who sees some only is told neither.
@@ -241,8 +259,8 @@ impl App {
         // A report that cannot be closed keeps no other one open.
         let mut first_error = None;
         for kind in OVER_PERIODS {
-            for period in self.due(kind).await? {
-                match self.close_report(kind, &period).await {
+            for (period, is_old) in self.due(kind).await? {
+                match self.close_report(kind, &period, !is_old).await {
                     Ok(true) => closed.push(format!("{kind} {}", period.slug())),
                     Ok(false) => {}
                     Err(error) => {
@@ -281,11 +299,11 @@ impl App {
         Ok(is_new)
     }
 
-    /// Closes one report. Returns whether it was open.
-    async fn close_report(&self, kind: Kind, period: &Period) -> Result<bool> {
+    /// Closes one report, and tells who wants to know if it is new to them. Returns whether it was open.
+    async fn close_report(&self, kind: Kind, period: &Period, tells: bool) -> Result<bool> {
         let mut tx = self.db.jobs.begin().await?;
         let document = reckon_at_once(&mut tx, kind, period).await?;
-        let letters = self.letters_of_report(&mut tx, &document).await?;
+        let letters = if tells { self.letters_of_report(&mut tx, &document).await? } else { Vec::new() };
         tx.commit().await?;
         // What is long to reckon and to write holds nobody up who writes the audit trail.
         let mut tx = self.db.jobs.begin().await?;
@@ -297,21 +315,26 @@ impl App {
         Ok(is_new)
     }
 
-    /// Periods whose time to close has come and that are not closed, the oldest first; those before the first sample are none.
-    async fn due(&self, kind: Kind) -> Result<Vec<Period>> {
+    /// Periods whose time to close has come and that are not closed, the oldest first, and whether that was long ago; those before the
+    /// first sample are none. What is old is not closed while history of that time is brought in.
+    async fn due(&self, kind: Kind) -> Result<Vec<(Period, bool)>> {
         let mut conn = self.db.jobs.acquire().await?;
         let now = headroom_store::now(&mut conn).await?;
         let Some((first, _)) = headroom_store::history::extent(&mut conn, None).await? else { return Ok(Vec::new()) };
         let zone = zone_around(&organisation::get(&mut conn).await?.zone, first.min(now), now);
+        let fresh_from = import::fresh_from(&mut conn, now - SETTLES_MS).await?;
         let mut due = Vec::new();
         let mut period = Period::of(kind, zone.local(now).date());
         for _ in 0..MOST_BACK {
             let Some(one) = period else { break };
-            if one.range(&zone).1 <= first {
+            let end = one.range(&zone).1;
+            if end <= first {
                 break;
             }
-            if one.closes_ms(&zone) <= now && !report::is_closed(&mut conn, kind, &one.slug()).await? {
-                due.push(one);
+            let is_old = one.closes_ms(&zone) <= now - OLD_MS;
+            let waits = is_old && fresh_from.is_some_and(|from| from < end);
+            if one.closes_ms(&zone) <= now && !waits && !report::is_closed(&mut conn, kind, &one.slug()).await? {
+                due.push((one, is_old));
             }
             period = one.before();
         }

@@ -22,6 +22,7 @@ use headroom_store::{pool, report, tenant};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 /// Months of the trend, the report's own included.
 const TREND_MONTHS: usize = 12;
 
@@ -168,7 +169,7 @@ pub async fn document(
         beside_table(&beside, &tenants),
         frontier_table(&parts, &names, &price, &span),
     ];
-    tables.extend(elastic_table(&parts, &names, &price, &elastic, &zone));
+    tables.extend(elastic_tables(&parts, &names, &price, &elastic, &zone, &span));
     tables.push(trend_table(conn, month, &zone, now, &pools).await?);
     tables.retain(|table| !table.rows.is_empty());
     let hours = (to - from) / HOUR_MS;
@@ -293,6 +294,36 @@ fn pool_parts(
     }
 }
 
+/// What the last weeks say of one tenant in one pool.
+#[derive(Debug)]
+pub struct Evidence {
+    /// What to do.
+    pub advice: Advice,
+    /// The one level that costs least, where a slot without a promise has a price of its own.
+    pub cheapest: Option<i64>,
+}
+
+/// What is known of one tenant in one pool at `now`; `None` where nothing was promised to it in the last weeks.
+pub async fn evidence_now(conn: &mut PgConnection, pool: &Pool, tenant: i32, now: Millis) -> Result<Option<Evidence>> {
+    let elastic = report::elastic_prices(conn).await?.remove(&pool.key);
+    let prices = pool.fields.unit_cost_micros.zip(elastic);
+    let pool = pool.key;
+    let to = floor(now, HOUR_MS);
+    let from = to - EVIDENCE_DAYS * DAY_MS;
+    let span = Span { from, to, evidence_from: from };
+    let plans = Plans::read(conn, &[pool], &span).await?;
+    // Lent is shared out among all who are there.
+    let mut keys: Vec<i32> = tenant::list(conn, true).await?.into_iter().map(|tenant| tenant.key).collect();
+    keys.push(ALL_TENANTS);
+    let hours = history::series(conn, Step::Hour, &[pool], &keys, from, to).await?;
+    let mut parts = Vec::new();
+    pool_parts(pool, &hours, &plans, &span, &BTreeSet::from([tenant]), &mut parts, &mut BTreeMap::new());
+    Ok(parts.pop().map(|part| Evidence {
+        cheapest: prices.and_then(|(own, elastic)| rightsize::cheapest_constant(&part.evidence, own, elastic)),
+        advice: part.advice,
+    }))
+}
+
 type Price<'a> = dyn Fn(i32) -> Option<i64> + 'a;
 
 fn money(part: &Part, slot_ms: i64, price: &Price<'_>) -> Cell {
@@ -303,23 +334,22 @@ fn waste_table(parts: &[Part], names: &Names<'_>, price: &Price<'_>) -> Table {
     let mut table = Table::new(
         "waste",
         "What was promised and not used",
-        "Slot-hours of the period. Right-size to is in slots; what it saves is of this period and part of what nobody had any use of.",
+        "Slot-hours of the period. Slots are those that are promised at its end, or now while it runs. Lower to is what is suggested, in slots; what it saves, in money and slot-hours (h), is of this period and part of what nobody had any use of.",
         &[
             ("tenant", "Tenant"),
             ("pool", "Pool"),
             ("reserved_slot_ms", "Reserved"),
-            ("used_of_reserved", "Used of it"),
+            ("used_of_reserved", "Used"),
             ("idle_slot_ms", "Idle"),
             ("waste", "Waste"),
             ("idle_minor", "Money"),
-            ("spend_minor", "Of spend"),
-            ("promised_slots", "Slots now"),
+            ("spend_minor", "Spend"),
+            ("promised_slots", "Slots"),
             ("p99_slots", "P99"),
-            ("right_size_slots", "Right-size to"),
+            ("right_size_slots", "Lower to"),
             ("saves_minor", "Saves"),
-            ("saves_slot_ms", "Saves, slot-hours"),
+            ("saves_slot_ms", "Saves, h"),
             ("advice", "Advice"),
-            ("confidence", "Confidence"),
         ],
     );
     table.has_total = true;
@@ -340,8 +370,7 @@ fn waste_table(parts: &[Part], names: &Names<'_>, price: &Price<'_>) -> Table {
                 Cell::Level(part.advice.lower_to()),
                 money(part, part.saving_slot_ms, price),
                 Cell::SlotTime(part.saving_slot_ms),
-                Cell::Text(advice_word(&part.advice)),
-                Cell::Text(confidence(&part.advice)),
+                Cell::Text(format!("{}, {}", advice_word(&part.advice), confidence(&part.advice))),
             ],
             why(part),
         ));
@@ -524,27 +553,44 @@ fn frontier_table(parts: &[Part], names: &Names<'_>, price: &Price<'_>, span: &S
 }
 
 /// Where a slot without a promise has another price: the level that costs least in each hour of the week.
-fn elastic_table(
+fn elastic_tables(
     parts: &[Part],
     names: &Names<'_>,
     price: &Price<'_>,
     elastic: &BTreeMap<i32, i64>,
     zone: &ZoneSlice,
-) -> Option<Table> {
+    span: &Span,
+) -> Vec<Table> {
+    let days = (span.to - span.evidence_from) / DAY_MS;
     let mut table = Table::new(
         "elastic",
         "Reserve the base, buy the peaks",
-        "The level that costs least in each hour of the week where a slot without a promise has a price of its own, over the evidence, by average use of the hour.",
+        &format!(
+            "What costs least where a slot without a promise has a price of its own, over the evidence, {days} days, by average use of the hour: one level all the time, or one for each hour of the week. What is held beyond it is bought."
+        ),
         &[
             ("tenant", "Tenant"),
             ("pool", "Pool"),
             ("reserved_price_micros", "Promised, price"),
             ("elastic_price_micros", "Not promised, price"),
+            ("promised_slots", "Slots"),
+            ("now_minor", "Cost"),
+            ("constant_slots", "Best level"),
+            ("constant_minor", "It would cost"),
             ("lowest_slots", "Lowest hour"),
             ("highest_slots", "Highest hour"),
-            ("now_minor", "Costs now"),
-            ("cheapest_minor", "Would cost"),
+            ("cheapest_minor", "By the hour"),
         ],
+    );
+    let mut by_hour = Table::new(
+        "elastic_hours",
+        "The cheapest level in each hour of the week",
+        &format!(
+            "Slots to promise from hour to hour, in {}. Of {days} days of evidence each hour of the week has {} at the most: a few hours, so take the shape rather than single hours.",
+            zone.name(),
+            (days + 6) / 7
+        ),
+        &[("tenant", "Tenant"), ("pool", "Pool"), ("weekday", "Day"), ("hours", "Hours and slots")],
     );
     let hour_of_week = |at: Millis| {
         let local = zone.local(at);
@@ -553,7 +599,8 @@ fn elastic_table(
     for part in parts {
         let (Some(reserved), Some(elastic)) = (price(part.pool), elastic.get(&part.pool)) else { continue };
         let week = rightsize::cheapest_week(&part.evidence, hour_of_week, reserved, *elastic);
-        let (mut now, mut best) = (0_i128, 0_i128);
+        let constant = rightsize::cheapest_constant(&part.evidence, reserved, *elastic);
+        let (mut now, mut best, mut even) = (0_i128, 0_i128, 0_i128);
         for hour in &part.evidence {
             let Some(level) = week.get(hour_of_week(hour.at_ms)).copied().flatten() else { continue };
             let kept = i128::from(level) * i128::from(hour.observed_ms);
@@ -561,6 +608,7 @@ fn elastic_table(
             let cost = |promised: i128| promised * i128::from(reserved) + beyond(promised) * i128::from(*elastic);
             now += cost(hour.reserved_slot_ms.into());
             best += cost(kept);
+            even += cost(i128::from(constant.unwrap_or_default()) * i128::from(hour.observed_ms));
         }
         let minor = |parts: i128| {
             let unit = i128::from(HOUR_MS) * 10_000;
@@ -572,15 +620,26 @@ fn elastic_table(
             vec![
                 Cell::Price(Some(reserved)),
                 Cell::Price(Some(*elastic)),
+                Cell::Level(Some(part.advice.promised)),
+                Cell::Money(Some(minor(now))),
+                Cell::Level(constant),
+                Cell::Money(constant.map(|_| minor(even))),
                 Cell::Level(levels.clone().min().copied()),
                 Cell::Level(levels.max().copied()),
-                Cell::Money(Some(minor(now))),
                 Cell::Money(Some(minor(best))),
             ],
             String::new(),
         ));
+        for (weekday, day) in WEEKDAYS.iter().zip(week.chunks(24)) {
+            let said = rightsize::runs(day).into_iter().map(|(from, to, level)| {
+                let slots = level.map_or_else(|| "not known".to_owned(), format::count);
+                format!("{from:02}\u{2013}{to:02}: {slots}")
+            });
+            let cells = vec![Cell::text(*weekday), Cell::Text(said.collect::<Vec<_>>().join(", "))];
+            by_hour.rows.push(names.row(part, cells, String::new()));
+        }
     }
-    (!table.rows.is_empty()).then_some(table)
+    vec![table, by_hour]
 }
 
 /// Twelve months in one row each, the oldest first.

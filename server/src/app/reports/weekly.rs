@@ -9,7 +9,7 @@ use headroom_domain::exhaustion::Exhaustion;
 use headroom_domain::range::rfc3339;
 use headroom_domain::report::{Cell, Document, Kind, Row, Table};
 use headroom_domain::series::floor;
-use headroom_domain::{DAY_MS, HOUR_MS, Millis};
+use headroom_domain::{DAY_MS, HOUR_MS, Millis, format};
 use headroom_store::history::ALL_TENANTS;
 use headroom_store::organisation::Organisation;
 use headroom_store::usage::{self, Wanted, WideSums};
@@ -185,6 +185,20 @@ fn day_name(day: &Day) -> String {
     rfc3339(day.from_ms).chars().take(10).collect()
 }
 
+/// And as they say it.
+fn day_label(day: &Day) -> String {
+    chrono::DateTime::from_timestamp_millis(day.from_ms)
+        .map_or_else(|| day_name(day), |at| at.format("%a %-d %b").to_string())
+}
+
+/// What is wanted on a day, as likely more as less and in one of twenty cases, what is promised and what there is.
+fn of_day(wanted: [Option<i64>; 2], promised: i64, there: i64, is_short: bool) -> Cell {
+    let known = |slots: Option<i64>| slots.map_or_else(|| format::UNKNOWN.to_owned(), format::count);
+    let short = if is_short { ", short" } else { "" };
+    let [median, p95] = wanted.map(known);
+    Cell::Text(format!("{median} / {p95} / {} / {}{short}", format::count(promised), format::count(there)))
+}
+
 /// The week ahead by pool and by day, and in all: medians add up, what is rare does not. Pools that may be short come first.
 async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<([Table; 2], Vec<(String, Cell)>)> {
     let mut by_pool = Table::new(
@@ -202,20 +216,6 @@ async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<([Table; 2], Vec<
             ("full_p90_days", "1 in 10, days"),
         ],
     );
-    let mut by_day = Table::new(
-        OUTLOOK_BY_DAY,
-        "Capacity outlook by day",
-        "The same for each day, which is one of UTC, of at most 200 pools, those that may be short first. Of all pools together only those count whose week is foreseen, and they are short where one of them may be; what is wanted of them in one of twenty cases does not add up.",
-        &[
-            ("pool", "Pool"),
-            ("day", "Day"),
-            ("median_slots", "Wanted"),
-            ("p95_slots", "Wanted, 1 in 20"),
-            ("capacity_slots", "Least capacity"),
-            ("promised_slots", "Promised"),
-            ("short", "Short"),
-        ],
-    );
     let whole = |slots: f64| slots.ceil() as i64;
     // What is wanted, there and promised in all on a day, and whether a pool may be short on it.
     let mut in_all = [(0_i64, 0_i64, 0_i64, false); OUTLOOK_DAYS];
@@ -223,6 +223,15 @@ async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<([Table; 2], Vec<
     let mut pools = outlook(conn, now).await?;
     let first_short = |pool: &PoolOutlook| pool.days.iter().position(Day::is_short).unwrap_or(OUTLOOK_DAYS);
     pools.sort_by_cached_key(|pool| (first_short(pool), pool.slug.clone()));
+    let days = pools.first().map(|pool| pool.days.clone()).unwrap_or_default();
+    let heads: Vec<(String, String)> = days.iter().map(|day| (day_name(day), day_label(day))).collect();
+    let heads = heads.iter().map(|(key, label)| (key.as_str(), label.as_str()));
+    let mut by_day = Table::new(
+        OUTLOOK_BY_DAY,
+        "Capacity outlook by day: wanted / 1 in 20 / promised / slots",
+        "The most that is wanted at once on a day, which is one of UTC, as likely more as less and in one of twenty cases; the most that is promised; the least capacity; and whether that may be short. At most 200 pools, those that may be short first. Of all pools together only those count whose week is foreseen, and they are short where one of them may be; what is wanted of them in one of twenty cases does not add up.",
+        &[("pool", "Pool")].into_iter().chain(heads).collect::<Vec<_>>(),
+    );
     for (place, pool) in pools.iter().enumerate() {
         let most = |of: &dyn Fn(&Day) -> Option<f64>| pool.days.iter().filter_map(of).reduce(f64::max).map(whole);
         let median = most(&|day| day.median);
@@ -262,39 +271,19 @@ async fn ahead(conn: &mut PgConnection, now: Millis) -> Result<([Table; 2], Vec<
         if place >= MOST_BY_DAY {
             continue;
         }
-        by_day.rows.extend(pool.days.iter().map(|day| {
-            let short = match (day.is_short(), day.median) {
-                (true, _) => "yes",
-                (false, Some(_)) => "no",
-                (false, None) => TOO_LITTLE,
-            };
-            let cells = vec![
-                Cell::text(day_name(day)),
-                Cell::Level(day.median.map(whole)),
-                Cell::Level(day.p95.map(whole)),
-                Cell::Level(Some(day.capacity)),
-                Cell::Level(Some(day.promised)),
-                Cell::text(short),
-            ];
-            about_pool(pool.pool, &pool.slug, cells)
-        }));
+        let cells = pool.days.iter().map(|day| {
+            let wanted = [day.median.map(whole), day.p95.map(whole)];
+            of_day(wanted, day.promised, day.capacity, day.is_short())
+        });
+        by_day.rows.push(about_pool(pool.pool, &pool.slug, cells.collect()));
     }
     if known == 0 {
         return Ok(([by_pool, by_day], Vec::new()));
     }
-    let days = pools.first().map(|pool| pool.days.as_slice()).unwrap_or_default();
-    by_day.rows.extend(days.iter().zip(&in_all).map(|(day, (wanted, there, promised, short))| {
-        let short = if *short || wanted.max(promised) > there { "yes" } else { "no" };
-        Row::of(vec![
-            Cell::text("all that are foreseen"),
-            Cell::text(day_name(day)),
-            Cell::Level(Some(*wanted)),
-            Cell::Level(None),
-            Cell::Level(Some(*there)),
-            Cell::Level(Some(*promised)),
-            Cell::text(short),
-        ])
-    }));
+    let all = in_all.iter().take(days.len()).map(|(wanted, there, promised, short)| {
+        of_day([Some(*wanted), None], *promised, *there, *short || wanted.max(promised) > there)
+    });
+    by_day.rows.push(Row::of([Cell::text("all that are foreseen")].into_iter().chain(all).collect()));
     // The day on which least is left.
     let tightest = in_all.iter().max_by_key(|(wanted, there, _, _)| wanted - there);
     let facts = tightest.map_or_else(Vec::new, |(wanted, there, _, _)| {
