@@ -156,7 +156,8 @@ pub(crate) fn oncall() -> OnCallModel {
         since_ms: NOW - minutes * MINUTE - 12_000,
         facts: Vec::new(),
         actions: Vec::new(),
-        runbook: Some("https://wiki.example.org/ingress".into()),
+        runbook: Some("/runbooks/f4-exhaustion?pool=ingress-eu".into()),
+        pool_runbook: Some("https://wiki.example.org/ingress".into()),
     };
     OnCallModel {
         alerts: headroom_frontend::model::AlertBoard::default(),
