@@ -67,9 +67,10 @@ async fn answer(app: &App, visit: &Visit) -> Result<Response> {
     let asked = visit.get("pool").and_then(|slug| tracked.iter().find(|one| one.pool.fields.slug.as_str() == slug));
     let typed = |name: &str| visit.get(name).unwrap_or_default().trim().chars().take(200).collect::<String>();
     // Whoever comes with a tenant from another page looks at that tenant's events, unless the form says otherwise.
-    let tenant = match (visit.get("who"), visit.get("tenant")) {
-        (None, Some(_)) => window.only_tenant().unwrap_or_default().to_owned(),
-        _ => typed("who"),
+    let tenant = if visit.has("tenant") && !visit.has("who") {
+        window.only_tenant().unwrap_or_default().to_owned()
+    } else {
+        typed("who")
     };
     let filter = DebugFilter { kind: typed("kind"), tenant, slot: typed("slot"), text: typed("q") };
     let empty = |id, title| ChartModel::empty(id, title, window.from_ms, window.to_ms);

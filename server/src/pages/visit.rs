@@ -36,6 +36,11 @@ impl Visit {
         self.pairs.iter().find(|(k, v)| k == key && !v.is_empty()).map(|(_, v)| v.as_str())
     }
 
+    /// Whether a parameter is there, be it empty: a form sends its empty fields too.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.pairs.iter().any(|(name, _)| name == key)
+    }
+
     /// All values of a parameter, each once.
     pub(crate) fn all(&self, key: &str) -> Vec<String> {
         let mut values: Vec<String> = Vec::new();
