@@ -36,7 +36,7 @@ impl Exhaustion {
         let day = |days: u32| if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
         match self {
             Self::TooLittleHistory => format!("too little history: fewer than {FEWEST_DAYS} days are known"),
-            Self::AlreadyFull => "already full".to_owned(),
+            Self::AlreadyFull => "full in less than 1 day".to_owned(),
             Self::Within { p50: Some(p50), p90: Some(p90) } if p50 == p90 => format!("full in {}", day(*p50)),
             Self::Within { p50: Some(p50), p90: Some(p90) } => {
                 format!("full in {} as likely as not, in one of ten cases in {} already", day(*p50), day(*p90))

@@ -99,7 +99,8 @@ fn build(release: bool) -> Result<PathBuf> {
 /// Makes the package of what was built with optimisation.
 fn package() -> Result<PathBuf> {
     needs::cargo_deb()?;
-    let printed = output(cargo().args(["deb", "--package", CRATE, "--no-build"]))?;
+    // Line tables for backtraces make the programs seven times as large; nobody reads backtraces of a package.
+    let printed = output(cargo().args(["deb", "--package", CRATE, "--no-build", "--strip"]))?;
     let printed = String::from_utf8(printed)?;
     let path = PathBuf::from(printed.lines().last().context("cargo deb names the package")?.trim());
     let size = fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();

@@ -43,7 +43,7 @@ pub struct ForecastRowOut {
 /// When a pool is full.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FullOut {
-    /// `too_little_history`, `already_full`, `within` or `not_within`.
+    /// `too_little_history`, `already_full` (in less than a day), `within` or `not_within`.
     pub state: &'static str,
     /// Days until it is full, as likely as not.
     pub p50_days: Option<u32>,

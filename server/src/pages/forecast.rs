@@ -62,7 +62,7 @@ pub(super) fn full_in(exhaustion: Option<&Exhaustion>, full_at_ms: Option<Millis
     let (text, urgency) = match exhaustion {
         None => ("not known yet".to_owned(), Urgency::Unknown),
         Some(Exhaustion::TooLittleHistory) => ("too little history".to_owned(), Urgency::Unknown),
-        Some(Exhaustion::AlreadyFull) => ("now".to_owned(), Urgency::Critical),
+        Some(Exhaustion::AlreadyFull) => ("less than 1\u{202f}d".to_owned(), Urgency::Critical),
         Some(Exhaustion::NotWithin { days }) => (format!("not within {days}\u{202f}d"), Urgency::Fine),
         Some(Exhaustion::Within { p50, p90 }) => {
             let soonest = p90.or(*p50).unwrap_or(u32::MAX);
@@ -335,7 +335,6 @@ fn summary(found: &PoolForecast) -> String {
     let full = full_in(Some(&newest.said.exhaustion), newest.full_at_ms, found.now_ms);
     let mut text = match (full.urgency, &newest.said.exhaustion) {
         (Urgency::Unknown, _) => "When it is full cannot be told yet.".to_owned(),
-        (_, Exhaustion::AlreadyFull) => "Full now.".to_owned(),
         (_, Exhaustion::NotWithin { days }) if newest.full_at_ms.is_none() => format!("Not full within {days} days."),
         _ => format!("Full in: {}.", full.text),
     };
