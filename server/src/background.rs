@@ -2,7 +2,9 @@
 
 use crate::app::AppError;
 use std::thread;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 /// How much such a thread gives way, as `nice` counts it: where processors are short it gets a tenth of what one that answers gets.
 #[cfg(target_os = "linux")]
@@ -17,17 +19,51 @@ pub(crate) async fn reckon<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, AppError> {
     let (answer, answered) = oneshot::channel();
-    let run = move || {
-        give_way();
+    on_a_thread(what, move || {
         // Whoever asked may be gone.
         let _ = answer.send(work());
+    })?;
+    answered.await.map_err(|_| broke_off(what))
+}
+
+/// The same for work that also asks the database: what it reads is made out, and what it writes is put into words, on that thread too.
+/// Work of which nobody awaits the end any more stops where it waits next.
+///
+/// # Errors
+/// `Internal` if the work panics or no thread can be started.
+pub(crate) async fn drive<T: Send + 'static>(
+    what: &'static str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, AppError> {
+    let (mut answer, answered) = oneshot::channel();
+    let work = work.in_current_span();
+    let runtime = Handle::current();
+    on_a_thread(what, move || {
+        let done = runtime.block_on(async {
+            tokio::select! {
+                done = work => Some(done),
+                () = answer.closed() => None,
+            }
+        });
+        if let Some(done) = done {
+            let _ = answer.send(done);
+        }
+    })?;
+    answered.await.map_err(|_| broke_off(what))
+}
+
+/// A thread of its own each time: its priority cannot be raised again, so it must not go back to those that are shared.
+fn on_a_thread(what: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), AppError> {
+    let run = || {
+        give_way();
+        work();
     };
-    // A thread of its own each time: its priority cannot be raised again, so it must not go back to those that are shared.
-    thread::Builder::new()
-        .name(what.to_owned())
-        .spawn(run)
-        .map_err(|error| AppError::Internal(format!("{what}: no thread for it: {error}")))?;
-    answered.await.map_err(|_| AppError::Internal(format!("{what} broke off")))
+    let started = thread::Builder::new().name(what.to_owned()).spawn(run);
+    started.map(drop).map_err(|error| AppError::Internal(format!("{what}: no thread for it: {error}")))
+}
+
+fn broke_off(what: &'static str) -> AppError {
+    AppError::Internal(format!("{what} broke off"))
 }
 
 #[cfg(target_os = "linux")]
@@ -42,6 +78,7 @@ fn give_way() {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[tokio::test]
     async fn what_is_reckoned_comes_back_and_a_panic_is_an_error() {
@@ -50,12 +87,29 @@ mod tests {
         assert!(error.to_string().contains("breaking broke off"), "{error}");
     }
 
+    #[tokio::test]
+    async fn what_waits_is_driven_and_ends_with_whoever_awaited_it() {
+        let waits = async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            thread::current().name().map(str::to_owned)
+        };
+        assert_eq!(drive("waiting", waits).await.unwrap().as_deref(), Some("waiting"));
+        let (held, dropped) = oneshot::channel::<()>();
+        let forever = async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        };
+        tokio::time::timeout(Duration::from_millis(20), drive("waiting", forever)).await.unwrap_err();
+        tokio::time::timeout(Duration::from_secs(10), dropped).await.unwrap().unwrap_err();
+    }
+
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn it_gives_way_and_others_do_not() {
         let of = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
         let before = of();
         assert_eq!(reckon("waiting", of).await.unwrap(), NICE.max(before));
+        assert_eq!(drive("waiting", async move { of() }).await.unwrap(), NICE.max(before));
         assert_eq!(of(), before);
     }
 }

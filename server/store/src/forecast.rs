@@ -277,14 +277,20 @@ pub struct HourSaid {
 
 /// Keeps what is foreseen for hours; what was said first of an hour stays.
 pub async fn put_hours(conn: &mut PgConnection, pool: i32, hours: &[HourSaid]) -> Result<()> {
-    for hour in hours {
-        sqlx::query("INSERT INTO forecast_hour (pool_id, hour, levels) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(pool)
-            .bind(timestamp(hour.hour_ms))
-            .bind(&hour.levels)
-            .execute(&mut *conn)
-            .await?;
-    }
+    let Some(width) = hours.first().map(|hour| hour.levels.len()) else { return Ok(()) };
+    // A pool's first forecast brings those of three weeks with it: all in one statement, which takes arrays of one dimension only.
+    sqlx::query(
+        "INSERT INTO forecast_hour (pool_id, hour, levels)
+         SELECT $1, h.hour, ($3::float8[])[(h.place::int - 1) * $4 + 1 : h.place::int * $4]
+         FROM unnest($2::timestamptz[]) WITH ORDINALITY AS h (hour, place)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(pool)
+    .bind(hours.iter().map(|hour| timestamp(hour.hour_ms)).collect::<Vec<_>>())
+    .bind(hours.iter().flat_map(|hour| hour.levels.iter().copied()).collect::<Vec<f64>>())
+    .bind(i32::try_from(width).unwrap_or_default())
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

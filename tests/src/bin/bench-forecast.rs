@@ -19,11 +19,14 @@ struct Arguments {
     /// Without the other library and the service, and fewer rounds
     #[arg(long)]
     quick: bool,
+    /// Only pages and claims beside forecasts
+    #[arg(long, conflicts_with_all = ["validate", "quick"])]
+    beside: bool,
 }
 
 fn main() -> Result<()> {
-    let Arguments { validate, quick } = Arguments::parse();
-    let summary = run(&Options { validate, quick })?;
+    let Arguments { validate, quick, beside } = Arguments::parse();
+    let summary = run(&Options { validate, quick, beside })?;
     println!("\n== summary\n{summary}");
     Ok(())
 }

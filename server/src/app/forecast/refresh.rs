@@ -100,6 +100,12 @@ struct Told {
 impl App {
     /// Forecasts what is due, in batches, until nothing is or the run took long enough.
     pub(crate) async fn refresh_forecasts(&self) -> Result<Refreshed> {
+        let app = self.clone();
+        // One at a time, on a thread that gives way to pages and claims.
+        background::drive("forecasting", async move { app.refresh_pools().await }).await?
+    }
+
+    async fn refresh_pools(&self) -> Result<Refreshed> {
         let mut done = Refreshed::default();
         let began = Instant::now();
         let mut kappa = None;
@@ -146,9 +152,11 @@ impl App {
 
     async fn refresh_pool(&self, pool: i32, hour_ms: Millis, kappa: f64, done: &mut Refreshed) -> Result<()> {
         let Some(known) = self.know(pool, hour_ms, kappa).await? else { return Ok(()) };
-        // One at a time, on a thread that gives way to pages and claims.
-        let told = background::reckon("forecasting", move || tell(known)).await?;
+        let told = tell(known);
         let mut tx = self.db.jobs.begin().await?;
+        // Claims wait while the log is flushed, and a forecast is long. The run's own end is flushed, and with it all before it: until
+        // then whatever a power cut takes is due again.
+        sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *tx).await?;
         let days = match told.said.exhaustion {
             Exhaustion::AlreadyFull => (Some(0), Some(0)),
             Exhaustion::Within { p50, p90 } => (p50, p90),

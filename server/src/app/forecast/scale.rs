@@ -356,15 +356,12 @@ impl App {
                 states.iter().map(present).collect::<Vec<_>>()
             })
             .await?;
+            let mut tx = conn.begin().await?;
+            for one in &worked_out {
+                forecast::set_present(&mut tx, one.pool.key, one.hour_ms, one.full_at_ms, one.recommended).await?;
+            }
+            tx.commit().await?;
             for present in worked_out {
-                forecast::set_present(
-                    &mut conn,
-                    present.pool.key,
-                    present.hour_ms,
-                    present.full_at_ms,
-                    present.recommended,
-                )
-                .await?;
                 if let Some(decision) = present.decision {
                     let mut tx = conn.begin().await?;
                     if scaling::decide(&mut tx, &decision).await? {

@@ -3,6 +3,7 @@
 //! One service does both, as in production: what forecasts takes threads of its own. All pools are due in the first half; in the second,
 //! which is the quiet one, the same pools are there and have their forecasts, so that pages have as much to show.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -27,11 +28,16 @@ const ROUNDS: usize = 400;
 /// Nobody waits longer than that for all forecasts.
 const LONGEST: Duration = Duration::from_mins(10);
 
+/// A claim is asked for again for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Times of requests, in milliseconds.
 #[derive(Debug, Default)]
 struct Times {
     pages: Vec<f64>,
     claims: Vec<f64>,
+    /// Claims of which the service could not say at once whether they were made: the disk kept it waiting for longer than it waits.
+    asked_again: usize,
 }
 
 pub(super) fn measure(report: &mut Report) -> Result<()> {
@@ -49,9 +55,17 @@ async fn all(report: &mut Report) -> Result<()> {
     client.post("/api/v1/pools", &json!({ "name": "lanes", "slug": "lanes", "capacity": 100 })).await?.expect(201)?;
     client.put("/api/v1/pools/lanes/policy", &json!({ "policy": {} })).await?.expect(200)?;
 
-    report.step("pages and claims while all pools are forecast");
+    report.step("what alerts make of that history");
     sqlx::query("UPDATE pool SET archived_at = NULL").execute(&mut conn).await?;
-    client.post("/api/v1/jobs/forecasts/run", &json!({})).await?.expect(202)?;
+    judged(&mut conn).await?;
+
+    report.step("pages and claims while all pools are forecast");
+    // Those that were made meanwhile are made again, by the run that goes on, if one does.
+    sqlx::query("TRUNCATE forecast, forecast_hour").execute(&mut conn).await?;
+    let answer = client.post("/api/v1/jobs/forecasts/run", &json!({})).await?;
+    if answer.status != 409 {
+        answer.expect(202)?;
+    }
     let (began, mut beside, mut made) = (Instant::now(), Times::default(), 0);
     while made < POOLS {
         round(&client, &mut beside).await?;
@@ -71,9 +85,19 @@ async fn all(report: &mut Report) -> Result<()> {
         beside.pages.len(),
         beside.claims.len()
     ));
+    report.note(format!(
+        "claims asked for again: {} beside forecasts, {} in quiet",
+        beside.asked_again, quiet.asked_again
+    ));
     for (name, beside, quiet) in [("pages", &beside.pages, &quiet.pages), ("claims", &beside.claims, &quiet.claims)] {
         let (measured, peer) = (percentile(beside, 99.0), percentile(quiet, 99.0));
         let pair = Pair { measured, peer, peer_name: "in quiet", unit: "ms" };
+        let at = |times: &[f64]| [50.0, 90.0, 99.0, 100.0].map(|of| short(percentile(times, of))).join(", ");
+        report.note(format!(
+            "{name}, p50, p90, p99 and the longest: {} ms beside forecasts, {} ms in quiet",
+            at(beside),
+            at(quiet)
+        ));
         report.ratio(&format!("p99 of {name} beside forecasts"), pair, Goal::AtMost(1.5));
     }
     place.end()
@@ -86,9 +110,16 @@ async fn round(client: &Client, times: &mut Times) -> Result<()> {
         times.pages.push(1e3 * start.elapsed().as_secs_f64());
     }
     let start = Instant::now();
-    let claim = json!({ "op": "claim", "claim": { "tenant": "acme", "holder": "bench", "ttl_ms": 60_000 } });
-    let body = json!({ "operations": [claim] });
-    let answer = client.post("/api/v1/pools/lanes/claims/batch", &body).await?.expect(200)?.json()?;
+    let claim = json!({ "tenant": "acme", "holder": "bench", "ttl_ms": 60_000 });
+    let body = json!({ "operations": [{ "op": "claim", "claim": claim }] });
+    let answer = loop {
+        let answer = client.post("/api/v1/pools/lanes/claims/batch", &body).await?.expect(200)?.json()?;
+        if answer["results"][0]["status"] != 503 || start.elapsed() > PATIENCE {
+            break answer;
+        }
+        times.asked_again += 1;
+    };
+    // With all it took to have an answer.
     times.claims.push(1e3 * start.elapsed().as_secs_f64());
     let status = answer["results"][0]["status"].as_u64().unwrap_or_default();
     ensure!(matches!(status, 200 | 201), "a slot was not given: {answer}");
@@ -97,6 +128,24 @@ async fn round(client: &Client, times: &mut Times) -> Result<()> {
     let answer = client.post("/api/v1/pools/lanes/claims/batch", &body).await?.expect(200)?.json()?;
     ensure!(answer["results"][0]["status"] == 200, "a slot was not given back: {answer}");
     Ok(())
+}
+
+/// Waits until every pool was judged by the alert engine once: of pools that bring a past with them it adds up all of it first, which
+/// is not what is measured here.
+async fn judged(conn: &mut PgConnection) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let left: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pool LEFT JOIN alert_mark USING (pool_id) WHERE watermark IS NULL",
+        )
+        .fetch_one(&mut *conn)
+        .await?;
+        if left == 0 {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < LONGEST, "{left} pools were not judged in {} s", LONGEST.as_secs());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Pools with days and weeks, a little of each its own, archived.
@@ -113,11 +162,11 @@ async fn fill(client: &Client, conn: &mut PgConnection) -> Result<()> {
             acc.reading(key, &reading(number as i64, hour));
         }
         let mut tx = conn.begin().await?;
-        // The service removes what is empty and long past.
         for cut in [Cut::Minutes, Cut::FiveMinutes] {
             partition::ensure(&mut tx, cut, from, to).await?;
         }
         history::merge(&mut tx, history::LIVE, acc.take()).await?;
+        history::set_newest(&mut tx, &BTreeMap::from([(key, to)])).await?;
         tx.commit().await?;
     }
     sqlx::query("UPDATE pool SET archived_at = now()").execute(conn).await?;

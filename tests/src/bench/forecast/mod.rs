@@ -33,12 +33,18 @@ pub struct Options {
     pub validate: bool,
     /// Without the peer.
     pub quick: bool,
+    /// Only pages and claims beside forecasts.
+    pub beside: bool,
 }
 
 /// Measures every folder of series that is there.
 pub fn run(options: &Options) -> Result<String> {
     let mut report = Report::default();
     about(&mut report)?;
+    if options.beside {
+        beside::measure(&mut report)?;
+        return Ok(report.summary());
+    }
     let folders = series::folders();
     if folders.is_empty() {
         report.note("SKIPPED: HEADROOM_DATA does not name a folder with m4-hourly…/train.csv and test.csv");
