@@ -4,7 +4,7 @@
 //! those of the metrics (M1 to M10). What needs more than the present of one pool is not found here: use that no tenant is
 //! metered for, reservations kept far above use, configuration that drifted after a swap.
 
-use crate::pool::{REJECTED_TARGET, words};
+use crate::pool::{Lifetime, REJECTED_TARGET, words};
 use crate::{DAY_MS, MINUTE_MS, Millis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub const LEAK_RATE_CRIT: f64 = 0.005;
 /// Fewer leases that ran out within a minute say nothing about an hour.
 const LEAST_EXPIRED: u64 = 3;
 /// M4 of ephemeral slots, from the end of a lease to its slot being free.
-pub const RECLAIM_GOAL_MS: Millis = 30_000;
+const RECLAIM_GOAL_MS: Millis = 30_000;
 /// Reclaiming is critical at so many times its goal.
 const RECLAIM_CRIT: i64 = 4;
 /// A slot is hot when its work takes so many times what it takes its peers.
@@ -51,6 +51,15 @@ const STORM_REJECTED: u64 = 300;
 const STORM_RATIO: u64 = 10;
 /// Held for longer without an end is held for ever.
 pub const FOR_EVER_MS: Millis = 7 * DAY_MS;
+
+/// How long after the end of a lease its slot may stay taken (M4): long-lived slots have a lease as long as their pool bears without
+/// one.
+pub fn reclaim_goal_ms(lifetime: Lifetime, ttl_ms: Millis) -> Millis {
+    match lifetime {
+        Lifetime::Ephemeral => RECLAIM_GOAL_MS,
+        Lifetime::LongLived => RECLAIM_GOAL_MS.max(ttl_ms),
+    }
+}
 
 words! {
     /// The failure modes that have a name.
@@ -743,7 +752,7 @@ mod tests {
             held: 600,
             free: 400,
             granted_1m: 5_000,
-            reclaim_goal_ms: Some(RECLAIM_GOAL_MS),
+            reclaim_goal_ms: Some(reclaim_goal_ms(Lifetime::Ephemeral, 60_000)),
             has_owner: true,
             has_runbook: true,
             ..Signs::default()
@@ -759,6 +768,18 @@ mod tests {
             .zip(p95)
             .map(|(slot, p95_ms)| SlotWork { slot, p95_ms: *p95_ms, reports: 5, tenant: None, shard: None })
             .collect()
+    }
+
+    #[test]
+    fn long_lived_slots_may_take_as_long_as_their_lease_to_come_back() {
+        for (lifetime, ttl_ms, goal_ms) in [
+            (Lifetime::Ephemeral, 5_000, 30_000),
+            (Lifetime::Ephemeral, 300_000, 30_000),
+            (Lifetime::LongLived, 5_000, 30_000),
+            (Lifetime::LongLived, 300_000, 300_000),
+        ] {
+            assert_eq!(reclaim_goal_ms(lifetime, ttl_ms), goal_ms, "{lifetime:?} with leases of {ttl_ms} ms");
+        }
     }
 
     #[test]

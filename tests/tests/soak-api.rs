@@ -17,7 +17,7 @@ use http::Method;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -42,6 +42,40 @@ fn ensure_calm(service: &Service) -> Result<()> {
 
 fn broken(cases: &[Case]) -> Vec<&Case> {
     cases.iter().filter(|case| case.status == 0 || case.status >= 500).collect()
+}
+
+/// An operation of the API's description.
+#[derive(Debug)]
+struct Operation {
+    method: String,
+    /// Path with names of parameters in braces.
+    path: String,
+}
+
+impl Operation {
+    fn is_served(&self, cases: &[Case]) -> bool {
+        cases.iter().any(|case| case.status < 300 && case.method == self.method && self.is_at(&case.path))
+    }
+
+    fn is_at(&self, path: &str) -> bool {
+        let is_any = |part: &str| part.starts_with('{');
+        let (ours, theirs): (Vec<&str>, Vec<&str>) = (self.path.split('/').collect(), path.split('/').collect());
+        ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(own, other)| is_any(own) || *own == other)
+    }
+}
+
+/// All operations of a description.
+fn operations(description: &Value) -> Result<Vec<Operation>> {
+    let paths = description["paths"].as_object().context("a description has paths")?;
+    let mut operations = Vec::new();
+    for (path, methods) in paths {
+        for method in methods.as_object().into_iter().flat_map(|methods| methods.keys()) {
+            if ["get", "post", "put", "patch", "delete"].contains(&method.as_str()) {
+                operations.push(Operation { method: method.to_uppercase(), path: path.clone() });
+            }
+        }
+    }
+    Ok(operations)
 }
 
 /// A token that made itself end would leave the rest of a run to nobody.
@@ -74,8 +108,15 @@ async fn the_api_answers_as_its_description_says() -> Result<()> {
     known.extend(send(Some(people::TOKEN), examples, ENDS_TOKENS)?);
     ensure!(broken(&known).is_empty(), "{:?}", broken(&known));
     let served = known.iter().filter(|case| case.status < 300).count();
-    // Most are wrong on purpose; were all refused, this would have tried nothing.
-    ensure!(served * 16 > known.len(), "of {} requests only {served} were served", known.len());
+    // Most requests are wrong on purpose, and what names something that is not there is refused; were whole parts of the API never
+    // served, this would have tried little.
+    let operations = operations(&Client::new(service.url())?.get("/api/v1/openapi.json").await?.expect(200)?.json()?)?;
+    let never: Vec<&Operation> = operations.iter().filter(|operation| !operation.is_served(&known)).collect();
+    ensure!(
+        never.len() * 2 < operations.len(),
+        "of {} operations these were never served: {never:?}",
+        operations.len()
+    );
 
     let unknown = send(None, examples, &[])?;
     ensure!(broken(&unknown).is_empty(), "{:?}", broken(&unknown));
@@ -87,8 +128,10 @@ async fn the_api_answers_as_its_description_says() -> Result<()> {
     let sent = known.len() + unknown.len();
     ensure!(sent >= least, "{sent} requests were made, expected {least} at least");
     println!(
-        "{sent} requests by description: {} with a token, {served} of them served; {} without",
+        "{sent} requests by description: {} with a token, {served} of them and {} of {} operations served; {} without",
         known.len(),
+        operations.len() - never.len(),
+        operations.len(),
         unknown.len()
     );
     ensure_calm(&service)

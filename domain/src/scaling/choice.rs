@@ -4,6 +4,7 @@ use super::cleaned;
 use crate::backtest::{
     CHOICE_DAYS, Policy, REFERENCE_UTILISATION, Tally, base, candidates, guard, hourly_peaks, shortfall,
 };
+use crate::format::NNBSP;
 use serde::{Deserialize, Serialize};
 
 /// Minutes of a day.
@@ -134,11 +135,11 @@ fn reason(choice: &Choice, known: usize) -> String {
             let violations = foreseen.violation_minutes;
             let beside = choice.reference.violation_minutes;
             if more >= 0.5 {
-                format!("predicting would cost {more:.0} % more")
+                format!("predicting would cost {more:.0}{NNBSP}% more")
             } else if violations * 10 > beside * 9 {
                 format!("predicting would be short in {violations} minutes, following in {beside}")
             } else {
-                format!("predicting would save {:.0} %", -more)
+                format!("predicting would save {:.0}{NNBSP}%", -more)
             }
         }
         _ => format!("forecasts of {known} of {} hours are there to judge predicting by", CHOICE_DAYS * 24),
@@ -149,7 +150,7 @@ fn reason(choice: &Choice, known: usize) -> String {
     let saved = 100.0 * choice.saved_share;
     let (short, before) = (choice.chosen.violation_minutes, choice.reference.violation_minutes);
     let gain = format!(
-        "{saved:.1} % fewer slot-hours than following at {reference} %, short in {short} minutes in place of {before}, over {} days",
+        "{saved:.1}{NNBSP}% fewer slot-hours than following at {reference}{NNBSP}%, short in {short} minutes in place of {before}, over {} days",
         choice.days
     );
     if choice.pays {

@@ -1,6 +1,6 @@
 //! What the owner of a pool tells about it: counts now, rates and latencies of the last minute.
 
-use headroom_domain::alert::slo::{SLOW_CLAIM_MS, SLOW_RECLAIM_MS};
+use headroom_domain::alert::slo::SLOW_CLAIM_MS;
 use headroom_domain::lease::{Mode, Reason};
 use headroom_domain::sketch::Sketch;
 use headroom_domain::{MINUTE_MS, Millis};
@@ -227,7 +227,8 @@ impl Recent {
         }
     }
 
-    pub(super) fn reclaimed(&mut self, now: Millis, after_ms: Millis, dead: bool) {
+    /// A slot was taken back so long after its lease was over; later than the goal, or just then, is late.
+    pub(super) fn reclaimed(&mut self, now: Millis, after_ms: Millis, goal_ms: Millis, dead: bool) {
         let step = self.step(now);
         step.reclaim.record(after_ms.max(0) as f64, 1);
         if dead {
@@ -237,8 +238,8 @@ impl Recent {
         }
         let counts = &mut self.minute(now).counts;
         counts.reclaimed += 1;
-        counts.expired += u64::from(!dead);
-        counts.late += u64::from(after_ms >= SLOW_RECLAIM_MS);
+        counts.leaked += 1;
+        counts.late += u64::from(after_ms >= goal_ms);
     }
 
     pub(super) fn moved(&mut self, now: Millis) {
@@ -313,6 +314,18 @@ impl Commits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dead_holders_leak_too_and_late_is_what_the_pool_says() {
+        let mut recent = Recent::default();
+        for (after_ms, goal_ms, dead) in
+            [(29_999, 30_000, false), (30_000, 30_000, false), (30_000, 60_000, false), (0, 30_000, true)]
+        {
+            recent.reclaimed(1_000, after_ms, goal_ms, dead);
+        }
+        let counts = recent.take_minutes(MINUTE_MS)[&0].counts;
+        assert_eq!((counts.leaked, counts.reclaimed, counts.late), (4, 4, 1));
+    }
 
     #[test]
     fn a_calm_pool_waits_for_its_turn_and_others_do_not() {

@@ -6,7 +6,9 @@ use headroom_domain::Millis;
 use headroom_domain::admission::{Promised, Share};
 use headroom_domain::allocation::{Effects, Event, Limits, Note, Pool, Service, Stored};
 use headroom_domain::breaker::Position;
+use headroom_domain::failure::reclaim_goal_ms;
 use headroom_domain::lease::{EventKind, MAX_TRACKED_SLOTS, Mode, Reason};
+use headroom_domain::pool::Lifetime;
 use headroom_store::order::Order;
 use headroom_store::owner::{self, Rules};
 use headroom_store::{promise, quota, slot};
@@ -22,6 +24,7 @@ pub(super) struct Owned {
     /// Version of the rules that are in force.
     version: i32,
     capacity: u32,
+    lifetime: Lifetime,
     /// What is stored may be other than what is remembered: it is read before the pool is used again.
     is_doubtful: bool,
     /// A statement of this epoch may be under way whose end nobody waits for: a new one begins before the pool is used again.
@@ -49,7 +52,7 @@ impl Owned {
         let limits = limits(conn, &[rules.pool], now).await?.remove(&rules.pool).unwrap_or_default();
         let is_going = |slot: &&Stored| matches!(slot.service, Service::Leaving | Service::Cordoned);
         let going: Vec<u32> = stored.iter().filter(is_going).map(|slot| slot.number).collect();
-        let mode = rules.mode;
+        let (mode, lifetime) = (rules.mode, rules.lifetime);
         let mut state = Pool::new(rules.policy, mode, limits, stored);
         if mode == Mode::Draining {
             state.drain(None, now, fx);
@@ -61,6 +64,7 @@ impl Owned {
             epoch,
             version: rules.version,
             capacity: 0,
+            lifetime,
             is_doubtful: false,
             is_haunted: false,
             recent: Recent::default(),
@@ -131,6 +135,7 @@ impl Owned {
             self.state.resize(capacity, actor, fx);
             self.capacity = capacity;
         }
+        self.lifetime = rules.lifetime;
         if rules.version != self.version {
             if rules.mode != self.state.mode() {
                 let kind = if rules.mode == Mode::Draining { EventKind::Drain } else { EventKind::Hold };
@@ -184,10 +189,11 @@ impl Owned {
 
     /// Counts what was decided, once it is durable.
     pub(super) fn count(&mut self, fx: &Effects, labels: &Labels, now: Millis) {
+        let goal_ms = reclaim_goal_ms(self.lifetime, self.state.policy().ttl_ms);
         for write in &fx.writes {
             match write.event.kind {
-                EventKind::Expire => self.recent.reclaimed(now, write.over_ms, false),
-                EventKind::Dead => self.recent.reclaimed(now, write.over_ms, true),
+                EventKind::Expire => self.recent.reclaimed(now, write.over_ms, goal_ms, false),
+                EventKind::Dead => self.recent.reclaimed(now, write.over_ms, goal_ms, true),
                 EventKind::Reassign => self.recent.moved(now),
                 _ => {}
             }

@@ -7,11 +7,10 @@
 use super::{Result, pools};
 use crate::allocator::{ALIVE_MS, PoolFigures};
 use headroom_domain::failure::{
-    Hold, Kind, Part, RECLAIM_GOAL_MS, STALLED_AFTER_MS, Severity, Sight, Signs, SlotWork, What, failures,
+    Hold, Kind, Part, STALLED_AFTER_MS, Severity, Sight, Signs, SlotWork, What, failures, reclaim_goal_ms,
 };
 use headroom_domain::fairness::{Wish, fair_shares};
 use headroom_domain::lease::Mode;
-use headroom_domain::pool::Lifetime;
 use headroom_domain::{MINUTE_MS, Millis};
 use headroom_store::finding::{self, Changes, Finding, Seen};
 use headroom_store::owner::{self, Rules};
@@ -365,11 +364,7 @@ async fn signs(conn: &mut PgConnection, watched: &[Watched], evidence: &Evidence
             expired_1m: reconciler.expired_1m + reconciler.dead_1m,
             lag_ms: reconciler.lag_ms,
             reclaim_p95_ms: (reconciler.reclaim.count > 0).then_some(reconciler.reclaim.p95_ms),
-            // Long-lived slots have a lease as long as their pool bears without one.
-            reclaim_goal_ms: Some(match fields.properties.lifetime {
-                Lifetime::Ephemeral => RECLAIM_GOAL_MS,
-                Lifetime::LongLived => RECLAIM_GOAL_MS.max(policy.ttl_ms),
-            }),
+            reclaim_goal_ms: Some(reclaim_goal_ms(fields.properties.lifetime, policy.ttl_ms)),
             is_silent_together: reconciler.silent_together,
             is_breaker_open: figures.breaker.as_deref() == Some("open"),
             doubled: evidence.doubled.get(&key).cloned().unwrap_or_default(),

@@ -264,6 +264,8 @@ impl Cluster {
                 "log_timezone=UTC",
                 // Packed history is written in large pieces: fewer, larger checkpoints, compressed page images.
                 "max_wal_size=2GB",
+                // While a segment of the log is made anew, claims wait: after a quiet time there are some to use again.
+                "min_wal_size=256MB",
                 "checkpoint_timeout=15min",
                 "wal_compression=lz4",
                 // Short queries on solid-state disks: compiling them costs more than it saves.

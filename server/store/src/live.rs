@@ -74,18 +74,18 @@ pub struct MinuteCounts {
     pub served: u64,
     /// Of these, those that waited for longer than the pool lets them.
     pub waited_long: u64,
-    /// Leases that ran out.
-    pub expired: u64,
+    /// Slots that were found leaked: their lease ran out, or their holder was dead.
+    pub leaked: u64,
     /// Leases that were over and were ended, because they ran out or their holder was dead.
     pub reclaimed: u64,
-    /// Of these, 30 s after they were over or later.
+    /// Of these, later after they were over than the pool gives for it.
     pub late: u64,
 }
 
 impl MinuteCounts {
     fn to_row(self) -> Vec<i64> {
         let small = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        [self.answers, self.slow, self.failed, self.served, self.waited_long, self.expired, self.reclaimed, self.late]
+        [self.answers, self.slow, self.failed, self.served, self.waited_long, self.leaked, self.reclaimed, self.late]
             .map(small)
             .to_vec()
     }
@@ -105,7 +105,7 @@ impl MinuteCounts {
             failed: at(2),
             served: at(3),
             waited_long: at(4),
-            expired: at(5),
+            leaked: at(5),
             reclaimed: at(6),
             late: at(7),
         }

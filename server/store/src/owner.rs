@@ -4,6 +4,7 @@ use crate::{Result, timestamp};
 use chrono::{DateTime, Utc};
 use headroom_domain::Millis;
 use headroom_domain::lease::{Mode, Policy};
+use headroom_domain::pool::Lifetime;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use std::collections::HashMap;
@@ -128,6 +129,8 @@ pub async fn tracked(conn: &mut PgConnection) -> Result<Vec<i32>> {
 pub struct Rules {
     /// The pool.
     pub pool: i32,
+    /// How long its slots are held, as a rule.
+    pub lifetime: Lifetime,
     /// Its policy.
     pub policy: Policy,
     /// What an operator said.
@@ -143,6 +146,7 @@ pub struct Rules {
 #[derive(FromRow)]
 struct RulesRow {
     pool_id: i32,
+    lifetime: String,
     policy: Json<serde_json::Value>,
     mode: String,
     version: i32,
@@ -158,6 +162,7 @@ impl TryFrom<RulesRow> for Rules {
             |problem: String| crate::StoreError::Damaged { what: format!("policy of pool {}", row.pool_id), problem };
         Ok(Self {
             pool: row.pool_id,
+            lifetime: row.lifetime.parse().map_err(damaged)?,
             policy: serde_json::from_value(row.policy.0).map_err(|e| damaged(e.to_string()))?,
             mode: row.mode.parse().map_err(damaged)?,
             version: row.version,
@@ -174,7 +179,7 @@ pub async fn rules(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec
 
 async fn rule_rows(conn: &mut PgConnection, pools: Option<&[i32]>) -> Result<Vec<RulesRow>> {
     Ok(sqlx::query_as(
-        "SELECT t.pool_id, t.policy, t.mode, t.version, t.updated_at,
+        "SELECT t.pool_id, p.lifetime, t.policy, t.mode, t.version, t.updated_at,
                 (SELECT GREATEST(c.configured - c.planned_down, 0)::bigint FROM pool_capacity c
                  WHERE c.pool_id = t.pool_id AND c.from_at <= hr_now() ORDER BY c.from_at DESC LIMIT 1) AS capacity
          FROM pool_policy t JOIN pool p USING (pool_id)

@@ -87,7 +87,7 @@ impl Sources {
             put(Sli::Reclaim, counts.late, counts.reclaimed);
             put(Sli::Wait, counts.waited_long, counts.served);
             let capacity = seen.and_then(|of| of.get(&WHOLE)).map_or(0, |sums| sums.capacity_slot_ms / 1_000);
-            put(Sli::Leak, counts.expired, capacity.max(0) as u64);
+            put(Sli::Leak, counts.leaked, capacity.max(0) as u64);
         }
         // Whoever sends slices knows better than what is reckoned.
         slices.extend(sent.into_iter().flatten().map(|(key, slice)| (*key, *slice)));

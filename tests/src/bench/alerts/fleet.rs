@@ -102,7 +102,7 @@ impl Pool {
             put(Sli::Latency, counts.slow + counts.failed, counts.answers + counts.failed);
             put(Sli::Reclaim, counts.late, counts.reclaimed);
             put(Sli::Wait, counts.waited_long, counts.served);
-            put(Sli::Leak, counts.expired, (observed[&WHOLE].capacity_slot_ms / 1_000) as u64);
+            put(Sli::Leak, counts.leaked, (observed[&WHOLE].capacity_slot_ms / 1_000) as u64);
         }
         slices
     }

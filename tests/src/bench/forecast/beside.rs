@@ -59,6 +59,7 @@ async fn all(report: &mut Report) -> Result<()> {
     sqlx::query("UPDATE pool SET archived_at = NULL").execute(&mut conn).await?;
     judged(&mut conn).await?;
 
+    settle(&mut conn).await?;
     report.step("pages and claims while all pools are forecast");
     // Those that were made meanwhile are made again, by the run that goes on, if one does.
     sqlx::query("TRUNCATE forecast, forecast_hour").execute(&mut conn).await?;
@@ -74,6 +75,7 @@ async fn all(report: &mut Report) -> Result<()> {
         ensure!(began.elapsed() < LONGEST, "{made} of {POOLS} forecasts in {} s", LONGEST.as_secs());
     }
     let seconds = began.elapsed().as_secs_f64();
+    settle(&mut conn).await?;
     report.step("pages and claims in quiet");
     let mut quiet = Times::default();
     for _ in 0..ROUNDS {
@@ -101,6 +103,13 @@ async fn all(report: &mut Report) -> Result<()> {
         report.ratio(&format!("p99 of {name} beside forecasts"), pair, Goal::AtMost(1.5));
     }
     place.end()
+}
+
+/// As in a database that has run for a while: it has segments of its log to use again, and need not make each anew, for which all
+/// who write would wait.
+async fn settle(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query("CHECKPOINT").execute(&mut *conn).await?;
+    Ok(())
 }
 
 async fn round(client: &Client, times: &mut Times) -> Result<()> {
