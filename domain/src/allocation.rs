@@ -1012,12 +1012,13 @@ impl Pool {
     }
 
     fn grant(&mut self, rank: Rank, numbers: &[u32], now: Millis, fx: &mut Effects) {
-        let Some(Waiting { ask, since, .. }) = self.queue.remove(rank) else { return };
+        let Some(waiting) = self.queue.remove(rank) else { return };
+        let waited_ms = waiting.waited_ms(now);
+        let ask = waiting.ask;
         if let Some(breaker) = self.breaker.as_mut() {
             // Whether it lets one through was asked before slots were chosen.
             let _ = breaker.ask(now, ask.claim);
         }
-        let waited_ms = now - since;
         let mut slots = Vec::with_capacity(numbers.len());
         for number in numbers {
             self.free.remove(number);
@@ -1132,7 +1133,7 @@ impl Pool {
                 _ => Reason::WaitedTooLong,
             };
             if let Some(waiting) = self.queue.remove(rank) {
-                self.refuse(&waiting.ask, reason, Some(1_000), now - waiting.since, fx);
+                self.refuse(&waiting.ask, reason, Some(1_000), waiting.waited_ms(now), fx);
             }
         }
     }

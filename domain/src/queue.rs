@@ -29,6 +29,13 @@ pub(crate) struct Waiting {
     pub(crate) reason: Reason,
 }
 
+impl Waiting {
+    /// How long it has waited, milliseconds: not less than nothing, also where the owner's clock was put back meanwhile.
+    pub(crate) fn waited_ms(&self, now: Millis) -> Millis {
+        (now - self.since).max(0)
+    }
+}
+
 /// The claims that wait in one pool.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {

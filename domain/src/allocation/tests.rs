@@ -90,6 +90,15 @@ fn who_waits_is_served_by_priority_and_then_by_arrival_and_not_overtaken() {
 }
 
 #[test]
+fn nobody_waited_less_than_nothing_where_the_clock_is_put_back() {
+    let mut pool = pool(1, Policy::default(), Limits::new());
+    granted(asked(&mut pool, ask(1, 1, 1), 1_000));
+    assert_eq!(asked(&mut pool, waits(2, 1, 1), 1_000), None);
+    let served = release(&mut pool, 1, 928).into_iter().map(|(_, answer)| granted(Some(answer)).waited_ms);
+    assert_eq!(served.collect::<Vec<_>>(), [0]);
+}
+
+#[test]
 fn a_wait_ends_and_the_queue_is_bounded() {
     let mut pool = pool(1, Policy { queue_limit: 2, ..Policy::default() }, Limits::new());
     granted(asked(&mut pool, ask(1, 1, 1), 0));

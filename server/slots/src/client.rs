@@ -157,7 +157,8 @@ impl Client {
         let body = AskBody::of(ask, wait);
         let give_up = Instant::now() + wait + self.patience;
         let mut pauses = Pauses::new();
-        let mut was_heard = false;
+        // Whether an earlier request may have been carried out.
+        let mut may_be_made = false;
         loop {
             let asked = Instant::now();
             let mut request = self
@@ -173,13 +174,24 @@ impl Client {
                 },
                 Err(error) => error,
             };
-            was_heard |= !matches!(error, Error::Unreachable(_) | Error::Unavailable { .. });
-            let Some(least) = error.again_after() else { return Err(error) };
+            let least = match &error {
+                // Turned away at the door, where nobody looked whether there is a claim under this key: one that is in the
+                // queue would be granted to nobody.
+                Error::Refused { reason, retry_after, .. } if may_be_made && reason == "overloaded" => *retry_after,
+                error => match error.again_after() {
+                    Some(least) => least,
+                    None => return Err(error.clone()),
+                },
+            };
+            may_be_made |= matches!(error, Error::Unknown(_));
             let pause = pauses.next(least);
             if Instant::now() + pause >= give_up {
-                // The first request may have been carried out, and only the later ones have not arrived.
                 return Err(match error {
-                    Error::Unreachable(text) | Error::Unavailable { detail: text, .. } if was_heard => {
+                    Error::Unreachable(text)
+                    | Error::Unavailable { detail: text, .. }
+                    | Error::Refused { detail: text, .. }
+                        if may_be_made =>
+                    {
                         Error::Unknown(text)
                     }
                     other => other,
@@ -492,5 +504,36 @@ mod tests {
         let error = stub.client().try_claim("lanes", &ask).await.expect_err("refused");
         assert!(matches!(error, Error::Refused { .. }), "{error:?}");
         assert_eq!(stub.seen().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_may_have_been_made_is_not_given_up_for_a_refusal_at_the_door() {
+        let busy = r#"{"type":"about:blank#not-granted","detail":"busy","reason":"overloaded"}"#;
+        let stub = Stub::start(move |n, _| match n {
+            0 => None,
+            1 => Some((429, busy.to_owned())),
+            _ => Some((201, granted(30_000))),
+        })
+        .await;
+        stub.client().claim("lanes", &Ask::new("acme")).await.expect("granted in the end");
+        let seen = stub.seen();
+        assert!(seen.len() == 3 && seen.iter().all(|one| one.key == seen[0].key), "{seen:?}");
+        // Whoever was turned away at first has nothing there.
+        let stub = Stub::start(move |_, _| Some((429, busy.to_owned()))).await;
+        let error = stub.client().try_claim("lanes", &Ask::new("acme")).await.expect_err("refused");
+        assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+        // What was not told until patience ended is not known.
+        let stub = Stub::start(move |n, _| (n > 0).then(|| (429, busy.to_owned()))).await;
+        let client = stub.client().with_patience(Duration::from_millis(700));
+        let error = client.claim("lanes", &Ask::new("acme")).await.expect_err("no answer");
+        assert!(matches!(error, Error::Unknown(_)), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_wait_of_less_than_nothing_costs_nobody_the_claim() {
+        let odd = granted(30_000).replace(r#""waited_ms":0"#, r#""waited_ms":-72"#);
+        let stub = Stub::start(move |_, _| Some((201, odd.clone()))).await;
+        let granted = stub.client().claim("lanes", &Ask::new("acme")).await.expect("granted");
+        assert_eq!((granted.waited, stub.seen().len()), (Duration::ZERO, 1));
     }
 }

@@ -338,8 +338,9 @@ pub(crate) struct ClaimAnswer {
     pub(crate) slots: Vec<Fenced>,
     pub(crate) remaining_ms: Option<u64>,
     pub(crate) ends_in_ms: Option<u64>,
+    /// A claim must not be lost for what it only says beside its slots: a server whose clock was put back may say less than nothing.
     #[serde(default)]
-    pub(crate) waited_ms: u64,
+    pub(crate) waited_ms: i64,
     pub(crate) position: Option<usize>,
     pub(crate) notice: Option<NoticeAnswer>,
     pub(crate) end: Option<String>,
@@ -408,7 +409,7 @@ impl ClaimAnswer {
                 slots: self.slots,
                 until: asked + Duration::from_millis(self.remaining_ms.unwrap_or_default()),
                 ends: self.ends_in_ms.map(|ms| asked + Duration::from_millis(ms)),
-                waited: Duration::from_millis(self.waited_ms),
+                waited: Duration::from_millis(self.waited_ms.max(0).unsigned_abs()),
                 notice: self
                     .notice
                     .map(|notice| Notice { kind: notice.kind, by: asked + Duration::from_millis(notice.in_ms) }),

@@ -28,8 +28,48 @@ impl Clock {
         self.elapsed(Instant::now()) + self.offset_ms.load(Ordering::Relaxed)
     }
 
-    /// The database said this time in answer to a question that was sent at `asked`: it was that late at least.
+    /// The database said this time in answer to a question that was sent at `asked`, and the answer is there now.
     pub(super) fn set(&self, asked: Instant, at: Millis) {
-        self.offset_ms.store(at - self.elapsed(asked), Ordering::Relaxed);
+        // Milliseconds that are not full are cut off.
+        let (most, least) = (at - self.elapsed(asked), at - self.elapsed(Instant::now()) - 1);
+        let before = self.offset_ms.load(Ordering::Relaxed);
+        self.offset_ms.store(distance(before, least, most), Ordering::Relaxed);
+    }
+}
+
+/// The distance of the clocks by what was reckoned before and what an answer allows, in milliseconds: the database looked at its clock
+/// after it was asked (`most`) and before its answer was there (`least`).
+///
+/// Of what is possible it is the largest, so that nobody is told of more time than there is; but what was learnt from a quick answer
+/// still holds after a slow one. A clock that followed each answer would run to and fro by as much as answers take.
+fn distance(before: Millis, least: Millis, most: Millis) -> Millis {
+    if (least..=most).contains(&before) { before } else { most }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_answer_does_not_unsettle_the_clock_and_a_changed_one_does() {
+        // Learnt from the first answer, made better by a quick one, kept through slow ones.
+        assert_eq!(distance(0, 990, 1_080), 1_080);
+        assert_eq!(distance(1_080, 998, 1_003), 1_003);
+        assert_eq!(distance(1_003, 930, 1_500), 1_003);
+        // The database's clock was put forward, or back.
+        assert_eq!(distance(1_003, 5_000, 5_002), 5_002);
+        assert_eq!(distance(1_003, -70, 20), 20);
+    }
+
+    #[test]
+    fn it_says_what_the_database_said() {
+        let clock = Clock::default();
+        let asked = Instant::now();
+        clock.set(asked, 1_700_000_000_000);
+        assert!((1_700_000_000_000..1_700_000_001_000).contains(&clock.now()), "{}", clock.now());
+        // Asked long ago, answered only now: what is known is better.
+        let known = clock.offset_ms.load(Ordering::Relaxed);
+        clock.set(asked, clock.now());
+        assert_eq!(clock.offset_ms.load(Ordering::Relaxed), known);
     }
 }
