@@ -1,6 +1,8 @@
 //! Long reckoning that nobody waits for: on threads that give way to those that answer.
 
 use crate::app::AppError;
+use crate::app::jobs::TURN;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -27,7 +29,7 @@ pub(crate) async fn reckon<T: Send + 'static>(
 }
 
 /// The same for work that also asks the database: what it reads is made out, and what it writes is put into words, on that thread too.
-/// Work of which nobody awaits the end any more stops where it waits next.
+/// Work of which nobody awaits the end any more stops where it waits next. It belongs to the same turn of a job as its caller.
 ///
 /// # Errors
 /// `Internal` if the work panics or no thread can be started.
@@ -37,6 +39,13 @@ pub(crate) async fn drive<T: Send + 'static>(
 ) -> Result<T, AppError> {
     let (mut answer, answered) = oneshot::channel();
     let work = work.in_current_span();
+    let turn = TURN.try_with(Clone::clone).ok();
+    let work = async move {
+        match turn {
+            Some(turn) => TURN.scope(turn, work).await,
+            None => work.await,
+        }
+    };
     let runtime = Handle::current();
     on_a_thread(what, move || {
         let done = runtime.block_on(async {
@@ -50,6 +59,15 @@ pub(crate) async fn drive<T: Send + 'static>(
         }
     })?;
     answered.await.map_err(|_| broke_off(what))
+}
+
+/// Does a part of longer work so that its panic ends only this part.
+///
+/// # Errors
+/// `Internal` if it panics.
+pub(crate) fn caught<T>(what: &'static str, part: impl FnOnce() -> T) -> Result<T, AppError> {
+    // What the part had is gone with it, so nobody sees it half done.
+    catch_unwind(AssertUnwindSafe(part)).map_err(|_| broke_off(what))
 }
 
 /// A thread of its own each time: its priority cannot be raised again, so it must not go back to those that are shared.
@@ -84,6 +102,13 @@ mod tests {
     async fn what_is_reckoned_comes_back_and_a_panic_is_an_error() {
         assert_eq!(reckon("adding", || 2 + 2).await.unwrap(), 4);
         let error = reckon("breaking", || assert!(std::hint::black_box(false), "on purpose")).await.unwrap_err();
+        assert!(error.to_string().contains("breaking broke off"), "{error}");
+    }
+
+    #[test]
+    fn a_part_that_panics_is_an_error_of_its_own() {
+        assert_eq!(caught("adding", || 2 + 2).unwrap(), 4);
+        let error = caught("breaking", || assert!(std::hint::black_box(false), "on purpose")).unwrap_err();
         assert!(error.to_string().contains("breaking broke off"), "{error}");
     }
 

@@ -26,7 +26,7 @@ pub fn jobs(shell: &ShellModel, model: &JobsModel) -> AnyView {
         let rows = model.runs.iter().map(|run| run_row(shell, run)).collect_view();
         view! {
             <div class="hr-scroll" role="group" tabindex="0" aria-labelledby="runs-title">
-                <table class="hr-table">
+                <table class="hr-table hr-table--cards hr-runs">
                     <caption class="hr-vh">"Runs and imports, newest first"</caption>
                     <thead>
                         <tr>
@@ -49,7 +49,7 @@ pub fn jobs(shell: &ShellModel, model: &JobsModel) -> AnyView {
         <section class="hr-card hr-card--flush" aria-labelledby="scheduled-title">
             <div class="hr-card__head"><h2 id="scheduled-title">"Scheduled"</h2><span class="hr-card__sub">"one replica runs each at a time"</span></div>
             <div class="hr-scroll" role="group" tabindex="0" aria-labelledby="scheduled-title">
-                <table class="hr-table hr-jobs">
+                <table class="hr-table hr-table--cards hr-jobs">
                     <thead>
                         <tr>
                             <th scope="col">"Job"</th>
@@ -122,12 +122,12 @@ fn scheduled_row(shell: &ShellModel, job: &ScheduledJob) -> AnyView {
     view! {
         <tr>
             <th scope="row" class="hr-table__name"><span><a href=format!("{PATH}/{}", job.name)>{job.name.clone()}</a><small>{job.purpose.clone()}</small></span></th>
-            <td class="hr-num"><span>{format::duration(job.period_ms)}<small class="hr-small">{job.why.clone()}</small></span></td>
-            <td>{result}</td>
-            <td>{when}</td>
-            <td class="hr-num">{took}</td>
-            <td>{next(shell, job)}</td>
-            <td>{run_button(shell, job)}</td>
+            <td class="hr-num hr-jobs__every" data-label="Every"><span>{format::duration(job.period_ms)}<small class="hr-small">{job.why.clone()}</small></span></td>
+            <td data-label="Last result">{result}</td>
+            <td data-label="Last run">{when}</td>
+            <td class="hr-num" data-label="Took">{took}</td>
+            <td data-label="Next">{next(shell, job)}</td>
+            <td class="hr-jobs__do">{run_button(shell, job)}</td>
         </tr>
     }
     .into_any()
@@ -351,12 +351,12 @@ fn run_row(shell: &ShellModel, run: &JobRun) -> AnyView {
     };
     view! {
         <tr>
-            <th scope="row">{name}</th>
-            <td>{outcome(shell, run.outcome)}</td>
-            <td>{day_time(shell, run.started_ms)}</td>
-            <td class="hr-num">{took(run)}</td>
-            <td class="hr-num">{progress}{done}</td>
-            <td>{run.message.clone()}</td>
+            <th scope="row" class="hr-table__name">{name}</th>
+            <td data-label="Result">{outcome(shell, run.outcome)}</td>
+            <td data-label="Started">{day_time(shell, run.started_ms)}</td>
+            <td class="hr-num" data-label="Took">{took(run)}</td>
+            <td class="hr-num" data-label="Done">{progress}{done}</td>
+            <td class="hr-runs__message">{run.message.clone()}</td>
         </tr>
     }
     .into_any()

@@ -157,7 +157,7 @@ impl Client {
         let body = AskBody::of(ask, wait);
         let give_up = Instant::now() + wait + self.patience;
         let mut pauses = Pauses::new();
-        // Whether an earlier request may have been carried out.
+        // Whether there may be a claim under the key: one that is known to wait, or one whose answer was lost.
         let mut may_be_made = false;
         loop {
             let asked = Instant::now();
@@ -168,10 +168,13 @@ impl Client {
                 request = request.header("traceparent", trace);
             }
             let error = match self.answer::<ClaimAnswer>(body_of(request, &body)).await {
-                Ok(answer) => match self.decided(pool, answer, asked, give_up, given_up).await {
-                    Ok(granted) => return Ok(granted),
-                    Err(error) => error,
-                },
+                Ok(answer) => {
+                    may_be_made = true;
+                    match self.decided(pool, answer, asked, give_up, given_up).await {
+                        Ok(granted) => return Ok(granted),
+                        Err(error) => error,
+                    }
+                }
                 Err(error) => error,
             };
             let least = match &error {
@@ -518,6 +521,18 @@ mod tests {
         stub.client().claim("lanes", &Ask::new("acme")).await.expect("granted in the end");
         let seen = stub.seen();
         assert!(seen.len() == 3 && seen.iter().all(|one| one.key == seen[0].key), "{seen:?}");
+        // Nor is one that is known to wait.
+        let queued = granted(0).replace(r#""state":"granted""#, r#""state":"queued""#);
+        let stub = Stub::start(move |n, _| match n {
+            0 => Some((202, queued.clone())),
+            1 => Some((429, busy.to_owned())),
+            _ => Some((201, granted(30_000))),
+        })
+        .await;
+        let ask = Ask { wait: Duration::from_secs(5), ..Ask::new("acme") };
+        stub.client().claim("lanes", &ask).await.expect("granted in the end");
+        let seen = stub.seen();
+        assert!(seen.len() == 3 && seen[2].key == seen[0].key, "{seen:?}");
         // Whoever was turned away at first has nothing there.
         let stub = Stub::start(move |_, _| Some((429, busy.to_owned()))).await;
         let error = stub.client().try_claim("lanes", &Ask::new("acme")).await.expect_err("refused");

@@ -83,6 +83,8 @@ const LOOK: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(10);
 /// A turn that failed is due again after this long.
 const AGAIN_MS: Millis = 60_000;
+/// Whoever stops the server waits for a run no longer than this. It is due again, as if the server had died in it, but at once.
+const GRACE: Duration = Duration::from_secs(5);
 /// A lease is renewed so often within its time.
 const RENEWALS: u64 = 4;
 
@@ -105,7 +107,7 @@ pub async fn run_all(app: App, url: String, samples: Arc<Notify>, cancel: Cancel
                 let done = if job.schedule.is_continuous() {
                     run_once(&app, &job, me.owner).await
                 } else {
-                    take_turn(&app, &job, &me).await
+                    take_turn(&app, &job, &me, &cancel).await
                 };
                 if let Err(error) = &done {
                     tracing::warn!(job = job.schedule.name, %error, "job failed, it runs again at its next turn");
@@ -178,7 +180,7 @@ pub async fn run_once(app: &App, job: &Job, owner: Uuid) -> Result<(), AppError>
 /// The turn of a job that is due or asked for, if no other server is at it. A turn belongs to whoever has its epoch: a server that died is
 /// followed by another one, a server that stood still finds that its turn is another's.
 #[tracing::instrument(name = "job", skip_all, fields(job = job.schedule.name))]
-async fn take_turn(app: &App, job: &Job, me: &Me) -> Result<(), AppError> {
+async fn take_turn(app: &App, job: &Job, me: &Me, cancel: &CancellationToken) -> Result<(), AppError> {
     let schedule = &job.schedule;
     let ttl_ms = schedule.margin_ms;
     let turn = {
@@ -192,8 +194,13 @@ async fn take_turn(app: &App, job: &Job, me: &Me) -> Result<(), AppError> {
         turn
     };
     let run = TURN.scope(turn.clone(), (job.run)(app));
+    let stopped = async {
+        cancel.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
     let result = tokio::select! {
         result = run => result,
+        () = stopped => return Ok(()),
         () = lost_turn(app, &turn, ttl_ms) => return Err(AppError::Conflict(lost(&turn))),
     };
     end_turn(app, schedule, &turn, me, &result).await?;

@@ -30,8 +30,9 @@ use std::time::{Duration, Instant};
 const BATCH: i64 = 16;
 /// A run ends after this long and the next goes on: its lease must outlive it.
 const RUN_FOR: Duration = Duration::from_secs(40);
-/// After a pool the run rests for as long as that one took, at most so long.
-const LONGEST_REST: Duration = Duration::from_secs(1);
+/// After a pool the run rests for as long as it reckoned, at most so long: where processors are short reckoning takes long anyhow, and
+/// all pools must have their turn within the hour.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 /// A pool that is forecast for the first time gets forecasts of this many hours before, each from what was known then, so that its
 /// accuracy can be told at once.
 const REPLAYED_HOURS: i64 = 21 * 24;
@@ -131,7 +132,6 @@ impl App {
             };
             let before = (done.forecast, failed.len());
             for pool in due {
-                let pool_began = Instant::now();
                 // One pool that cannot be foreseen keeps no other one from it.
                 if let Err(error) = self.refresh_pool(pool, demand::running_hour(now), kappa, &mut done).await {
                     tracing::warn!(pool, %error, "no forecast of this pool");
@@ -140,8 +140,6 @@ impl App {
                 if began.elapsed() > RUN_FOR {
                     break 'batches;
                 }
-                // Whoever is woken while a processor works waits for it, however much the work gives way: half of the time nothing is done.
-                tokio::time::sleep(pool_began.elapsed().min(LONGEST_REST)).await;
             }
             if (done.forecast, failed.len()) == before {
                 // Another run is at the same pools.
@@ -157,7 +155,10 @@ impl App {
 
     async fn refresh_pool(&self, pool: i32, hour_ms: Millis, kappa: f64, done: &mut Refreshed) -> Result<()> {
         let Some(known) = self.know(pool, hour_ms, kappa).await? else { return Ok(()) };
-        let told = tell(known);
+        let reckoning = Instant::now();
+        let told = background::caught("the forecast of a pool", || tell(known))?;
+        // Whoever is woken while a processor works waits for it, however much the work gives way: half of the time nothing is done.
+        tokio::time::sleep(reckoning.elapsed().min(LONGEST_REST)).await;
         let mut tx = self.db.jobs.begin().await?;
         // Claims wait while the log is flushed, and a forecast is long. The run's own end is flushed, and with it all before it: until
         // then whatever a power cut takes is due again.

@@ -1,7 +1,8 @@
-//! Pages and claims while every pool is forecast for the first time, beside the same in quiet.
+//! Pages and claims while every pool is forecast, for the first time and then as in each hour, beside the same in quiet.
 //!
-//! One service does both, as in production: what forecasts takes threads of its own. All pools are due in the first half; in the second,
-//! which is the quiet one, the same pools are there and have their forecasts, so that pages have as much to show.
+//! One service does both, as in production: what forecasts takes threads of its own. In the first part no pool has a forecast; in the
+//! second all are an hour old, again and again; in the third, which is the quiet one, the same pools are there and have their forecasts,
+//! so that pages have as much to show.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use crate::people;
 const POOLS: usize = 300;
 /// Days of their history.
 const DAYS: i64 = 30;
-/// Rounds of requests in quiet, at least; a round asks for two pages, claims a slot and gives it back.
+/// Rounds of requests in the hourly part and in quiet, at least; a round asks for two pages, claims a slot and gives it back.
 const ROUNDS: usize = 400;
 /// Nobody waits longer than that for all forecasts.
 const LONGEST: Duration = Duration::from_mins(10);
@@ -60,21 +61,19 @@ async fn all(report: &mut Report) -> Result<()> {
     judged(&mut conn).await?;
 
     settle(&mut conn).await?;
-    report.step("pages and claims while all pools are forecast");
+    report.step("pages and claims while all pools are forecast for the first time");
     // Those that were made meanwhile are made again, by the run that goes on, if one does.
     sqlx::query("TRUNCATE forecast, forecast_hour").execute(&mut conn).await?;
-    let answer = client.post("/api/v1/jobs/forecasts/run", &json!({})).await?;
-    if answer.status != 409 {
-        answer.expect(202)?;
+    let mut first = Times::default();
+    let seconds = while_due(&client, &mut conn, &mut first).await?;
+    settle(&mut conn).await?;
+    report.step("pages and claims while all pools are forecast as in each hour");
+    let (mut hourly, mut times, mut hourly_seconds) = (Times::default(), 0, 0.0);
+    while hourly.claims.len() < ROUNDS {
+        sqlx::query("UPDATE forecast SET hour = hour - interval '1 hour'").execute(&mut conn).await?;
+        hourly_seconds += while_due(&client, &mut conn, &mut hourly).await?;
+        times += 1;
     }
-    let (began, mut beside, mut made) = (Instant::now(), Times::default(), 0);
-    while made < POOLS {
-        round(&client, &mut beside).await?;
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM forecast").fetch_one(&mut conn).await?;
-        made = usize::try_from(count).unwrap_or_default();
-        ensure!(began.elapsed() < LONGEST, "{made} of {POOLS} forecasts in {} s", LONGEST.as_secs());
-    }
-    let seconds = began.elapsed().as_secs_f64();
     settle(&mut conn).await?;
     report.step("pages and claims in quiet");
     let mut quiet = Times::default();
@@ -82,27 +81,55 @@ async fn all(report: &mut Report) -> Result<()> {
         round(&client, &mut quiet).await?;
     }
     report.note(format!(
-        "{POOLS} first forecasts, each with three weeks of earlier ones, in {} s of the clock, {} pages and {} claims beside them",
+        "{POOLS} first forecasts, each with three weeks of earlier ones, in {} s of the clock; then {times} times those of an hour, in {} s",
         short(seconds),
-        beside.pages.len(),
-        beside.claims.len()
+        short(hourly_seconds)
     ));
-    report.note(format!(
-        "claims asked for again: {} beside forecasts, {} in quiet",
-        beside.asked_again, quiet.asked_again
-    ));
-    for (name, beside, quiet) in [("pages", &beside.pages, &quiet.pages), ("claims", &beside.claims, &quiet.claims)] {
-        let (measured, peer) = (percentile(beside, 99.0), percentile(quiet, 99.0));
-        let pair = Pair { measured, peer, peer_name: "in quiet", unit: "ms" };
-        let at = |times: &[f64]| [50.0, 90.0, 99.0, 100.0].map(|of| short(percentile(times, of))).join(", ");
+    for (name, times) in [("first", &first), ("hourly", &hourly), ("quiet", &quiet)] {
         report.note(format!(
-            "{name}, p50, p90, p99 and the longest: {} ms beside forecasts, {} ms in quiet",
-            at(beside),
-            at(quiet)
+            "{name}: {} pages and {} claims, {} of them asked for again",
+            times.pages.len(),
+            times.claims.len(),
+            times.asked_again
         ));
-        report.ratio(&format!("p99 of {name} beside forecasts"), pair, Goal::AtMost(1.5));
+        for (of, times) in [("pages", &times.pages), ("claims", &times.claims)] {
+            let at = [50.0, 90.0, 99.0, 100.0].map(|of| short(percentile(times, of))).join(", ");
+            report.note(format!("{name}: {of}, p50, p90, p99 and the longest: {at} ms"));
+        }
+    }
+    for (name, beside) in [("hourly", &hourly), ("first", &first)] {
+        for (of, beside, quiet) in [("pages", &beside.pages, &quiet.pages), ("claims", &beside.claims, &quiet.claims)] {
+            let (measured, peer) = (percentile(beside, 99.0), percentile(quiet, 99.0));
+            let pair = Pair { measured, peer, peer_name: "in quiet", unit: "ms" };
+            report.ratio(&format!("p99 of {of} beside {name} forecasts"), pair, Goal::AtMost(1.5));
+        }
     }
     place.end()
+}
+
+/// Asks for the run that forecasts what is due, and for pages and claims until nothing is. Gives seconds.
+async fn while_due(client: &Client, conn: &mut PgConnection, times: &mut Times) -> Result<f64> {
+    let began = Instant::now();
+    loop {
+        let left: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pool LEFT JOIN forecast f USING (pool_id)
+             WHERE f.hour IS NULL OR f.hour < date_trunc('hour', hr_now())",
+        )
+        .fetch_one(&mut *conn)
+        .await?;
+        if left == 0 {
+            return Ok(began.elapsed().as_secs_f64());
+        }
+        ensure!(began.elapsed() < LONGEST, "{left} of {POOLS} forecasts are due after {} s", LONGEST.as_secs());
+        // A run ends after a while, and goes on when it is asked for; 409: it is asked for, or goes on.
+        let answer = client.post("/api/v1/jobs/forecasts/run", &json!({})).await?;
+        if answer.status != 409 {
+            answer.expect(202)?;
+        }
+        for _ in 0..10 {
+            round(client, times).await?;
+        }
+    }
 }
 
 /// As in a database that has run for a while: it has segments of its log to use again, and need not make each anew, for which all
