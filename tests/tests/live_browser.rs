@@ -804,6 +804,9 @@ async fn two_fingers_zoom_the_map() -> Result<()> {
     let address: String = world.browser.evaluate("return location.search;").await?;
     ensure!(!address.contains("sel="), "two fingers choose nothing: {address}");
     assert_eq!(world.browser.evaluate::<(f64, f64)>(page).await?, still, "the page itself stays");
+    // That the map now takes the finger, and not the page, is known to the browser with its next picture.
+    let frames = "return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(null))));";
+    world.browser.evaluate::<()>(frames).await?;
     // One finger moves what is close: what it was put on goes with it.
     let slot_at = async |(x, y): (f64, f64)| -> Result<String> {
         let hover = format!(
