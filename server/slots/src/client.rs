@@ -177,15 +177,15 @@ impl Client {
                 }
                 Err(error) => error,
             };
-            let least = match &error {
+            let again = match &error {
                 // Turned away at the door, where nobody looked whether there is a claim under this key: one that is in the
                 // queue would be granted to nobody.
-                Error::Refused { reason, retry_after, .. } if may_be_made && reason == "overloaded" => *retry_after,
-                error => match error.again_after() {
-                    Some(least) => least,
-                    None => return Err(error.clone()),
-                },
+                Error::Refused { reason, retry_after, .. } if may_be_made && reason == "overloaded" => {
+                    Some(*retry_after)
+                }
+                error => error.again_after(),
             };
+            let Some(least) = again else { return Err(error) };
             may_be_made |= matches!(error, Error::Unknown(_));
             let pause = pauses.next(least);
             if Instant::now() + pause >= give_up {

@@ -30,8 +30,12 @@ impl Clock {
 
     /// The database said this time in answer to a question that was sent at `asked`, and the answer is there now.
     pub(super) fn set(&self, asked: Instant, at: Millis) {
+        self.learn(asked, Instant::now(), at);
+    }
+
+    fn learn(&self, asked: Instant, answered: Instant, at: Millis) {
         // Milliseconds that are not full are cut off.
-        let (most, least) = (at - self.elapsed(asked), at - self.elapsed(Instant::now()) - 1);
+        let (most, least) = (at - self.elapsed(asked), at - self.elapsed(answered) - 1);
         let before = self.offset_ms.load(Ordering::Relaxed);
         self.offset_ms.store(distance(before, least, most), Ordering::Relaxed);
     }
@@ -66,13 +70,13 @@ mod tests {
     #[test]
     fn it_says_what_the_database_said() {
         let clock = Clock::default();
-        let asked = Instant::now();
-        clock.set(asked, 1_700_000_000_000);
-        let known = clock.offset_ms.load(Ordering::Relaxed);
-        assert!((1_700_000_000_000..1_700_000_001_000).contains(&clock.now()), "{}", clock.now());
-        // An answer that was long on its way.
-        std::thread::sleep(Duration::from_millis(30));
-        clock.set(asked, clock.now());
-        assert_eq!(clock.offset_ms.load(Ordering::Relaxed), known);
+        let after = |ms: u64| clock.base + Duration::from_millis(ms);
+        // The database's clock says 1,000,000 when this one begins.
+        clock.learn(after(10), after(12), 1_000_011);
+        assert_eq!(clock.offset_ms.load(Ordering::Relaxed), 1_000_001);
+        clock.learn(after(20), after(400), 1_000_300);
+        assert_eq!(clock.offset_ms.load(Ordering::Relaxed), 1_000_001, "an answer that was long on its way");
+        let now = clock.now();
+        assert!((1_000_001..1_100_000).contains(&now), "{now}");
     }
 }
