@@ -4,6 +4,7 @@ use crate::app::AppError;
 use crate::app::jobs::TURN;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -12,24 +13,9 @@ use tracing::Instrument as _;
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-/// Does work on a thread of its own. `what` completes "… broke off", and names the thread.
-///
-/// # Errors
-/// `Internal` if the work panics or no thread can be started.
-pub(crate) async fn reckon<T: Send + 'static>(
-    what: &'static str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, AppError> {
-    let (answer, answered) = oneshot::channel();
-    on_a_thread(what, move || {
-        // Whoever asked may be gone.
-        let _ = answer.send(work());
-    })?;
-    answered.await.map_err(|_| broke_off(what))
-}
-
-/// The same for work that also asks the database: what it reads is made out, and what it writes is put into words, on that thread too.
-/// Work of which nobody awaits the end any more stops where it waits next. It belongs to the same turn of a job as its caller.
+/// Does work on a thread of its own: what it reads of the database is made out, and what it writes is put into words, on that thread
+/// too. Work of which nobody awaits the end any more stops where it waits next. It belongs to the same turn of a job as its caller.
+/// `what` completes "… broke off", and names the thread.
 ///
 /// # Errors
 /// `Internal` if the work panics or no thread can be started.
@@ -70,6 +56,16 @@ pub(crate) fn caught<T>(what: &'static str, part: impl FnOnce() -> T) -> Result<
     catch_unwind(AssertUnwindSafe(part)).map_err(|_| broke_off(what))
 }
 
+/// The longest rest: all parts of long work must have their turn in time.
+const LONGEST_REST: Duration = Duration::from_millis(100);
+
+/// Rests after a part of longer work, for as long as that took, at most [`LONGEST_REST`]. Whoever is woken while a processor works
+/// waits for it, however much the work gives way, and so does whoever has to do with PostgreSQL, whose processes all have the same
+/// priority: half of the time nothing is done. Where processors are short work takes long anyhow, so there is a bound.
+pub(crate) async fn rest(worked: Duration) {
+    tokio::time::sleep(worked.min(LONGEST_REST)).await;
+}
+
 /// A thread of its own each time: its priority cannot be raised again, so it must not go back to those that are shared.
 fn on_a_thread(what: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), AppError> {
     let run = || {
@@ -100,8 +96,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_reckoned_comes_back_and_a_panic_is_an_error() {
-        assert_eq!(reckon("adding", || 2 + 2).await.unwrap(), 4);
-        let error = reckon("breaking", || assert!(std::hint::black_box(false), "on purpose")).await.unwrap_err();
+        assert_eq!(drive("adding", async { 2 + 2 }).await.unwrap(), 4);
+        let broken = async { assert!(std::hint::black_box(false), "on purpose") };
+        let error = drive("breaking", broken).await.unwrap_err();
         assert!(error.to_string().contains("breaking broke off"), "{error}");
     }
 
@@ -133,7 +130,6 @@ mod tests {
     async fn it_gives_way_and_others_do_not() {
         let of = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
         let before = of();
-        assert_eq!(reckon("waiting", of).await.unwrap(), NICE.max(before));
         assert_eq!(drive("waiting", async move { of() }).await.unwrap(), NICE.max(before));
         assert_eq!(of(), before);
     }

@@ -547,6 +547,36 @@ async fn pending(conn: &mut PgConnection, pool: i32, before: i32, wanted: i32) -
 }
 
 #[tokio::test]
+async fn what_is_kept_is_compressed_fast_where_postgresql_can() -> Result<()> {
+    let mut world = World::new().await?;
+    world.pool("web", 200, 40, usual).await?;
+    world.run().await?;
+    let can = "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'";
+    let can: bool = sqlx::query_scalar(can).fetch_one(&mut world.conn).await?;
+    let how = "SELECT ARRAY[pg_column_compression(memory), pg_column_compression(said)] FROM forecast";
+    let how: Vec<String> = sqlx::query_scalar(how).fetch_one(&mut world.conn).await?;
+    assert_eq!(how, [if can { "lz4" } else { "pglz" }; 2]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_memory_that_cannot_be_read_is_made_anew() -> Result<()> {
+    let mut world = World::new().await?;
+    world.pool("web", 200, 40, usual).await?;
+    world.run().await?;
+    let remembered = "SELECT memory::text FROM forecast";
+    let before: String = sqlx::query_scalar(remembered).fetch_one(&mut world.conn).await?;
+    sqlx::raw_sql("UPDATE forecast SET memory = '{}', hour = hour - interval '1 hour'")
+        .execute(&mut world.conn)
+        .await?;
+    let done = world.run().await?;
+    assert_eq!((&done["forecast"], &done["failed"]), (&json!(1), &json!(0)), "{done}");
+    let after: String = sqlx::query_scalar(remembered).fetch_one(&mut world.conn).await?;
+    ensure!(after == before, "the same history teaches the same");
+    Ok(())
+}
+
+#[tokio::test]
 async fn pools_that_fail_keep_no_other_one_from_its_turn() -> Result<()> {
     let mut world = World::new().await?;
     // A whole look of pools whose policy cannot be read, before one that is in order; a change of the first is pending.
@@ -559,9 +589,14 @@ async fn pools_that_fail_keep_no_other_one_from_its_turn() -> Result<()> {
     sqlx::raw_sql(damaged).execute(&mut world.conn).await?;
     let bad = pool::by_slug(&mut world.conn, "bad-0").await?.context("the pool")?.key;
     pending(&mut world.conn, bad, 9, 5).await?;
+    // Of another one not even its forecast can be read.
+    let unreadable = "INSERT INTO forecast (pool_id, hour, seen_from, memory, said, is_known)
+        SELECT pool_id, date_trunc('hour', hr_now()), hr_now(), '{}', '{}', true FROM pool WHERE slug = 'bad-1'";
+    sqlx::raw_sql(unreadable).execute(&mut world.conn).await?;
     let key = world.applied("web").await?;
     let done = world.run().await?;
-    assert_eq!((&done["forecast"], &done["applied"]), (&json!(1), &json!(1)), "{done}");
+    let counted = (&done["forecast"], &done["applied"], &done["failed"]);
+    assert_eq!(counted, (&json!(1), &json!(1), &json!(17)), "{done}");
     ensure!(world.steps(key, NOW).await?.last().is_some_and(|step| step.1 < 200), "the pool in order is scaled");
     assert_eq!(world.count(&format!("scaling_decision WHERE pool_id = {bad} AND outcome = 'pending'")).await?, 1);
     Ok(())

@@ -13,6 +13,8 @@ const DAY: usize = 1_440;
 const MOST_DAYS: usize = 2 * CHOICE_DAYS;
 /// Fewest days: those judged, and one before.
 const FEWEST_DAYS: usize = CHOICE_DAYS + 1;
+/// Days before now by which [`headroom`] is reckoned; more change nothing.
+pub const HEADROOM_DAYS: usize = CHOICE_DAYS + 1;
 /// Days that are less alike than this are bursty, and more alike than the second are regular.
 const ALIKE: (f64, f64) = (0.5, 0.8);
 
@@ -162,10 +164,10 @@ fn reason(choice: &Choice, known: usize) -> String {
 
 /// Slots to add to what a policy provides now, by what it fell short by lately: 0 for those without headroom.
 ///
-/// `minutes` end now, `medians` with the running hour (as [`crate::forecast::online::Memory::medians`] gives them).
+/// `minutes` end now, of them the last [`HEADROOM_DAYS`] days count; `medians` end with the running hour (as [`crate::forecast::online::Memory::medians`] gives them).
 pub fn headroom(policy: &Policy, minutes: &[f64], medians: &[f64]) -> f64 {
     let Policy::Headroom { base: from, permille, is_factor } = policy else { return 0.0 };
-    let minutes = &minutes[minutes.len().saturating_sub((CHOICE_DAYS + 1) * DAY)..];
+    let minutes = &minutes[minutes.len().saturating_sub(HEADROOM_DAYS * DAY)..];
     // Whole hours, ending now.
     let minutes = &cleaned(&minutes[minutes.len() % 60..])[..];
     let medians = aligned(medians, minutes.len() / 60);

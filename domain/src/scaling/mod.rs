@@ -11,7 +11,7 @@ mod need;
 mod plan;
 mod reactive;
 
-pub use self::choice::{Choice, choose, headroom};
+pub use self::choice::{Choice, HEADROOM_DAYS, choose, headroom};
 pub use self::ledger::{Bounds, Ledger, Line, ledger};
 pub use self::need::{Decider, Live, Need, needs};
 pub use self::plan::{Breach, Expectation, Now, Plan, Rules, Step, expect, plan};

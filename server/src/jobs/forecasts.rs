@@ -21,7 +21,7 @@ pub async fn run(app: &App) -> Result<Outcome, AppError> {
     let detail = json!({
         "forecast": refreshed.forecast, "met": refreshed.met, "chosen": refreshed.chosen, "forgotten": refreshed.forgotten,
         "decided": decided.decided, "applied": decided.applied, "refused": decided.refused,
-        "undone": undone
+        "undone": undone, "failed": refreshed.failed + decided.failed
     });
     Ok(Outcome { acted, detail })
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
+use std::collections::BTreeMap;
 
 /// Pools that are not archived and whose forecast is of an hour before `hour`, the oldest first. One that has none yet waits like
 /// one that is due since an hour: where there is too little time for all, neither keeps the other from it. Those of `without` are left
@@ -36,25 +37,31 @@ pub struct Kept {
     pub memory: Memory,
 }
 
-/// What the rules remember of a pool; `None` before its first forecast.
-pub async fn kept(conn: &mut PgConnection, pool: i32) -> Result<Option<Kept>> {
-    let row: Option<(DateTime<Utc>, DateTime<Utc>, Json<Memory>)> =
-        sqlx::query_as("SELECT hour, seen_from, memory FROM forecast WHERE pool_id = $1")
-            .bind(pool)
-            .fetch_optional(conn)
+/// What the rules remember of pools, by key; those that have no forecast yet are left out. So are those whose memory cannot be read:
+/// it is made anew from the history, as of a pool that is new.
+pub async fn kept(conn: &mut PgConnection, pools: &[i32]) -> Result<BTreeMap<i32, Kept>> {
+    let rows: Vec<(i32, DateTime<Utc>, DateTime<Utc>, String)> =
+        sqlx::query_as("SELECT pool_id, hour, seen_from, memory::text FROM forecast WHERE pool_id = ANY($1)")
+            .bind(pools)
+            .fetch_all(conn)
             .await?;
-    Ok(row.map(|(hour, seen_from, memory)| Kept {
-        hour_ms: hour.timestamp_millis(),
-        seen_from_ms: seen_from.timestamp_millis(),
-        memory: memory.0,
-    }))
+    let kept = |(pool, hour, seen_from, memory): (i32, DateTime<Utc>, DateTime<Utc>, String)| {
+        let (hour_ms, seen_from_ms) = (hour.timestamp_millis(), seen_from.timestamp_millis());
+        let memory = serde_json::from_str(&memory).inspect_err(|error| {
+            tracing::warn!(pool, %error, "what is remembered of a pool cannot be read and is made anew");
+        });
+        Some((pool, Kept { hour_ms, seen_from_ms, memory: memory.ok()? }))
+    };
+    Ok(rows.into_iter().filter_map(kept).collect())
 }
 
-/// What the rules remember of some pools: the fleet's experience stands in for pools that are too young for their own.
+/// What the rules remember of some pools, as far as it can be read: the fleet's experience stands in for pools that are too young for their own.
 pub async fn memories(conn: &mut PgConnection, limit: i64) -> Result<Vec<Memory>> {
-    let rows: Vec<Json<Memory>> =
-        sqlx::query_scalar("SELECT memory FROM forecast ORDER BY pool_id LIMIT $1").bind(limit).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|memory| memory.0).collect())
+    let rows: Vec<String> = sqlx::query_scalar("SELECT memory::text FROM forecast ORDER BY pool_id LIMIT $1")
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.iter().filter_map(|memory| serde_json::from_str(memory).ok()).collect())
 }
 
 /// A forecast to keep.
@@ -164,7 +171,7 @@ struct Row {
     hour: DateTime<Utc>,
     made_at: DateTime<Utc>,
     seen_from: DateTime<Utc>,
-    said: serde_json::Value,
+    said: String,
     full_at: Option<DateTime<Utc>>,
 }
 
@@ -175,7 +182,7 @@ pub async fn newest<S: DeserializeOwned>(
     only_full: bool,
 ) -> Result<Vec<Found<S>>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT pool_id, hour, made_at, seen_from, said, full_at FROM forecast
+        "SELECT pool_id, hour, made_at, seen_from, said::text AS said, full_at FROM forecast
          WHERE ($1::int[] IS NULL OR pool_id = ANY($1)) AND (NOT $2 OR full_at IS NOT NULL) ORDER BY pool_id",
     )
     .bind(pools)
@@ -192,7 +199,7 @@ pub async fn newest<S: DeserializeOwned>(
             hour_ms: row.hour.timestamp_millis(),
             made_ms: row.made_at.timestamp_millis(),
             seen_from_ms: row.seen_from.timestamp_millis(),
-            said: serde_json::from_value(row.said).map_err(damaged)?,
+            said: serde_json::from_str(&row.said).map_err(damaged)?,
             full_at_ms: row.full_at.map(|at| at.timestamp_millis()),
         })
     };

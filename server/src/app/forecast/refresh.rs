@@ -9,30 +9,27 @@ use super::{FEWEST_DAYS, HORIZON_DAYS, HORIZON_HOURS, KEPT_MS, LEDGER_KEPT_MS, S
 use crate::{background, zones};
 use headroom_domain::calendar::{Effect, Event};
 use headroom_domain::exhaustion::{Exhaustion, exhaustion};
-use headroom_domain::forecast::daily::daily;
+use headroom_domain::forecast::daily::{Daily, daily};
 use headroom_domain::forecast::events::{self, Earlier};
 use headroom_domain::forecast::online::{
     self, Input, LEAD_HOURS, LEVELS, MEDIAN, MOST_HOURS, Memory, NINE_TENTHS, Outlook, accuracy, fleet_kappa, refresh,
 };
 use headroom_domain::reservation::ReservationKind;
-use headroom_domain::scaling::{Base, Bounds, Choice, Ledger, Policy, choose, headroom, ledger};
+use headroom_domain::scaling::{Base, Bounds, Choice, HEADROOM_DAYS, Ledger, Policy, choose, headroom, ledger};
 use headroom_domain::series::floor;
 use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
 use headroom_store::event;
-use headroom_store::forecast::{self, HourSaid, New};
+use headroom_store::forecast::{self, HourSaid, Kept, New};
 use headroom_store::pool::{self, CapacityStep, Pool};
 use headroom_store::promise::{self, Stored};
 use headroom_store::scaling;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Pools of one look.
 const BATCH: i64 = 16;
 /// A run ends after this long and the next goes on: its lease must outlive it.
 const RUN_FOR: Duration = Duration::from_secs(40);
-/// After a pool the run rests for as long as it reckoned, at most so long: where processors are short reckoning takes long anyhow, and
-/// all pools must have their turn within the hour.
-const LONGEST_REST: Duration = Duration::from_millis(100);
 /// A pool that is forecast for the first time gets forecasts of this many hours before, each from what was known then, so that its
 /// accuracy can be told at once.
 const REPLAYED_HOURS: i64 = 21 * 24;
@@ -62,6 +59,20 @@ pub struct Refreshed {
     pub chosen: usize,
     /// What is too old and was removed.
     pub forgotten: u64,
+    /// Pools that could not be forecast.
+    pub failed: usize,
+}
+
+/// What is read of several pools at once.
+struct Facts {
+    settings: Settings,
+    offset_hours: i64,
+    /// `None` before the first forecast.
+    kept: Option<Kept>,
+    /// The newest choice and its day.
+    chosen: Option<(i64, Choice)>,
+    steps: Vec<CapacityStep>,
+    promises: Vec<Stored>,
 }
 
 /// All that the rules need of a pool.
@@ -80,11 +91,11 @@ struct Known {
     offset_hours: i64,
     steps: Vec<CapacityStep>,
     promises: Vec<Stored>,
-    /// What was foreseen before, from [`CHOICE_DAYS`] before the running day on.
+    /// What was foreseen before, of the time of the minutes and of the next two hours; none without minutes.
     hours: Vec<HourSaid>,
     /// The day's choice, if it was made.
     chosen: Option<(i64, Choice)>,
-    /// Minutes up to the running hour, from [`CHOICE_DAYS`] and, for a new pool, [`REPLAYED_DAYS`] before the running day on.
+    /// Minutes up to the running hour, as far back as [`minutes_from`] says.
     minutes: Vec<f64>,
     minutes_from_ms: Millis,
 }
@@ -131,12 +142,24 @@ impl App {
                 }
             };
             let before = (done.forecast, failed.len());
+            let hour_ms = demand::running_hour(now);
+            let mut started = Instant::now();
+            let mut facts = match self.facts(&due, hour_ms).await {
+                Ok(facts) => facts,
+                Err(error) => {
+                    // Each is read for itself below, and whose fault it is, is told there.
+                    tracing::debug!(%error, "not all of these pools can be read");
+                    BTreeMap::new()
+                }
+            };
             for pool in due {
                 // One pool that cannot be foreseen keeps no other one from it.
-                if let Err(error) = self.refresh_pool(pool, demand::running_hour(now), kappa, &mut done).await {
+                if let Err(error) = self.refresh_pool(pool, facts.remove(&pool), hour_ms, kappa, &mut done).await {
                     tracing::warn!(pool, %error, "no forecast of this pool");
                     failed.push(pool);
                 }
+                background::rest(started.elapsed()).await;
+                started = Instant::now();
                 if began.elapsed() > RUN_FOR {
                     break 'batches;
                 }
@@ -146,6 +169,7 @@ impl App {
                 break;
             }
         }
+        done.failed = failed.len();
         let mut conn = self.db.jobs.acquire().await?;
         let now = headroom_store::now(&mut conn).await?;
         done.forgotten = forecast::forget(&mut conn, now - KEPT_MS).await?;
@@ -153,12 +177,22 @@ impl App {
         Ok(done)
     }
 
-    async fn refresh_pool(&self, pool: i32, hour_ms: Millis, kappa: f64, done: &mut Refreshed) -> Result<()> {
-        let Some(known) = self.know(pool, hour_ms, kappa).await? else { return Ok(()) };
-        let reckoning = Instant::now();
+    async fn refresh_pool(
+        &self,
+        pool: i32,
+        facts: Option<Facts>,
+        hour_ms: Millis,
+        kappa: f64,
+        done: &mut Refreshed,
+    ) -> Result<()> {
+        let facts = match facts {
+            Some(facts) => Some(facts),
+            None => self.facts(&[pool], hour_ms).await?.remove(&pool),
+        };
+        // It may be gone.
+        let Some(facts) = facts else { return Ok(()) };
+        let known = self.know(pool, facts, hour_ms, kappa).await?;
         let told = background::caught("the forecast of a pool", || tell(known))?;
-        // Whoever is woken while a processor works waits for it, however much the work gives way: half of the time nothing is done.
-        tokio::time::sleep(reckoning.elapsed().min(LONGEST_REST)).await;
         let mut tx = self.db.jobs.begin().await?;
         // Claims wait while the log is flushed, and a forecast is long. The run's own end is flushed, and with it all before it: until
         // then whatever a power cut takes is due again.
@@ -199,51 +233,92 @@ impl App {
         Ok(())
     }
 
-    async fn know(&self, key: i32, hour_ms: Millis, kappa: f64) -> Result<Option<Known>> {
+    /// What is read of several pools at once, by key; those that are gone are left out.
+    async fn facts(&self, keys: &[i32], hour_ms: Millis) -> Result<BTreeMap<i32, Facts>> {
         let mut conn = self.db.jobs.acquire().await?;
         let conn = &mut *conn;
-        let Some(found) = pool::by_keys(conn, &[key]).await?.pop() else { return Ok(None) };
-        let kept = forecast::kept(conn, key).await?;
-        let is_new = kept.is_none();
-        let back = MOST_HOURS as i64 + if is_new { REPLAYED_HOURS } else { 0 };
-        let peaks = demand::hours(conn, key, hour_ms - back * HOUR_MS, hour_ms).await?;
-        let today_ms = floor(hour_ms, DAY_MS);
-        let days = demand::days(conn, key, today_ms - 400 * DAY_MS, today_ms).await?;
-        let mut minutes_from_ms = today_ms - CHOICE_DAYS * DAY_MS;
-        if is_new {
-            minutes_from_ms -= REPLAYED_DAYS * DAY_MS;
+        let found = pool::by_keys(conn, keys).await?;
+        let mut kept = forecast::kept(conn, keys).await?;
+        let mut policies: BTreeMap<i32, scaling::Policy<Settings>> =
+            scaling::policies(conn, Some(keys)).await?.into_iter().collect();
+        let mut chosen: BTreeMap<i32, (i64, Choice)> = scaling::choices(conn, Some(keys))
+            .await?
+            .into_iter()
+            .map(|(key, day, choice)| (key, (day, choice)))
+            .collect();
+        let mut steps = pool::capacity(conn, Some(keys)).await?;
+        let mut promises: BTreeMap<i32, Vec<Stored>> = BTreeMap::new();
+        // From the days on that are yet to be settled.
+        let from = floor(hour_ms, DAY_MS) - MOST_SETTLED * DAY_MS;
+        let to = hour_ms + HORIZON_DAYS as i64 * DAY_MS;
+        for one in promise::during(conn, Some(keys), None, from, to).await? {
+            promises.entry(one.reservation.pool).or_default().push(one);
         }
-        let chosen = scaling::choices(conn, Some(&[key])).await?.pop().map(|(_, day, choice)| (day, choice));
-        let settings = settings_of(conn, &found).await?;
-        let (seen_from_ms, memory) = kept.map_or((hour_ms, Memory::default()), |kept| (kept.seen_from_ms, kept.memory));
+        let facts = |pool: Pool| {
+            let key = pool.key;
+            let settings = policies.remove(&key).and_then(|policy| policy.settings);
+            let facts = Facts {
+                settings: settings.unwrap_or_else(|| Settings::usual(&pool)),
+                offset_hours: offset_hours(&pool, hour_ms),
+                kept: kept.remove(&key),
+                chosen: chosen.remove(&key),
+                steps: steps.remove(&key).unwrap_or_default(),
+                promises: promises.remove(&key).unwrap_or_default(),
+            };
+            (key, facts)
+        };
+        Ok(found.into_iter().map(facts).collect())
+    }
+
+    async fn know(&self, key: i32, facts: Facts, hour_ms: Millis, kappa: f64) -> Result<Known> {
+        let mut conn = self.db.jobs.acquire().await?;
+        let conn = &mut *conn;
+        let is_new = facts.kept.is_none();
+        let back = MOST_HOURS as i64 + if is_new { REPLAYED_HOURS } else { 0 };
+        let today_ms = floor(hour_ms, DAY_MS);
+        let minutes_from_ms = minutes_from(hour_ms, facts.chosen.as_ref(), is_new);
+        let (seen_from_ms, memory) =
+            facts.kept.map_or((hour_ms, Memory::default()), |kept| (kept.seen_from_ms, kept.memory));
         let events = super::events(conn, key, hour_ms - back * HOUR_MS, hour_ms + HORIZON_DAYS as i64 * DAY_MS).await?;
-        Ok(Some(Known {
-            earlier: earlier(conn, key, &events, hour_ms).await?,
+        let (hours, minutes) = match minutes_from_ms {
+            None => (Vec::new(), Vec::new()),
+            Some(from) => (
+                forecast::hours(conn, key, from, hour_ms + 2 * HOUR_MS).await?,
+                demand::minutes(conn, key, from, hour_ms).await?,
+            ),
+        };
+        Ok(Known {
             hour_ms,
-            settings,
+            settings: facts.settings,
             seen_from_ms,
             memory,
             is_new,
             kappa,
-            peaks,
-            days,
+            peaks: demand::hours(conn, key, hour_ms - back * HOUR_MS, hour_ms).await?,
+            days: demand::days(conn, key, today_ms - 400 * DAY_MS, today_ms).await?,
+            earlier: earlier(conn, key, &events, hour_ms).await?,
             events,
-            offset_hours: offset_hours(&found, hour_ms),
-            steps: pool::capacity(conn, Some(&[key])).await?.remove(&key).unwrap_or_default(),
-            // From the days on that are yet to be settled.
-            promises: promise::during(
-                conn,
-                Some(&[key]),
-                None,
-                today_ms - MOST_SETTLED * DAY_MS,
-                hour_ms + HORIZON_DAYS as i64 * DAY_MS,
-            )
-            .await?,
-            hours: forecast::hours(conn, key, minutes_from_ms, hour_ms + 2 * HOUR_MS).await?,
-            chosen,
-            minutes: demand::minutes(conn, key, minutes_from_ms, hour_ms).await?,
-            minutes_from_ms,
-        }))
+            offset_hours: facts.offset_hours,
+            steps: facts.steps,
+            promises: facts.promises,
+            hours,
+            chosen: facts.chosen,
+            minutes,
+            minutes_from_ms: minutes_from_ms.unwrap_or(hour_ms),
+        })
+    }
+}
+
+/// From when on minutes are needed; `None` if none are. A day's choice looks at weeks, and so does what settles the days before; in
+/// the other hours of the day only a policy that adds what it fell short by looks back.
+fn minutes_from(hour_ms: Millis, chosen: Option<&(i64, Choice)>, is_new: bool) -> Option<Millis> {
+    let today = hour_ms.div_euclid(DAY_MS);
+    match chosen {
+        Some((day, choice)) if *day >= today => match choice.policy {
+            Policy::Headroom { .. } => Some(hour_ms - HEADROOM_DAYS as Millis * DAY_MS),
+            Policy::Follow { .. } | Policy::Foresee { .. } => None,
+        },
+        _ => Some((today - CHOICE_DAYS - if is_new { REPLAYED_DAYS } else { 0 }) * DAY_MS),
     }
 }
 
@@ -270,11 +345,6 @@ async fn earlier(conn: &mut sqlx::PgConnection, pool: i32, events: &[Event], hou
         }
     }
     Ok(earlier)
-}
-
-async fn settings_of(conn: &mut sqlx::PgConnection, pool: &Pool) -> Result<Settings> {
-    let set = scaling::policies::<Settings>(conn, Some(&[pool.key])).await?.pop();
-    Ok(set.and_then(|(_, policy)| policy.settings).unwrap_or_else(|| Settings::usual(pool)))
 }
 
 /// Hours of a pool's zone ahead of UTC, rounded.
@@ -364,7 +434,7 @@ fn tell(mut known: Known) -> Told {
             refreshed(&mut known.memory, at, LEAD_HOURS);
         }
     }
-    let outlook = refreshed(&mut known.memory, hour, HORIZON_HOURS);
+    let outlook = shortened(refreshed(&mut known.memory, hour, HORIZON_HOURS));
     let recent = &known.peaks[known.peaks.len().saturating_sub(MOST_HOURS)..];
     let known_hours = recent.iter().filter(|peak| peak.is_finite()).count();
     known.hours.extend(hours.iter().cloned());
@@ -399,7 +469,9 @@ fn tell(mut known: Known) -> Told {
         (0..HORIZON_DAYS as i64).map(|day| capacity_least(&known.steps, day_ms(day), day_ms(day + 1))).collect();
     let reserved = promised(&known.promises, tomorrow_ms, DAY_MS, HORIZON_DAYS);
     let exhaustion = exhaustion(&daily.clone().after_first(), &capacity, &reserved);
-    let running = medians.range(hour - 15 * 24 + 1, 15 * 24);
+    let running = medians.range(hour - HEADROOM_DAYS as i64 * 24 + 1, HEADROOM_DAYS as i64 * 24);
+    let daily =
+        Daily { median: rounded(daily.median), quantiles: daily.quantiles.into_iter().map(rounded).collect(), ..daily };
     let said = Said {
         accuracy: accuracy(&known.memory, recent, hour, known.offset_hours),
         headroom: headroom(&policy, &known.minutes, &running),
@@ -411,6 +483,22 @@ fn tell(mut known: Known) -> Told {
     let full_at_ms = full_at(&said.outlook, &known.steps, &known.promises, known.hour_ms)
         .filter(|_| known_hours >= FEWEST_DAYS * 24);
     Told { said, full_at_ms, memory: known.memory, seen_from_ms: known.seen_from_ms, hours, choices, ledgers }
+}
+
+/// An outlook to a thousandth of a slot: what is kept, and read again by plans and pages, is half as long.
+fn shortened(outlook: Outlook) -> Outlook {
+    Outlook {
+        median: rounded(outlook.median),
+        quantiles: outlook.quantiles.into_iter().map(rounded).collect(),
+        ..outlook
+    }
+}
+
+fn rounded(mut slots: Vec<f64>) -> Vec<f64> {
+    for slots in &mut slots {
+        *slots = (*slots * 1e3).round() / 1e3;
+    }
+    slots
 }
 
 /// Median and 0.95 quantile of the hour that plans rest on.
@@ -646,6 +734,37 @@ mod tests {
         // The pool rests on the forecast whatever was chosen: 10 slots, where following at 75 % takes 14.
         let (_, ledger) = settled(DAY).pop().unwrap();
         assert_eq!((ledger.chosen.slot_minutes, ledger.reactive.slot_minutes), (10 * 1_440, 14 * 1_440));
+    }
+
+    #[test]
+    fn minutes_are_read_as_far_back_as_the_hour_looks() {
+        let (day, hour_ms) = (DAY + 1, (DAY + 1) * DAY_MS + 7 * HOUR_MS);
+        let chosen = |of: i64, policy: Policy| Some((of, Choice { policy, ..choose(&[], &[]) }));
+        let added = Policy::Headroom { base: Base::Follow { percent: 100 }, permille: 950, is_factor: false };
+        let follows = Policy::Follow { percent: 75 };
+        // (chosen before, whether the pool is new, days back from the hour)
+        let cases = [
+            (chosen(day, follows), false, None),
+            (chosen(day, Policy::Foresee { permille: 950 }), true, None),
+            (chosen(day, added), false, Some(HEADROOM_DAYS as i64 * DAY_MS)),
+            // Chosen for another day: the choice looks at weeks, whatever it was.
+            (chosen(DAY, follows), false, Some(CHOICE_DAYS * DAY_MS + 7 * HOUR_MS)),
+            (None, false, Some(CHOICE_DAYS * DAY_MS + 7 * HOUR_MS)),
+            (None, true, Some((CHOICE_DAYS + REPLAYED_DAYS) * DAY_MS + 7 * HOUR_MS)),
+        ];
+        for (chosen, is_new, back) in cases {
+            assert_eq!(
+                minutes_from(hour_ms, chosen.as_ref(), is_new).map(|from| hour_ms - from),
+                back,
+                "{chosen:?}, {is_new}"
+            );
+        }
+        // What is added is the same by what is read and by all that there is.
+        let minutes: Vec<f64> = (0..CHOICE_DAYS * 1_440).map(|minute| 10.0 + (minute * 7_919 % 101) as f64).collect();
+        let medians = vec![55.0; (CHOICE_DAYS * 24) as usize];
+        let read = &minutes[minutes.len() - HEADROOM_DAYS * 1_440..];
+        let (of_read, of_all) = (headroom(&added, read, &medians), headroom(&added, &minutes, &medians));
+        assert!(of_read > 0.0 && of_read.to_bits() == of_all.to_bits(), "{of_read}, {of_all}");
     }
 
     proptest! {

@@ -20,6 +20,7 @@ use headroom_store::{current, owner, trial};
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 /// The same decision is not written again within this time.
 const REPEATED_MS: Millis = HOUR_MS;
@@ -279,6 +280,8 @@ pub struct Decided {
     pub applied: usize,
     /// Changes that could not be made.
     pub refused: usize,
+    /// Pools of which no plan could be made.
+    pub failed: usize,
 }
 
 /// Reads what plans of pools are made from; pools without a forecast are left out.
@@ -331,31 +334,69 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
     Ok(found.into_iter().filter_map(state).collect())
 }
 
+/// The same of those that can be read: one that cannot keeps no other one from it.
+async fn readable(conn: &mut PgConnection, keys: &[i32], now: Millis, done: &mut Decided) -> Vec<State> {
+    let error = match states(conn, keys, now).await {
+        Ok(states) => return states,
+        Err(error) => error,
+    };
+    tracing::debug!(%error, "not all of these pools can be read");
+    let mut found = Vec::new();
+    for key in keys {
+        match states(conn, &[*key], now).await {
+            Ok(mut state) => found.append(&mut state),
+            Err(error) => {
+                tracing::warn!(pool = key, %error, "no plan of this pool");
+                done.failed += 1;
+            }
+        }
+    }
+    found
+}
+
 impl App {
     /// Decides about every pool with a forecast, and applies what is to be applied.
     pub(crate) async fn scale(&self) -> Result<Decided> {
-        let mut done = Decided::default();
         let (now, keys) = {
             let mut conn = self.db.jobs.acquire().await?;
             let now = headroom_store::now(&mut conn).await?;
             let keys: Vec<i32> = forecast::full_in(&mut conn, None).await?.into_iter().map(|(pool, _)| pool).collect();
             (now, keys)
         };
+        let app = self.clone();
+        // Forecasts are long to read and plans take their time: on a thread that gives way to pages and claims. What locks a pool for
+        // others is done without giving way.
+        let mut done = background::drive("planning", async move { app.decide(now, &keys).await }).await??;
+        self.apply_pending(now, &mut done).await?;
+        trial::forget(&mut *self.db.jobs.acquire().await?, now - TRIALS_KEPT_MS).await?;
+        Ok(done)
+    }
+
+    /// Writes anew what each pool's present says of its forecast, and decisions.
+    async fn decide(&self, now: Millis, keys: &[i32]) -> Result<Decided> {
+        let mut done = Decided::default();
         let hour_ms = demand::running_hour(now);
         for keys in keys.chunks(32) {
+            let started = Instant::now();
             let mut conn = self.db.jobs.acquire().await?;
-            let states = states(&mut conn, keys, now).await?;
+            let states = readable(&mut conn, keys, now, &mut done).await;
             let last: BTreeMap<i32, Decision> = scaling::last_decisions(&mut conn, keys)
                 .await?
                 .into_iter()
                 .map(|decision| (decision.pool, decision))
                 .collect();
-            // Plans take their time: on a thread that gives way to pages and claims.
-            let worked_out = background::reckon("planning", move || {
-                let present = |state: &State| present(state, now, hour_ms, last.get(&state.pool.key));
-                states.iter().map(present).collect::<Vec<_>>()
-            })
-            .await?;
+            let mut worked_out = Vec::with_capacity(states.len());
+            for state in &states {
+                // One pool whose plan fails keeps no other one from its own.
+                let last = last.get(&state.pool.key);
+                match background::caught("the plan of a pool", || present(state, now, hour_ms, last)) {
+                    Ok(present) => worked_out.push(present),
+                    Err(error) => {
+                        tracing::warn!(pool = state.pool.key, %error, "no plan of this pool");
+                        done.failed += 1;
+                    }
+                }
+            }
             let mut tx = conn.begin().await?;
             for one in &worked_out {
                 forecast::set_present(&mut tx, one.pool.key, one.hour_ms, one.full_at_ms, one.recommended).await?;
@@ -371,9 +412,9 @@ impl App {
                     tx.commit().await?;
                 }
             }
+            drop(conn);
+            background::rest(started.elapsed()).await;
         }
-        self.apply_pending(now, &mut done).await?;
-        trial::forget(&mut *self.db.jobs.acquire().await?, now - TRIALS_KEPT_MS).await?;
         Ok(done)
     }
 

@@ -1,8 +1,11 @@
 //! Pages and claims while every pool is forecast, for the first time and then as in each hour, beside the same in quiet.
 //!
-//! One service does both, as in production: what forecasts takes threads of its own. In the first part no pool has a forecast; in the
-//! second all are an hour old, again and again; in the third, which is the quiet one, the same pools are there and have their forecasts,
-//! so that pages have as much to show.
+//! One service does both, as in production: what forecasts takes threads of its own. In the first part no pool has a forecast. In the
+//! second all are an hour old; in quiet, which is the third, the same pools are there and have their forecasts, so that pages have as
+//! much to show. These two take turns, as many rounds of the one as of the other: disks and processors that others use too are now
+//! faster and now slower, and both are to have the same share of it. What counts as beside forecasts are rounds that begin while the
+//! run goes on, plans after the forecasts included; what counts as quiet, those that begin while none does. The choice of a policy,
+//! which is made once a day, is in the first part (seven of them for each pool), not in the second.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -24,8 +27,8 @@ use crate::people;
 const POOLS: usize = 300;
 /// Days of their history.
 const DAYS: i64 = 30;
-/// Rounds of requests in the hourly part and in quiet, at least; a round asks for two pages, claims a slot and gives it back.
-const ROUNDS: usize = 400;
+/// Rounds of requests in the hourly part, at least, and in quiet; a round asks for two pages, claims a slot and gives it back.
+const ROUNDS: usize = 1_000;
 /// Nobody waits longer than that for all forecasts.
 const LONGEST: Duration = Duration::from_mins(10);
 
@@ -63,22 +66,20 @@ async fn all(report: &mut Report) -> Result<()> {
     settle(&mut conn).await?;
     report.step("pages and claims while all pools are forecast for the first time");
     // Those that were made meanwhile are made again, by the run that goes on, if one does.
-    sqlx::query("TRUNCATE forecast, forecast_hour").execute(&mut conn).await?;
+    sqlx::query("TRUNCATE forecast, forecast_hour, scaling_choice, scaling_ledger").execute(&mut conn).await?;
     let mut first = Times::default();
     let seconds = while_due(&client, &mut conn, &mut first).await?;
-    settle(&mut conn).await?;
-    report.step("pages and claims while all pools are forecast as in each hour");
-    let (mut hourly, mut times, mut hourly_seconds) = (Times::default(), 0, 0.0);
+    report.step("pages and claims while all pools are forecast as in each hour, and in quiet");
+    let (mut hourly, mut quiet, mut times, mut hourly_seconds) = (Times::default(), Times::default(), 0, 0.0);
     while hourly.claims.len() < ROUNDS {
+        settle(&mut conn).await?;
         sqlx::query("UPDATE forecast SET hour = hour - interval '1 hour'").execute(&mut conn).await?;
         hourly_seconds += while_due(&client, &mut conn, &mut hourly).await?;
         times += 1;
-    }
-    settle(&mut conn).await?;
-    report.step("pages and claims in quiet");
-    let mut quiet = Times::default();
-    for _ in 0..ROUNDS {
-        round(&client, &mut quiet).await?;
+        while quiet.claims.len() < hourly.claims.len() {
+            until(&mut conn, false).await?;
+            round(&client, &mut quiet).await?;
+        }
     }
     report.note(format!(
         "{POOLS} first forecasts, each with three weeks of earlier ones, in {} s of the clock; then {times} times those of an hour, in {} s",
@@ -107,18 +108,20 @@ async fn all(report: &mut Report) -> Result<()> {
     place.end()
 }
 
-/// Asks for the run that forecasts what is due, and for pages and claims until nothing is. Gives seconds.
+/// Asks for the run that forecasts what is due, and for pages and claims while it goes on, until nothing is due. Gives seconds in which
+/// it went on.
 async fn while_due(client: &Client, conn: &mut PgConnection, times: &mut Times) -> Result<f64> {
-    let began = Instant::now();
+    let (began, mut seconds) = (Instant::now(), 0.0);
     loop {
+        // An hour is forecast two minutes after it began.
         let left: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pool LEFT JOIN forecast f USING (pool_id)
-             WHERE f.hour IS NULL OR f.hour < date_trunc('hour', hr_now())",
+             WHERE f.hour IS NULL OR f.hour < date_trunc('hour', hr_now() - interval '2 minutes')",
         )
         .fetch_one(&mut *conn)
         .await?;
         if left == 0 {
-            return Ok(began.elapsed().as_secs_f64());
+            return Ok(seconds);
         }
         ensure!(began.elapsed() < LONGEST, "{left} of {POOLS} forecasts are due after {} s", LONGEST.as_secs());
         // A run ends after a while, and goes on when it is asked for; 409: it is asked for, or goes on.
@@ -126,9 +129,38 @@ async fn while_due(client: &Client, conn: &mut PgConnection, times: &mut Times) 
         if answer.status != 409 {
             answer.expect(202)?;
         }
-        for _ in 0..10 {
+        until(conn, true).await?;
+        let start = Instant::now();
+        while goes_on(conn).await? == Some(true) {
             round(client, times).await?;
         }
+        seconds += start.elapsed().as_secs_f64();
+    }
+}
+
+/// Whether the run that forecasts goes on; none if it is asked for.
+async fn goes_on(conn: &mut PgConnection) -> Result<Option<bool>> {
+    let run = "SELECT CASE WHEN coalesce(expires_at > hr_now(), false) THEN true WHEN asked_at IS NULL THEN false END
+               FROM job_lease WHERE job = 'forecasts'";
+    Ok(sqlx::query_scalar(run).fetch_one(conn).await?)
+}
+
+/// Waits until the run that forecasts goes on, or is over and was not asked for again.
+async fn until(conn: &mut PgConnection, is_running: bool) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match goes_on(conn).await? {
+            Some(state) if state == is_running => return Ok(()),
+            // It was so short that it is over.
+            Some(false) => return Ok(()),
+            _ => {}
+        }
+        ensure!(
+            began.elapsed() < LONGEST,
+            "the run that forecasts does not {}",
+            if is_running { "begin" } else { "end" }
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
