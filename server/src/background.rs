@@ -1,4 +1,4 @@
-//! Long reckoning that nobody waits for: on threads that give way to those that answer.
+//! Long work that nobody waits for: on threads that give way to those that answer, with rests.
 
 use crate::app::AppError;
 use crate::app::jobs::TURN;

@@ -590,14 +590,15 @@ async fn pools_that_fail_keep_no_other_one_from_its_turn() -> Result<()> {
     let bad = pool::by_slug(&mut world.conn, "bad-0").await?.context("the pool")?.key;
     pending(&mut world.conn, bad, 9, 5).await?;
     // Of another one not even its forecast can be read.
-    let unreadable = "INSERT INTO forecast (pool_id, hour, seen_from, memory, said, is_known)
-        SELECT pool_id, date_trunc('hour', hr_now()), hr_now(), '{}', '{}', true FROM pool WHERE slug = 'bad-1'";
+    let unreadable = "INSERT INTO forecast (pool_id, hour, seen_from, memory, said, is_known, recommended)
+        SELECT pool_id, date_trunc('hour', hr_now()), hr_now(), '{}', '{}', true, 7 FROM pool WHERE slug = 'bad-1'";
     sqlx::raw_sql(unreadable).execute(&mut world.conn).await?;
     let key = world.applied("web").await?;
     let done = world.run().await?;
     let counted = (&done["forecast"], &done["applied"], &done["failed"]);
     assert_eq!(counted, (&json!(1), &json!(1), &json!(17)), "{done}");
     ensure!(world.steps(key, NOW).await?.last().is_some_and(|step| step.1 < 200), "the pool in order is scaled");
+    assert_eq!(world.count("forecast WHERE recommended IS NOT NULL").await?, 1, "an old plan is nobody's");
     assert_eq!(world.count(&format!("scaling_decision WHERE pool_id = {bad} AND outcome = 'pending'")).await?, 1);
     Ok(())
 }

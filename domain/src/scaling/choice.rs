@@ -123,6 +123,10 @@ fn correlation(peaks: &[f64]) -> Option<f64> {
     (found.is_finite() && first > 1e-12 && second > 1e-12).then(|| found.clamp(-1.0, 1.0))
 }
 
+fn minutes(count: u64) -> String {
+    if count == 1 { "1 minute".to_owned() } else { format!("{count} minutes") }
+}
+
 fn reason(choice: &Choice, known: usize) -> String {
     let reference = f64::round(REFERENCE_UTILISATION * 100.0);
     let kind = match choice.correlation {
@@ -139,7 +143,7 @@ fn reason(choice: &Choice, known: usize) -> String {
             if more >= 0.5 {
                 format!("predicting would cost {more:.0}{NNBSP}% more")
             } else if violations * 10 > beside * 9 {
-                format!("predicting would be short in {violations} minutes, following in {beside}")
+                format!("predicting would be short in {}, following in {beside}", minutes(violations))
             } else {
                 format!("predicting would save {:.0}{NNBSP}%", -more)
             }
@@ -152,7 +156,8 @@ fn reason(choice: &Choice, known: usize) -> String {
     let saved = 100.0 * choice.saved_share;
     let (short, before) = (choice.chosen.violation_minutes, choice.reference.violation_minutes);
     let gain = format!(
-        "{saved:.1}{NNBSP}% fewer slot-hours than following at {reference}{NNBSP}%, short in {short} minutes in place of {before}, over {} days",
+        "{saved:.1}{NNBSP}% fewer slot-hours than following at {reference}{NNBSP}%, short in {} in place of {before}, over {} days",
+        minutes(short),
         choice.days
     );
     if choice.pays {

@@ -148,6 +148,17 @@ pub async fn set_present(
     Ok(())
 }
 
+/// Takes back what capacity is recommended, of pools of which no plan could be made: nobody outside is to follow an old one.
+pub async fn unset_recommended(conn: &mut PgConnection, pools: &[i32]) -> Result<()> {
+    if !pools.is_empty() {
+        sqlx::query("UPDATE forecast SET recommended = NULL WHERE pool_id = ANY($1) AND recommended IS NOT NULL")
+            .bind(pools)
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
 /// The newest forecast of a pool.
 #[derive(Debug, Clone)]
 pub struct Found<S> {

@@ -334,24 +334,24 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
     Ok(found.into_iter().filter_map(state).collect())
 }
 
-/// The same of those that can be read: one that cannot keeps no other one from it.
-async fn readable(conn: &mut PgConnection, keys: &[i32], now: Millis, done: &mut Decided) -> Vec<State> {
+/// The same of those that can be read, and the keys of those that cannot: they keep no other one from it.
+async fn readable(conn: &mut PgConnection, keys: &[i32], now: Millis) -> (Vec<State>, Vec<i32>) {
     let error = match states(conn, keys, now).await {
-        Ok(states) => return states,
+        Ok(states) => return (states, Vec::new()),
         Err(error) => error,
     };
     tracing::debug!(%error, "not all of these pools can be read");
-    let mut found = Vec::new();
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
     for key in keys {
         match states(conn, &[*key], now).await {
             Ok(mut state) => found.append(&mut state),
             Err(error) => {
                 tracing::warn!(pool = key, %error, "no plan of this pool");
-                done.failed += 1;
+                failed.push(*key);
             }
         }
     }
-    found
+    (found, failed)
 }
 
 impl App {
@@ -379,7 +379,7 @@ impl App {
         for keys in keys.chunks(32) {
             let started = Instant::now();
             let mut conn = self.db.jobs.acquire().await?;
-            let states = readable(&mut conn, keys, now, &mut done).await;
+            let (states, mut failed) = readable(&mut conn, keys, now).await;
             let last: BTreeMap<i32, Decision> = scaling::last_decisions(&mut conn, keys)
                 .await?
                 .into_iter()
@@ -393,14 +393,16 @@ impl App {
                     Ok(present) => worked_out.push(present),
                     Err(error) => {
                         tracing::warn!(pool = state.pool.key, %error, "no plan of this pool");
-                        done.failed += 1;
+                        failed.push(state.pool.key);
                     }
                 }
             }
+            done.failed += failed.len();
             let mut tx = conn.begin().await?;
             for one in &worked_out {
                 forecast::set_present(&mut tx, one.pool.key, one.hour_ms, one.full_at_ms, one.recommended).await?;
             }
+            forecast::unset_recommended(&mut tx, &failed).await?;
             tx.commit().await?;
             for present in worked_out {
                 if let Some(decision) = present.decision {
