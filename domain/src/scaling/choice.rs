@@ -169,7 +169,8 @@ fn reason(choice: &Choice, known: usize) -> String {
 
 /// Slots to add to what a policy provides now, by what it fell short by lately: 0 for those without headroom.
 ///
-/// `minutes` end now, of them the last [`HEADROOM_DAYS`] days count; `medians` end with the running hour (as [`crate::forecast::online::Memory::medians`] gives them).
+/// `minutes` end now, of them the last [`HEADROOM_DAYS`] days count; `medians` end with the running hour (as
+/// [`crate::forecast::online::Memory::medians`] gives them).
 pub fn headroom(policy: &Policy, minutes: &[f64], medians: &[f64]) -> f64 {
     let Policy::Headroom { base: from, permille, is_factor } = policy else { return 0.0 };
     let minutes = &minutes[minutes.len().saturating_sub(HEADROOM_DAYS * DAY)..];

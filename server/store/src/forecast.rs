@@ -55,7 +55,8 @@ pub async fn kept(conn: &mut PgConnection, pools: &[i32]) -> Result<BTreeMap<i32
     Ok(rows.into_iter().filter_map(kept).collect())
 }
 
-/// What the rules remember of some pools, as far as it can be read: the fleet's experience stands in for pools that are too young for their own.
+/// What the rules remember of some pools, as far as it can be read: the fleet's experience stands in for pools that are too young for
+/// their own.
 pub async fn memories(conn: &mut PgConnection, limit: i64) -> Result<Vec<Memory>> {
     let rows: Vec<String> = sqlx::query_scalar("SELECT memory::text FROM forecast ORDER BY pool_id LIMIT $1")
         .bind(limit)

@@ -24,9 +24,14 @@ use headroom_domain::calendar::Event;
 use headroom_domain::exhaustion::Exhaustion;
 use headroom_domain::forecast::daily::Daily;
 use headroom_domain::forecast::online::{Accuracy, Outlook};
+use headroom_domain::scaling::Choice;
 use headroom_domain::{DAY_MS, MINUTE_MS, Millis};
+use headroom_store::pool::{self, CapacityStep, Pool};
+use headroom_store::promise::{self, Stored};
+use headroom_store::scaling::{self, Policy};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
+use std::collections::BTreeMap;
 
 /// Hours that are forecast: a week.
 pub const HORIZON_HOURS: usize = 168;
@@ -59,6 +64,38 @@ pub struct Said {
     pub headroom: f64,
     /// Hours of the last eight weeks of which the demand is known.
     pub known_hours: usize,
+}
+
+/// What people arranged for a pool: forecasts and plans rest on it alike.
+struct Arranged {
+    pool: Pool,
+    policy: Policy<Settings>,
+    /// The newest choice and its day.
+    choice: Option<(i64, Choice)>,
+    steps: Vec<CapacityStep>,
+    promises: Vec<Stored>,
+}
+
+/// Reads that of several pools at once, with the promises of `[from, to)`; pools that are gone are left out.
+async fn arranged(conn: &mut PgConnection, keys: &[i32], from: Millis, to: Millis) -> super::Result<Vec<Arranged>> {
+    let pools = pool::by_keys(conn, keys).await?;
+    let mut policies: BTreeMap<i32, Policy<Settings>> =
+        scaling::policies(conn, Some(keys)).await?.into_iter().collect();
+    let mut choices: BTreeMap<i32, (i64, Choice)> =
+        scaling::choices(conn, Some(keys)).await?.into_iter().map(|(key, day, choice)| (key, (day, choice))).collect();
+    let mut steps = pool::capacity(conn, Some(keys)).await?;
+    let mut promises: BTreeMap<i32, Vec<Stored>> = BTreeMap::new();
+    for one in promise::during(conn, Some(keys), None, from, to).await? {
+        promises.entry(one.reservation.pool).or_default().push(one);
+    }
+    let arranged = |pool: Pool| Arranged {
+        policy: policies.remove(&pool.key).unwrap_or_default(),
+        choice: choices.remove(&pool.key),
+        steps: steps.remove(&pool.key).unwrap_or_default(),
+        promises: promises.remove(&pool.key).unwrap_or_default(),
+        pool,
+    };
+    Ok(pools.into_iter().map(arranged).collect())
 }
 
 /// The events of a pool, past and to come.

@@ -5,7 +5,7 @@
 
 use super::super::{App, Result};
 use super::scale::Settings;
-use super::{FEWEST_DAYS, HORIZON_DAYS, HORIZON_HOURS, KEPT_MS, LEDGER_KEPT_MS, Said, demand};
+use super::{Arranged, FEWEST_DAYS, HORIZON_DAYS, HORIZON_HOURS, KEPT_MS, LEDGER_KEPT_MS, Said, arranged, demand};
 use crate::{background, zones};
 use headroom_domain::calendar::{Effect, Event};
 use headroom_domain::exhaustion::{Exhaustion, exhaustion};
@@ -21,7 +21,7 @@ use headroom_domain::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
 use headroom_store::event;
 use headroom_store::forecast::{self, HourSaid, Kept, New};
 use headroom_store::pool::{self, CapacityStep, Pool};
-use headroom_store::promise::{self, Stored};
+use headroom_store::promise::Stored;
 use headroom_store::scaling;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -65,14 +65,9 @@ pub struct Refreshed {
 
 /// What is read of several pools at once.
 struct Facts {
-    settings: Settings,
-    offset_hours: i64,
     /// `None` before the first forecast.
     kept: Option<Kept>,
-    /// The newest choice and its day.
-    chosen: Option<(i64, Choice)>,
-    steps: Vec<CapacityStep>,
-    promises: Vec<Stored>,
+    arranged: Arranged,
 }
 
 /// All that the rules need of a pool.
@@ -191,7 +186,7 @@ impl App {
         };
         // It may be gone.
         let Some(facts) = facts else { return Ok(()) };
-        let known = self.know(pool, facts, hour_ms, kappa).await?;
+        let known = self.know(facts, hour_ms, kappa).await?;
         let told = background::caught("the forecast of a pool", || tell(known))?;
         let mut tx = self.db.jobs.begin().await?;
         // Claims wait while the log is flushed, and a forecast is long. The run's own end is flushed, and with it all before it: until
@@ -237,48 +232,24 @@ impl App {
     async fn facts(&self, keys: &[i32], hour_ms: Millis) -> Result<BTreeMap<i32, Facts>> {
         let mut conn = self.db.jobs.acquire().await?;
         let conn = &mut *conn;
-        let found = pool::by_keys(conn, keys).await?;
-        let mut kept = forecast::kept(conn, keys).await?;
-        let mut policies: BTreeMap<i32, scaling::Policy<Settings>> =
-            scaling::policies(conn, Some(keys)).await?.into_iter().collect();
-        let mut chosen: BTreeMap<i32, (i64, Choice)> = scaling::choices(conn, Some(keys))
-            .await?
-            .into_iter()
-            .map(|(key, day, choice)| (key, (day, choice)))
-            .collect();
-        let mut steps = pool::capacity(conn, Some(keys)).await?;
-        let mut promises: BTreeMap<i32, Vec<Stored>> = BTreeMap::new();
         // From the days on that are yet to be settled.
         let from = floor(hour_ms, DAY_MS) - MOST_SETTLED * DAY_MS;
-        let to = hour_ms + HORIZON_DAYS as i64 * DAY_MS;
-        for one in promise::during(conn, Some(keys), None, from, to).await? {
-            promises.entry(one.reservation.pool).or_default().push(one);
-        }
-        let facts = |pool: Pool| {
-            let key = pool.key;
-            let settings = policies.remove(&key).and_then(|policy| policy.settings);
-            let facts = Facts {
-                settings: settings.unwrap_or_else(|| Settings::usual(&pool)),
-                offset_hours: offset_hours(&pool, hour_ms),
-                kept: kept.remove(&key),
-                chosen: chosen.remove(&key),
-                steps: steps.remove(&key).unwrap_or_default(),
-                promises: promises.remove(&key).unwrap_or_default(),
-            };
-            (key, facts)
-        };
+        let found = arranged(conn, keys, from, hour_ms + HORIZON_DAYS as i64 * DAY_MS).await?;
+        let mut kept = forecast::kept(conn, keys).await?;
+        let facts = |arranged: Arranged| (arranged.pool.key, Facts { kept: kept.remove(&arranged.pool.key), arranged });
         Ok(found.into_iter().map(facts).collect())
     }
 
-    async fn know(&self, key: i32, facts: Facts, hour_ms: Millis, kappa: f64) -> Result<Known> {
+    async fn know(&self, facts: Facts, hour_ms: Millis, kappa: f64) -> Result<Known> {
         let mut conn = self.db.jobs.acquire().await?;
         let conn = &mut *conn;
-        let is_new = facts.kept.is_none();
+        let Facts { kept, arranged: Arranged { pool, policy, choice, steps, promises } } = facts;
+        let key = pool.key;
+        let is_new = kept.is_none();
         let back = MOST_HOURS as i64 + if is_new { REPLAYED_HOURS } else { 0 };
         let today_ms = floor(hour_ms, DAY_MS);
-        let minutes_from_ms = minutes_from(hour_ms, facts.chosen.as_ref(), is_new);
-        let (seen_from_ms, memory) =
-            facts.kept.map_or((hour_ms, Memory::default()), |kept| (kept.seen_from_ms, kept.memory));
+        let minutes_from_ms = minutes_from(hour_ms, choice.as_ref(), is_new);
+        let (seen_from_ms, memory) = kept.map_or((hour_ms, Memory::default()), |kept| (kept.seen_from_ms, kept.memory));
         let events = super::events(conn, key, hour_ms - back * HOUR_MS, hour_ms + HORIZON_DAYS as i64 * DAY_MS).await?;
         let (hours, minutes) = match minutes_from_ms {
             None => (Vec::new(), Vec::new()),
@@ -289,7 +260,7 @@ impl App {
         };
         Ok(Known {
             hour_ms,
-            settings: facts.settings,
+            settings: policy.settings.unwrap_or_else(|| Settings::usual(&pool)),
             seen_from_ms,
             memory,
             is_new,
@@ -298,11 +269,11 @@ impl App {
             days: demand::days(conn, key, today_ms - 400 * DAY_MS, today_ms).await?,
             earlier: earlier(conn, key, &events, hour_ms).await?,
             events,
-            offset_hours: facts.offset_hours,
-            steps: facts.steps,
-            promises: facts.promises,
+            offset_hours: offset_hours(&pool, hour_ms),
+            steps,
+            promises,
             hours,
-            chosen: facts.chosen,
+            chosen: choice,
             minutes,
             minutes_from_ms: minutes_from_ms.unwrap_or(hour_ms),
         })

@@ -3,7 +3,7 @@
 use super::super::{App, AppError, Problem, Result, pools};
 use super::change::{BURNT_MS, Guard, TRIALS_KEPT_MS};
 use super::refresh::{capacity_at, from_hour, full_at, promised};
-use super::{HORIZON_HOURS, LIVE_FRESH_MS, Said, demand, tell};
+use super::{Arranged, HORIZON_HOURS, LIVE_FRESH_MS, Said, arranged, demand, tell};
 use crate::background;
 use headroom_domain::access::Action;
 use headroom_domain::scaling::{
@@ -14,7 +14,7 @@ use headroom_domain::{DAY_MS, HOUR_MS, MAX_SLOTS, MINUTE_MS, Millis, format};
 use headroom_store::audit::{self, Entry};
 use headroom_store::forecast::{self, Found};
 use headroom_store::pool::{self, CapacityStep, Pool};
-use headroom_store::promise::{self, Stored};
+use headroom_store::promise::Stored;
 use headroom_store::scaling::{self, Decision, Outcome, Policy as Kept};
 use headroom_store::{current, owner, trial};
 use serde::{Deserialize, Serialize};
@@ -288,16 +288,8 @@ pub struct Decided {
 pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -> Result<Vec<State>> {
     let found = forecast::newest::<Said>(conn, Some(keys), false).await?;
     let keys: Vec<i32> = found.iter().map(|found| found.pool).collect();
-    let mut by_key: BTreeMap<i32, Pool> =
-        pool::by_keys(conn, &keys).await?.into_iter().map(|pool| (pool.key, pool)).collect();
-    let mut choices: BTreeMap<i32, (i64, Choice)> =
-        scaling::choices(conn, Some(&keys)).await?.into_iter().map(|(key, day, choice)| (key, (day, choice))).collect();
-    let mut policies: BTreeMap<i32, Kept<Settings>> = scaling::policies(conn, Some(&keys)).await?.into_iter().collect();
-    let mut steps = pool::capacity(conn, Some(&keys)).await?;
-    let mut promises: BTreeMap<i32, Vec<Stored>> = BTreeMap::new();
-    for one in promise::during(conn, Some(&keys), None, floor(now, HOUR_MS), now + FAR_MS).await? {
-        promises.entry(one.reservation.pool).or_default().push(one);
-    }
+    let arranged = arranged(conn, &keys, floor(now, HOUR_MS), now + FAR_MS).await?;
+    let mut by_key: BTreeMap<i32, Arranged> = arranged.into_iter().map(|one| (one.pool.key, one)).collect();
     let queued = demand::queued(conn, &keys, now).await?;
     let fresh: BTreeMap<i32, f64> = current::list(conn, Some(&keys), Some(&[0]))
         .await?
@@ -315,14 +307,13 @@ pub(super) async fn states(conn: &mut PgConnection, keys: &[i32], now: Millis) -
         trial::undone(conn, &keys, now - BURNT_MS).await?.into_iter().map(|(pool, _)| pool).collect();
     let state = |found: Found<Said>| {
         let key = found.pool;
-        let pool = by_key.remove(&key)?;
-        let policy = policies.remove(&key).unwrap_or_default();
+        let Arranged { pool, policy, choice, steps, promises } = by_key.remove(&key)?;
         Some(State {
             now_ms: now,
             settings: policy.settings.unwrap_or_else(|| Settings::usual(&pool)),
-            choice: choices.remove(&key),
-            steps: steps.remove(&key).unwrap_or_default(),
-            promises: promises.remove(&key).unwrap_or_default(),
+            choice,
+            steps,
+            promises,
             live: fresh.get(&key).copied(),
             is_tracked: tracked.contains(&key),
             is_burnt: burnt.contains(&key),
